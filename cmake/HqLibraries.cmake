@@ -1,0 +1,40 @@
+# Third-party libraries, each as one imported target hq_ext::<name>.
+# With HQ_STATIC_LIBS the archive is taken where the distribution ships one: the
+# dynamic linker then has nothing to do at start-up and `hq job list` stays near a
+# millisecond.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(hq_external name module archive)
+    pkg_check_modules(EXT_${name} REQUIRED ${module})
+    add_library(hq_ext_${name} INTERFACE)
+    add_library(hq_ext::${name} ALIAS hq_ext_${name})
+    target_include_directories(hq_ext_${name} SYSTEM INTERFACE ${EXT_${name}_INCLUDE_DIRS})
+    if(HQ_STATIC_LIBS)
+        find_library(EXT_${name}_ARCHIVE NAMES ${archive} HINTS ${EXT_${name}_LIBDIR})
+        if(EXT_${name}_ARCHIVE)
+            target_link_libraries(hq_ext_${name} INTERFACE ${EXT_${name}_ARCHIVE} Threads::Threads
+                ${CMAKE_DL_LIBS} rt)
+            return()
+        endif()
+    endif()
+    target_link_libraries(hq_ext_${name} INTERFACE ${EXT_${name}_LINK_LIBRARIES})
+endfunction()
+
+hq_external(sodium libsodium libsodium.a)
+hq_external(uv libuv libuv_a.a)
+hq_external(yaml yaml-0.1 libyaml.a)
+hq_external(jansson jansson libjansson.a)
+hq_external(zstd libzstd libzstd.a)
+hq_external(xxhash libxxhash libxxhash.a)
+# hwloc is opened with dlopen when a worker starts; only its headers are needed here.
+pkg_check_modules(EXT_hwloc REQUIRED hwloc)
+
+if(HQ_MPI)
+    set(MPI_CXX_SKIP_MPICXX TRUE)
+    find_package(MPI COMPONENTS C)
+    if(NOT MPI_C_FOUND)
+        message(WARNING "no MPI library found: hq-mpi-worker is not built")
+        set(HQ_MPI OFF)
+    endif()
+endif()
