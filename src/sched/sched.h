@@ -1,0 +1,162 @@
+/*
+ * The scheduler: pure decisions. Events and `now_us` go in, assignments, retractions and
+ * gang starts come out. No clock, no random source, no I/O; one thread.
+ *
+ * Terms
+ *   class      a distinct request (all its variants), interned; (class, variant) is a lane
+ *   slot       position of a task in its job; (job, slot) names a task here
+ *   grant      the right to hold one allocation of a lane on a worker. The server
+ *              subtracts its amounts from the worker's free totals.
+ *   window     tasks of a lane that a worker holds, running ones included
+ *
+ * Contract with the worker (see docs/protocol.md)
+ *   ASSIGN puts tasks into the worker's queue of a lane, ordered by (priority descending,
+ *   job, slot), and hands out `grants` more allocations. For each grant the worker
+ *   allocates indices and starts the head of the queue. When a task ends, the worker
+ *   starts the next of the same lane with the same allocation ("continued"); with an empty
+ *   queue it frees the allocation ("released"). Both sides thus agree without further
+ *   messages. A grant that cannot be honoured (fragmentation) is refused: the tasks stay in
+ *   the queue. RETRACT asks for unstarted tasks from the tail of a lane's queue.
+ *
+ * Rules: reference of resources and scheduling, sections 7 to 9. Strict priorities with
+ * backfilling that never delays a waiting gang or a higher priority; lower worker numbers
+ * first when few tasks are there; equal requests run in (job, slot) order.
+ */
+#ifndef HQ_SCHED_SCHED_H
+#define HQ_SCHED_SCHED_H
+
+#include "model/resource.h"
+
+#define SCHED_WINDOW_MAX 1024u
+#define SCHED_NO_CLASS UINT32_MAX
+
+struct sched; /* opaque */
+
+/* Consecutive slots of one job. */
+struct task_run {
+    uint32_t job;
+    uint32_t slot;
+    uint32_t count;
+    int32_t priority;
+};
+
+struct sched_assign {
+    uint32_t worker;
+    uint32_t class_id;
+    uint8_t variant;
+    uint32_t grants;         /* additional allocations, may be 0 */
+    const struct task_run *runs; /* in queue order; may be none with grants > 0 */
+    size_t n_runs;
+};
+
+struct sched_retract {
+    uint32_t worker;
+    uint32_t class_id;
+    uint8_t variant;
+    uint32_t max_count; /* at most that many from the tail */
+};
+
+struct sched_gang {
+    uint32_t job, slot;
+    uint32_t class_id;
+    uint8_t variant;
+    const uint32_t *workers; /* root first: the lowest id */
+    size_t n_workers;
+};
+
+/* Decisions of one step. Arrays belong to the scheduler, valid until the next call. */
+struct sched_out {
+    const struct sched_assign *assigns;
+    size_t n_assigns;
+    const struct sched_retract *retracts;
+    size_t n_retracts;
+    const struct sched_gang *gangs;
+    size_t n_gangs;
+    bool more; /* the step reached its bound; call sched_step again soon */
+    uint64_t wake_us; /* call again at this time at the latest (0: no need) */
+};
+
+struct sched_worker {
+    uint32_t id;                 /* ascending over the life of a server */
+    const struct pool_set *pools; /* borrowed during the call; totals are copied */
+    const char *group;
+    uint64_t end_us;        /* end of the worker's life, 0 when unknown */
+    double min_utilization; /* 0 to 1, share of CPUs */
+};
+
+/* A task that was on a worker when it went away. */
+struct sched_lost_task {
+    uint32_t job, slot;
+    bool running; /* was reported as started (sched_started) */
+};
+
+struct sched *sched_create(void); /* NULL: out of memory */
+void sched_destroy(struct sched *s);
+
+/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no memory. */
+uint32_t sched_class(struct sched *s, const struct request *r);
+const struct request *sched_class_request(const struct sched *s, uint32_t class_id);
+
+void sched_worker_add(struct sched *s, const struct sched_worker *w, uint64_t now_us);
+/*
+ * Forgets the worker. *tasks lists what it held, for the caller to requeue (sched_ready)
+ * or to fail; valid until the next call. A gang whose root is lost is listed; one that
+ * lost another node goes on.
+ */
+void sched_worker_remove(struct sched *s, uint32_t worker,
+                         const struct sched_lost_task **tasks, size_t *n_tasks);
+/* No new tasks from now on (it is stopping); what it holds stays. */
+void sched_worker_drain(struct sched *s, uint32_t worker);
+/* Since when the worker has nothing assigned and no gang reserved; 0 while it has. */
+uint64_t sched_worker_idle_since(const struct sched *s, uint32_t worker);
+struct sched_worker_load {
+    uint32_t assigned; /* tasks in all windows */
+    uint32_t running;  /* of these, reported as started */
+    bool gang;         /* runs a gang task */
+    bool gang_root;
+    bool reserved; /* held free for a gang */
+};
+void sched_worker_load(const struct sched *s, uint32_t worker,
+                       struct sched_worker_load *out);
+
+/* These tasks became ready (dependencies finished), or return after a lost worker. */
+void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,
+                 uint32_t slot, uint32_t count);
+/*
+ * Forgets all waiting tasks of a job, and those in windows that were not started. The
+ * caller tells the workers; tasks that run are reported by sched_done as always. Tasks of
+ * this job that are made ready later are new ones.
+ */
+void sched_cancel_job(struct sched *s, uint32_t job);
+
+/* Reports of a worker, in the order it sent them. Unknown tasks are ignored (they were
+ * cancelled meanwhile). */
+void sched_started(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
+                   uint32_t count);
+/* `released` allocations out of the `count` ended tasks were freed; the others went on
+ * with their successor. duration_us: sum over the tasks. Works for gangs too. */
+void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
+                uint32_t count, uint32_t released, uint64_t duration_us,
+                uint64_t now_us);
+/* The worker could not honour n grants of the lane; they are void. The lane is not
+ * granted again there before something is released on that worker. */
+void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
+                         uint8_t variant, uint32_t n);
+/* Answer to RETRACT: what was given back (possibly nothing). Goes back to the queues. */
+void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,
+                     uint8_t variant, const struct task_run *runs, size_t n_runs);
+/* The worker refuses the tasks for good (too little time left): back to the queues, and
+ * the lane is never offered to this worker again. */
+void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
+                    const struct task_run *runs, size_t n_runs);
+
+/* Decides. Bounded work per call; see sched_out.more. */
+void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out);
+
+/* Waiting tasks in all queues (not in windows). */
+uint64_t sched_waiting(const struct sched *s);
+
+/* Verifies the whole state; aborts with a message on a violated invariant. O(state). */
+void sched_sanity_check(const struct sched *s);
+
+#endif
