@@ -1,0 +1,27 @@
+/*
+ * The file operations below the writer: `posix` here, `mpi` in mpi/mpi_io.h. All calls
+ * come from the writer's one I/O thread. Files are opened for writing only after they
+ * exist with their superblock; no operation is collective.
+ */
+#ifndef HQ_OUTLOG_IO_OPS_H
+#define HQ_OUTLOG_IO_OPS_H
+
+#include "base/error.h"
+#include "base/util.h"
+
+struct outlog_io_ops {
+    const char *name;
+    /* First and last call on the I/O thread; NULL: nothing to do. */
+    int (*thread_start)(void *ctx, struct error *err);
+    void (*thread_stop)(void *ctx);
+    int (*open)(void *ctx, const char *path, void **file, struct error *err);
+    /* All n bytes, or an error with the cause (err->sys). */
+    int (*write_at)(void *file, uint64_t offset, const void *p, size_t n,
+                    struct error *err);
+    int (*sync)(void *file, struct error *err);
+    int (*close)(void *file, struct error *err); /* frees file in any case */
+};
+
+extern const struct outlog_io_ops outlog_posix_ops; /* ctx: NULL */
+
+#endif
