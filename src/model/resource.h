@@ -17,7 +17,11 @@
 #define REQUEST_VARIANTS_MAX 32
 #define REQUEST_ENTRIES_MAX 64
 #define RESOURCE_NAME_MAX 255
-#define POOL_ITEMS_MAX (1u << 20)
+#define POOL_ITEMS_MAX (1u << 20) /* labels of one pool */
+#define POOL_GROUPS_MAX 256u
+#define POOL_LABEL_MAX 255
+#define POOLS_MAX 255
+#define COUPLINGS_MAX 4096u
 
 enum request_policy {
     POLICY_COMPACT,
@@ -42,6 +46,8 @@ struct request_variant {
     uint64_t weight;      /* 1/10000; 10000 is 1.0 */
 };
 
+#define REQUEST_VARIANT_INIT {NULL, 0, 0, 0, AMOUNT_ONE}
+
 /* All variants of a task, preferred ones first. */
 struct request {
     struct request_variant *variants;
@@ -62,6 +68,11 @@ int request_default(struct request *r) MUST_CHECK;
 int request_variant_add(struct request_variant *v, const char *name,
                         enum request_policy policy, uint64_t amount,
                         struct error *err) MUST_CHECK;
+void request_variant_release(struct request_variant *v);
+/* Appends a variant; takes its contents on success. */
+int request_add(struct request *r, struct request_variant *v, struct error *err) MUST_CHECK;
+/* 1 to REQUEST_VARIANTS_MAX variants; a multi-node request has exactly one. */
+int request_check(const struct request *r, struct error *err) MUST_CHECK;
 const struct request_entry *request_variant_find(const struct request_variant *v,
                                                  const char *name);
 
@@ -96,6 +107,8 @@ struct pool {
     uint64_t sum;                     /* SUM, amount */
 };
 
+#define POOL_INIT {NULL, POOL_LIST, NULL, 0, 0, 0, 0}
+
 /* "cpus[0]:gpus[1]=256"; indices refer to the pools sorted by name. */
 struct coupling {
     uint8_t resource1, group1, resource2, group2;
@@ -112,24 +125,34 @@ struct pool_set {
 #define POOL_SET_INIT {NULL, 0, NULL, 0}
 
 void pool_release(struct pool *p);
+int pool_copy(struct pool *to, const struct pool *from) MUST_CHECK;
+/* A further group; a further label at the end of the last group. Copies. */
+int pool_add_group(struct pool *p) MUST_CHECK;
+int pool_add_label(struct pool *p, const char *label, size_t len) MUST_CHECK;
+/* Labels of a group; a range is its own only group; 0 for a sum. */
+size_t pool_group_size(const struct pool *p, size_t group);
 void pool_set_release(struct pool_set *s);
 int pool_set_copy(struct pool_set *to, const struct pool_set *from) MUST_CHECK;
 void pool_set_encode(const struct pool_set *s, struct buf *out);
 int pool_set_decode(struct pool_set *s, struct cursor *c) MUST_CHECK;
 const struct pool *pool_set_find(const struct pool_set *s, const char *name);
-/* Takes *p on success. ERR_EXISTS with "Resource <name> defined twice". */
+/* Takes *p on success. ERR_EXISTS with "Resource <name> defined twice"; ERR_INVALID for
+ * cpus given as a sum. */
 int pool_set_add(struct pool_set *s, struct pool *p, struct error *err) MUST_CHECK;
 /* Sorts by name and checks labels and sizes (messages of the reference, 2.2). */
 int pool_set_finish(struct pool_set *s, struct error *err) MUST_CHECK;
 /* Total amount of the pool; 10000 a label. */
 uint64_t pool_size(const struct pool *p);
 
-/* Value of `worker start --cpus`: INT | KIND. Name is "cpus". */
+/* Value of `worker start --cpus`: INT | KIND. Name is "cpus". "0" and "sum(…)" parse as a
+ * sum, which pool_set_add refuses. */
 int pool_parse_cpus(const char *text, struct pool *p, struct error *err) MUST_CHECK;
 /* NAME=KIND of `worker start --resource`. */
 int pool_parse(const char *text, struct pool *p, struct error *err) MUST_CHECK;
 /* --coupling; call after pool_set_finish. */
 int coupling_parse(const char *text, struct pool_set *s, struct error *err) MUST_CHECK;
+/* Ends exist, normal form, no pair twice. */
+int coupling_check(const struct pool_set *s, struct error *err) MUST_CHECK;
 /* "2x4", "62.57 GiB": summary of one pool; " [coupled]" appended when it is. */
 void pool_print_summary(const struct pool_set *s, size_t index, struct buf *out);
 /* "[[0,1],[2,3]]", "range(0-3)", "sum(5)". */
