@@ -12,6 +12,8 @@
 
 #ifdef HQ_FAULTS
 bool fault_hit(const char *name); /* sets errno when true */
+/* Arms the list instead of the environment's, for tests; false: malformed. */
+bool fault_arm(const char *list);
 #define FAULT(name) fault_hit(name)
 #else
 #define FAULT(name) false

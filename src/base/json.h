@@ -38,7 +38,8 @@ void json_bool(struct json *j, bool v);
 void json_null(struct json *j);
 /* Text that is JSON already. */
 void json_raw(struct json *j, const char *s, size_t n);
-/* Writes what is left to out_fd. 0 or ERR_SYSTEM (errno in j->sys). */
+/* Writes what is left to out_fd. 0, ERR_SYSTEM (errno in j->sys) or ERR_NOMEM (the
+ * buffer was refused memory or is at its ceiling). */
 int json_flush(struct json *j) MUST_CHECK;
 
 /* key + value in one call */
