@@ -1,0 +1,75 @@
+/*
+ * The journal: an append-only file of records, each a run of encoded events
+ * (model/event.h) that were applied together. Format: docs/format-journal.md.
+ *
+ * The file is written by one thread of its own; the loop thread appends records to a
+ * queue and learns how far writing and syncing got. It is locked against a second server.
+ * A torn last record is normal after a crash and is cut off at the next start; a damaged
+ * record with whole ones behind it is corruption and refused with its offset.
+ */
+#ifndef HQ_JOURNAL_JOURNAL_H
+#define HQ_JOURNAL_JOURNAL_H
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/error.h"
+
+#define JOURNAL_RECORD_MAX ((size_t)1 << 30)
+#define JOURNAL_UID_MAX 32 /* bytes of a server uid, NUL included */
+
+/* One event of the file; a non-zero return ends the reading with that code. */
+typedef int journal_event_fn(void *arg, struct span event, struct error *err);
+
+struct journal_header {
+    char server_uid[JOURNAL_UID_MAX];
+    uint64_t created_us;
+};
+
+/*
+ * Reads a whole journal. `torn` (may be NULL) receives the number of bytes behind the
+ * last whole record. ERR_NOT_FOUND when there is no such file, ERR_CORRUPT, ERR_VERSION
+ * ("<path> is not a journal", "... was written by format version N").
+ */
+int journal_read(const char *path, struct journal_header *header, journal_event_fn *fn,
+                 void *arg, uint64_t *torn, struct error *err) MUST_CHECK;
+
+struct journal; /* opaque */
+
+/* Called from the journal thread when journal_progress has news. */
+typedef void journal_notify_fn(void *arg);
+
+struct journal_config {
+    const char *path;
+    const char *server_uid;    /* of a new file */
+    uint64_t now_us;           /* creation time of a new file */
+    uint64_t flush_period_ns;  /* fdatasync at least that often while there is something */
+    journal_notify_fn *notify;
+    void *arg;
+};
+/*
+ * Opens for appending behind the last whole record (cutting a torn tail off), or makes
+ * the file. ERR_BUSY: another server holds it.
+ */
+int journal_open(const struct journal_config *config, struct journal **out,
+                 struct error *err) MUST_CHECK;
+/* Writes and syncs what is queued, ends the thread, closes. 0 or the first error. */
+int journal_close(struct journal *j, struct error *err);
+
+/* Appends one record of one or more whole events; copies. Returns its sequence number
+ * (1, 2, …). Never blocks on the disk. */
+uint64_t journal_append(struct journal *j, const void *events, size_t n);
+/* Asks that everything up to `seq` be synced soon. */
+void journal_want_sync(struct journal *j, uint64_t seq);
+
+struct journal_progress {
+    uint64_t written; /* records up to this one are in the file */
+    uint64_t synced;  /* … and survive a crash of the machine */
+    uint64_t failed;  /* 0, or the first record that could not be written: it and the
+                         queued ones behind it were dropped, the file is intact */
+    struct error error; /* when failed: "journal: no space left on device" */
+};
+void journal_progress(struct journal *j, struct journal_progress *p);
+/* After a failure: append again (the disk may have room by now). */
+void journal_resume(struct journal *j);
+
+#endif
