@@ -28,9 +28,9 @@
 #define OUTLOG_EXTENT_HEADER_BYTES 256u /* header 128, close record 128 */
 #define OUTLOG_CLOSE_AT 128u            /* offset of the close record in the extent */
 #define OUTLOG_BLOCK_HEADER_BYTES 48u
-#define OUTLOG_END_BYTES 48u
+#define OUTLOG_END_BYTES 40u
 #define OUTLOG_PAGE_BYTES 4096u /* largest index page */
-#define OUTLOG_PAGE_HEADER_BYTES 32u
+#define OUTLOG_PAGE_HEADER_BYTES 24u
 #define OUTLOG_BLOCK_ALIGN 8u
 #define OUTLOG_PAYLOAD_MAX ((1u << 24) - 1)
 #define OUTLOG_ALIGN_LOG2_MIN 20u /* 1 MiB */
@@ -87,6 +87,13 @@ struct outlog_end {
 
 /* Seed of all checksums of one log. */
 uint64_t outlog_seed(const struct outlog_uid *uid);
+
+/*
+ * Structures other than superblock and block begin with their 8 byte checksum, which
+ * covers the bytes behind it. Puts it there; tells whether it is right.
+ */
+void outlog_seal_bytes(uint8_t *p, size_t n, uint64_t seed, uint64_t offset);
+bool outlog_bytes_ok(const uint8_t *p, size_t n, uint64_t seed, uint64_t offset);
 
 /* ---- superblock ---- */
 void outlog_superblock_encode(const struct outlog_ident *id,

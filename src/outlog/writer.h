@@ -55,11 +55,11 @@ struct outlog_writer_events {
     /* Answer: outlog_writer_log_opened or _log_refused. */
     void (*need_log)(void *arg, uint32_t log, const char *path, bool replace,
                      uint64_t file_bytes, uint64_t block_bytes);
-    /* Answer: outlog_writer_lease or _log_refused. */
+    /* Answer: outlog_writer_lease or _lease_refused. */
     void (*need_lease)(void *arg, uint32_t log, const struct outlog_uid *uid);
     /* For lease_book_end; no answer. */
     void (*lease_ended)(void *arg, uint32_t log, const struct outlog_uid *uid,
-                        uint64_t lease);
+                        uint64_t lease, uint64_t data_end, uint64_t n_blocks);
     /* The log was closed here (idle, or drained); its number is free again. */
     void (*log_closed)(void *arg, uint32_t log, const struct outlog_uid *uid);
     /* After outlog_writer_drain: everything is written and closed. */
@@ -136,14 +136,24 @@ void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
 /* The program was never started and nothing is to be recorded; no on_done follows. */
 void outlog_task_drop(struct outlog_task *t);
 
-/* Answers of the server. Numbers that are unknown by now are ignored. */
+/*
+ * Answers of the server. Numbers that are unknown by now are ignored. `first` may be
+ * NULL: then need_lease follows.
+ */
 void outlog_writer_log_opened(struct outlog_writer *w, uint32_t log,
                               const struct outlog_ident *ident, bool replace,
                               const struct outlog_lease *first);
 void outlog_writer_lease(struct outlog_writer *w, uint32_t log,
                          const struct outlog_lease *lease);
-/* The log or more space is refused: all tasks waiting for it fail with this text. */
+/* The log or more space is refused: the tasks that wait for it fail with this text. */
 void outlog_writer_log_refused(struct outlog_writer *w, uint32_t log, const char *text);
+void outlog_writer_lease_refused(struct outlog_writer *w, uint32_t log,
+                                 const char *text);
+/*
+ * Before the log is sealed: its extent is closed now (lease_ended tells) and, when no
+ * task uses it, the log as well (log_closed). Writing goes on in a new extent.
+ */
+void outlog_writer_log_roll(struct outlog_writer *w, uint32_t log, uint64_t now_us);
 /* The link to the server is new: asks again what was not answered (in dispatch). */
 void outlog_writer_reconnected(struct outlog_writer *w);
 
