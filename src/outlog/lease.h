@@ -15,6 +15,7 @@
 #ifndef HQ_OUTLOG_LEASE_H
 #define HQ_OUTLOG_LEASE_H
 
+#include "base/cursor.h"
 #include "outlog/format.h"
 
 #define LEASE_FIRST_BYTES (64u << 10)
@@ -58,13 +59,30 @@ void lease_book_release(struct lease_book *b);
 void lease_ident_encode(const struct outlog_ident *id, struct buf *out);
 bool lease_ident_decode(struct outlog_ident *id, struct cursor *c);
 
+/* What an opener found at the path (the blob `found` of LOG_OPEN). */
+struct outlog_probe {
+    uint64_t file_bytes;  /* 0: no file, or an empty one */
+    uint64_t block_bytes; /* of the file system */
+    bool has_ident;       /* the file is an output log of this format */
+    struct outlog_ident ident;
+};
+void lease_probe_encode(const struct outlog_probe *p, struct buf *out);
+bool lease_probe_decode(struct outlog_probe *p, struct cursor *c);
+
 /*
- * A worker opens the log; `file_bytes` is the size of the file it found (0: none), which
- * must not be given out again. Returns whether this worker may move a foreign file
- * aside (only when the submit said so, and only one worker).
+ * A new book for a log that the server does not know. When the file found there is a log
+ * of this server (its journal was lost), it is taken over, else a new one is begun.
  */
-bool lease_book_open(struct lease_book *b, uint32_t worker, uint64_t file_bytes,
-                     bool replace_wanted);
+void lease_book_create(struct lease_book *b, const struct outlog_probe *found,
+                       struct outlog_uid uid, const char *server_uid,
+                       uint64_t created_us);
+/*
+ * A worker opens the log. What it found of our file is never given out again. Returns
+ * whether this worker may move a foreign file aside (only when the submit said so, and
+ * only one worker).
+ */
+bool lease_book_open(struct lease_book *b, uint32_t worker,
+                     const struct outlog_probe *found, bool replace_wanted);
 
 /*
  * The next extent for a worker. True when the journal must hold the event LOG_MARK with

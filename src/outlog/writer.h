@@ -54,7 +54,7 @@ struct outlog_writer_events {
     /* To the server. `log` is the writer's number of the log, to be sent back. */
     /* Answer: outlog_writer_log_opened or _log_refused. */
     void (*need_log)(void *arg, uint32_t log, const char *path, bool replace,
-                     uint64_t file_bytes, uint64_t block_bytes);
+                     const struct outlog_probe *found);
     /* Answer: outlog_writer_lease or _lease_refused. */
     void (*need_lease)(void *arg, uint32_t log, const struct outlog_uid *uid);
     /* For lease_book_end; no answer. */
