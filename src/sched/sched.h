@@ -150,6 +150,18 @@ void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,
 void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
                     const struct task_run *runs, size_t n_runs);
 
+/*
+ * A worker that came back runs this task already, under the variant: takes it out of the
+ * waiting queue and books it (one grant, started) on that worker. false, and nothing
+ * changed, when the task is not waiting in the queues (it was assigned again).
+ */
+bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
+                 int32_t priority, uint32_t job, uint32_t slot);
+/* Takes a waiting task out of the queues (its late result arrived); false when it is not
+ * there. */
+bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,
+                uint32_t slot);
+
 /* Decides. Bounded work per call; see sched_out.more. */
 void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out);
 

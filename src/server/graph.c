@@ -28,7 +28,8 @@ static bool need_add(struct job *job, const struct job_submit *sub, uint32_t to,
     uint32_t from, slot = 0;
     switch ((enum need_kind)need->kind) {
     case NEED_EACH:
-        g->each_needs += g->each_needs < UINT8_MAX;
+        if (g->each_needs < UINT8_MAX)
+            g->each_needs++;
         edge_add(job, sub->first_group + need->value, to, EDGE_EACH, 0);
         return true;
     case NEED_GROUP:
