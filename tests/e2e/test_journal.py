@@ -1,0 +1,165 @@
+"""--journal: what survives a server that is killed at any moment."""
+import random
+import time
+
+import pytest
+
+from harness import wait_until
+
+
+@pytest.mark.core
+def test_jobs_survive_a_kill(bare):
+    bare.start_server("--journal", "j")
+    done = bare.start_worker()
+    finished = bare.submit_and_wait("--name", "one", "--", "true")
+    failed = bare.submit_and_wait("--", "sh", "-c", "exit 4")
+    waiting = bare.submit("--name", "two", "--cpus", "64", "--array", "5-9", "--", "true")
+    uid = bare.json("server", "info")["server_uid"]
+    bare.server.kill()
+    done.wait()
+
+    bare.start_server("--journal", "j")
+    assert bare.json("server", "info")["server_uid"] == uid
+    assert bare.states(finished) == ["finished"]
+    assert bare.tasks(failed)[0]["error"] == "Program terminated with exit code 4."
+    assert bare.job(waiting)["info"]["name"] == "two"
+    assert sorted(bare.tasks(waiting)) == [5, 6, 7, 8, 9]
+    assert bare.submit("--", "true") == waiting + 1
+
+
+@pytest.mark.core
+def test_waiting_tasks_run_after_the_restart(bare):
+    bare.start_server("--journal", "j")
+    job = bare.submit("--array", "1-20", "--", "sh", "-c", "echo $HQ_TASK_ID")
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    bare.start_worker(cpus=2)
+    bare.wait_job(job)
+    assert bare.stats(job) == {"finished": 20}
+    assert bare.read(f"job-{job}/20.stdout") == "20\n"
+
+
+@pytest.mark.core
+def test_dependencies_survive(bare):
+    bare.start_server("--journal", "j")
+    bare.start_worker()
+    job = bare.workflow("""
+tasks:
+  a: {run: "true"}
+  b: {needs: a, cpus: 64, run: "true"}
+  c: {needs: b, run: "true"}
+  d: {needs: a, run: "echo d >d"}
+""")
+    bare.wait_stats(job, finished=2, waiting=2)
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    assert bare.states(job) == ["finished", "waiting", "waiting", "finished"]
+
+
+def test_stopped_server_restores_too(bare):
+    bare.start_server("--journal", "j")
+    bare.start_worker()
+    job = bare.submit_and_wait("--array", "1-3", "--", "true")
+    bare.stop_server()
+    bare.start_server("--journal", "j")
+    assert bare.stats(job) == {"finished": 3}
+
+
+def test_cancel_survives(bare):
+    bare.start_server("--journal", "j")
+    job = bare.submit("--array", "1-3", "--", "true")
+    bare.hq("job", "cancel", job, "--reason", "why not")
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    assert bare.stats(job) == {"canceled": 3}
+    assert bare.job(job)["info"]["cancel_reason"] == "why not"
+
+
+def test_open_job_survives(bare):
+    bare.start_server("--journal", "j")
+    bare.hq("job", "open")
+    bare.hq("submit", "--job", "1", "--", "true")
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    assert bare.job(1)["info"]["is_open"] is True
+    bare.hq("submit", "--job", "1", "--", "true")
+    assert sorted(bare.tasks(1)) == [0, 1]
+
+
+@pytest.mark.core
+def test_torn_tail_is_cut(bare):
+    bare.start_server("--journal", "j")
+    job = bare.submit("--name", "kept", "--", "true")
+    bare.server.kill()
+    with open(bare.work / "j", "ab") as file:
+        file.write(b"\x17\x00half a record")
+    bare.start_server("--journal", "j")
+    assert bare.job(job)["info"]["name"] == "kept"
+    again = bare.submit("--", "true")
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    assert bare.job(again)["info"]["id"] == again
+
+
+def test_hole_in_the_middle_is_corruption(bare):
+    bare.start_server("--journal", "j")
+    for _ in range(20):
+        bare.submit("--name", "x" * 50, "--", "true")
+    bare.stop_server()
+    data = bytearray((bare.work / "j").read_bytes())
+    for at in range(len(data) // 2, len(data) // 2 + 20):
+        data[at] ^= 0xFF
+    (bare.work / "j").write_bytes(data)
+    result = bare.hq("server", "start", "--journal", "j", code=None, timeout_s=10)
+    assert result.code == 1 and "j" in result.stderr
+
+
+def test_something_else_is_no_journal(bare):
+    bare.write("j", "hello\n" * 100)
+    assert bare.hq("server", "start", "--journal", "j", code=1).stderr
+    assert bare.read("j") == "hello\n" * 100
+
+
+def test_journal_cannot_be_shared(bare):
+    bare.start_server("--journal", "j")
+    result = bare.hq("--server-dir", bare.root / "other", "server", "start", "--journal", "j",
+                     code=1)
+    assert "lock" in result.stderr or "in use" in result.stderr
+
+
+def test_journal_that_cannot_be_made(bare):
+    bare.hq("server", "start", "--journal", "no/such/dir/j", code=1)
+
+
+@pytest.mark.core
+def test_worker_reconnects_and_nothing_runs_twice(bare):
+    """The server is killed at random moments while a worker that waits for it works on."""
+    rng = random.Random(1)
+    bare.start_server("--journal", "j")
+    bare.start_worker("--on-server-lost=reconnect:60s", cpus=2)
+    job = bare.submit("--array", "1-200", "--stdout", "none", "--stderr", "none", "--", "sh",
+                      "-c", "echo $HQ_TASK_ID.$HQ_INSTANCE_ID >>ran; sleep 0.01")
+    for _ in range(3):
+        until = time.monotonic() + rng.uniform(0.1, 0.5)
+        wait_until(lambda: time.monotonic() > until, "the moment of the kill")
+        shown = {t for t, task in bare.tasks(job).items() if task["state"] == "finished"}
+        bare.server.kill()
+        before = bare.read("ran").split() if (bare.work / "ran").exists() else []
+        bare.start_server("--journal", "j")
+        assert bare.job(job)["info"]["task_count"] == 200
+        again = {t for t, task in bare.tasks(job).items() if task["state"] == "finished"}
+        assert shown <= again, "a finished task was forgotten"
+        assert len(before) == len(set(before))
+    bare.wait_job(job, 60)
+    assert bare.stats(job) == {"finished": 200}
+    ran = bare.read("ran").split()
+    assert {r.split(".")[0] for r in ran} == {str(i) for i in range(1, 201)}
+    assert len(ran) == len(set(ran))
+
+
+def test_memory_only_server_forgets(bare):
+    bare.start_server()
+    bare.submit("--", "true")
+    bare.stop_server()
+    bare.start_server()
+    assert bare.json("job", "list", "--all") == []

@@ -1,0 +1,171 @@
+"""Pools inside a real Slurm, on three nodes made by the Slurm lab.
+
+HQ_SLURM_LAB names the lab's directory. Without it, or where its probe says that this
+machine cannot do it, the tests are skipped.
+"""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import HQ, HQ_MPI_WORKER, ROOT, Env, wait_until
+
+LAB = Path(os.environ.get("HQ_SLURM_LAB", ROOT.parent / "shared" / "slurm-lab"))
+SRUN = ["srun", "--kill-on-bad-exit=0", "--no-kill", "--wait=0"]
+
+pytestmark = [pytest.mark.slurm, pytest.mark.mpi, pytest.mark.xdist_group("slurm")]
+
+
+class Lab:
+    def __init__(self, state):
+        self.state = state
+        subprocess.run([LAB / "up", "-n", "3", "-c", "2", state], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def down(self):
+        subprocess.run([LAB / "down", "-s", self.state], check=False)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    if not (LAB / "up").exists():
+        pytest.skip(f"no Slurm lab in {LAB}")
+    probe = subprocess.run([LAB / "up", "--probe"], capture_output=True, text=True)
+    if probe.returncode == 77:
+        pytest.skip(probe.stdout.strip())
+    assert probe.returncode == 0, probe.stdout + probe.stderr
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.down()
+
+
+class SlurmEnv(Env):
+    """Runs every command on the head of the cluster."""
+
+    def __init__(self, lab):
+        super().__init__()
+        self.lab = lab
+        self.prefix = [LAB / "run-in", "-s", lab.state, "--"]
+
+    def run(self, *command, **kwargs):
+        return super().run(*self.prefix, *command, **kwargs)
+
+    def spawn(self, name, *command, **kwargs):
+        return super().spawn(name, *self.prefix, *command, **kwargs)
+
+    def start_server(self, *args):
+        self.server = self.spawn("server", HQ, "server", "start", *args)
+        wait_until(lambda: self.hq("server", "info", code=None).code == 0, "the server")
+        return self.server
+
+    def node(self, verb, name):
+        subprocess.run([LAB / "node", "-s", self.lab.state, verb, name], check=True)
+
+
+@pytest.fixture
+def slurm(lab, request):
+    env = SlurmEnv(lab)
+    request.node.hq_env = env
+    env.start_server()
+    yield env
+    env.run("scancel", "--user", "root", code=None)
+    env.hq("server", "stop", code=None)
+    left = env.leave()
+    wait_until(lambda: env.run("squeue", "-h").stdout == "", "an empty queue", 60)
+    env.remove()
+    assert not left, f"processes left behind: {left}"
+
+
+@pytest.mark.parametrize("mpi", ["none", "pmix"])
+def test_pool_by_srun(slurm, mpi):
+    slurm.spawn("srun", *SRUN, f"--mpi={mpi}", "-N3", "--ntasks-per-node=1", HQ_MPI_WORKER)
+    slurm.wait_workers(3, 60)
+    hosts = {w["configuration"]["hostname"] for w in slurm.workers()}
+    assert hosts == {"node1", "node2", "node3"}
+    managers = {w["allocation"]["manager"] for w in slurm.workers()}
+    assert managers == {"Slurm"}
+    job = slurm.submit_and_wait("--log", "l", "--array", "1-60", "--", "hostname",
+                                timeout_s=60)
+    lines = slurm.log("l", "cat", job, "stdout").stdout.split()
+    assert len(lines) == 60 and set(lines) <= hosts
+
+
+def test_task_environment_is_clean(slurm):
+    slurm.spawn("srun", *SRUN, "--mpi=pmix", "-N1", "-n1", HQ_MPI_WORKER)
+    slurm.wait_workers(1, 60)
+    job = slurm.submit_and_wait("--", "env")
+    names = {line.split("=")[0] for line in slurm.read(f"job-{job}/0.stdout").splitlines()}
+    gone = re.compile(r"OMPI_|PMIX_|PMI_|SLURM_STEP|SLURM_NTASKS$|SLURM_PROCID|SLURM_LOCALID")
+    assert not [n for n in names if gone.match(n)]
+    assert "SLURM_JOB_ID" in names
+
+
+@pytest.mark.parametrize("mpi", ["none", "pmix"])
+def test_killed_rank_leaves_the_others(slurm, mpi):
+    step = slurm.spawn("srun", *SRUN, f"--mpi={mpi}", "-N3", "--ntasks-per-node=2",
+                       HQ_MPI_WORKER)
+    slurm.wait_workers(6, 60)
+    job = slurm.submit("--array", "1-60", "--log", "l", "--", "sh", "-c",
+                       "echo $HQ_TASK_ID; sleep 0.2")
+    wait_until(lambda: slurm.stats(job).get("finished", 0) > 5, "some tasks")
+    os.kill(slurm.ranks()[0], 9)
+    wait_until(lambda: len(slurm.workers()) == 5, "the loss")
+    slurm.wait_job(job, 120)
+    assert slurm.stats(job) == {"finished": 60}
+    assert step.running and len(slurm.workers()) == 5
+    got = slurm.log("l", "cat", job, "stdout").stdout.split()
+    assert got == [str(i) for i in range(1, 61)]
+
+
+def test_crashed_node_is_noticed_by_its_silence(slurm):
+    slurm.spawn("srun", *SRUN, "--mpi=none", "-N3", "--ntasks-per-node=1", HQ_MPI_WORKER,
+                "--heartbeat=1s")
+    slurm.wait_workers(3, 60)
+    try:
+        slurm.node("crash", "node3")
+        wait_until(lambda: len(slurm.workers()) == 2, "the loss", 60)
+        job = slurm.submit_and_wait("--array", "1-10", "--", "true")
+        assert slurm.stats(job) == {"finished": 10}
+    finally:
+        slurm.hq("worker", "stop", "all")
+        slurm.node("boot", "node3")
+        wait_until(lambda: slurm.run("sinfo", "-h", "-N", "-p", "main", "-t", "idle", "-o",
+                                     "%N").stdout.count("node") == 3, "three nodes", 120)
+
+
+def test_jobscript_on_the_login_node(slurm):
+    """The pool as a batch job, the server on the login node."""
+    script = ROOT / "jobscripts" / "slurm-pool.sh"
+    slurm.run("sbatch", "-N3", "--ntasks-per-node=1", "--export=ALL", script)
+    slurm.wait_workers(3, 60)
+    job = slurm.submit_and_wait("--array", "1-30", "--log", "l", "--", "hostname",
+                                timeout_s=60)
+    assert slurm.stats(job) == {"finished": 30}
+    slurm.hq("worker", "stop", "all")
+    wait_until(lambda: slurm.run("squeue", "-h").stdout == "", "the end of the job", 60)
+
+
+def test_jobscript_with_its_own_server(slurm):
+    """Everything inside the job: the script's arguments are the work."""
+    slurm.hq("server", "stop")
+    slurm.server.wait()
+    script = ROOT / "jobscripts" / "slurm-pool.sh"
+    slurm.script("work.sh", "hq submit --wait --array 1-12 --log in-job.hqlog hostname\n")
+    slurm.run("sbatch", "-N3", "--ntasks-per-node=1", "--export=ALL", "--wait",
+              "--output", "batch.out", script, "./work.sh", timeout_s=120)
+    lines = slurm.log("in-job.hqlog", "cat", "1", "stdout").stdout.split()
+    assert len(lines) == 12, slurm.read("batch.out")
+
+
+def test_scancel_is_a_clean_end(slurm):
+    step = slurm.spawn("srun", *SRUN, "--mpi=none", "-N2", "--ntasks-per-node=1",
+                       HQ_MPI_WORKER)
+    slurm.wait_workers(2, 60)
+    job = slurm.submit("--crash-limit", "1", "--", "sleep", "1000")
+    slurm.wait_stats(job, running=1)
+    slurm.run("scancel", slurm.run("squeue", "-h", "-o", "%i").stdout.strip())
+    step.wait(60)
+    wait_until(lambda: not slurm.workers(), "the ranks to leave")
+    assert slurm.stats(job) == {"waiting": 1}
