@@ -138,8 +138,8 @@ int lease_book_grant(struct lease_book *b, uint32_t worker, struct outlog_lease 
         uint64_t align = UINT64_C(1) << b->ident.align_log2;
         offset = align_up(b, offset);
         length = MAX(align, MIN(align << MIN(w->n_given, 16u), LEASE_MAX_BYTES));
+        w->n_given++;
     }
-    w->n_given++;
     w->open[w->n_open++] = b->next_lease;
     b->n_open++;
     if (b->replacer == worker)
