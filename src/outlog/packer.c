@@ -1,0 +1,91 @@
+#include "outlog/packer.h"
+
+#include <stdlib.h>
+#include <zstd.h>
+
+#define LEVEL 1
+#define PACK_MIN 2048u     /* shorter runs are not worth it */
+#define SAMPLE_BYTES 8192u /* looked at before all is packed */
+
+struct packer {
+    ZSTD_CCtx *ctx;
+    uint8_t sample[ZSTD_COMPRESSBOUND(SAMPLE_BYTES)];
+};
+
+struct packer *packer_create(void)
+{
+    struct packer *p = malloc(sizeof *p);
+    if (!p)
+        return NULL;
+    p->ctx = ZSTD_createCCtx();
+    if (!p->ctx) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void packer_destroy(struct packer *p)
+{
+    if (!p)
+        return;
+    (void)ZSTD_freeCCtx(p->ctx);
+    free(p);
+}
+
+/* A quarter saved is worth the reader's time. */
+static bool pays(size_t packed, size_t raw)
+{
+    return packed < raw - raw / 4;
+}
+
+static bool sample_pays(struct packer *p, const uint8_t *data, size_t len)
+{
+    size_t n = MIN(len, SAMPLE_BYTES);
+    const uint8_t *from = data + (len - n) / 2;
+    size_t r = ZSTD_compressCCtx(p->ctx, p->sample, sizeof p->sample, from, n, LEVEL);
+    return !ZSTD_isError(r) && pays(r, n);
+}
+
+size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
+                   size_t room)
+{
+    if (len < PACK_MIN || len > OUTLOG_GROUP_RAW_MAX ||
+        room < OUTLOG_BLOCK_HEADER_BYTES + OUTLOG_BLOCK_ALIGN ||
+        !sample_pays(p, data, len))
+        return 0;
+    size_t cap = room - OUTLOG_BLOCK_HEADER_BYTES - OUTLOG_BLOCK_ALIGN;
+    size_t r = ZSTD_compressCCtx(p->ctx, out + OUTLOG_BLOCK_HEADER_BYTES, cap, data, len,
+                                 LEVEL);
+    if (ZSTD_isError(r) || !pays(r, len))
+        return 0;
+    struct outlog_block group = {.type = OUTLOG_BLOCK_GROUP, .stored = (uint32_t)r};
+    struct outlog_block inner;
+    for (size_t at = 0; at < len; at += (size_t)outlog_block_span(inner.stored)) {
+        HQ_ASSERT(outlog_block_decode_inner(data + at, len - at, &inner));
+        if (group.seq++ == 0)
+            group.time_us = inner.time_us;
+    }
+    outlog_block_encode(&group, out);
+    size_t span = (size_t)outlog_block_span(group.stored);
+    memset(out + OUTLOG_BLOCK_HEADER_BYTES + r, 0, span - OUTLOG_BLOCK_HEADER_BYTES - r);
+    return span;
+}
+
+int packer_unpack(const uint8_t *payload, size_t n, struct buf *out)
+{
+    unsigned long long raw = ZSTD_getFrameContentSize(payload, n);
+    if (raw == ZSTD_CONTENTSIZE_UNKNOWN || raw == ZSTD_CONTENTSIZE_ERROR ||
+        raw > OUTLOG_GROUP_RAW_MAX || ZSTD_findFrameCompressedSize(payload, n) != n)
+        return ERR_CORRUPT;
+    size_t start = out->len;
+    uint8_t *to = buf_extend(out, (size_t)raw);
+    if (!to)
+        return ERR_NOMEM;
+    size_t r = ZSTD_decompress(to, (size_t)raw, payload, n);
+    if (r != raw) {
+        out->len = start;
+        return ERR_CORRUPT;
+    }
+    return 0;
+}
