@@ -32,7 +32,9 @@ enum opt_flag {
     OPT_NO_DIRECTIVE = 1 << 8, /* submit only: refused behind #HQ */
     OPT_GLOBAL = 1 << 9,       /* also taken by the commands below */
     OPT_FILE = 1 << 10,        /* the value is a path: completion offers files */
-    OPT_DIR = 1 << 11          /* the value is a directory */
+    OPT_DIR = 1 << 11,         /* the value is a directory */
+    OPT_VERSION = 1 << 12,     /* prints the version and ends */
+    OPT_LETTER_ONLY = 1 << 13  /* has no long form; the name is for args.h */
 };
 
 struct opt {
@@ -43,9 +45,11 @@ struct opt {
     const char *env;            /* variable read when the option is not given */
     const char *value_default;  /* value when nothing is given, or NULL */
     const char *const *choices; /* the only values allowed, NULL-ended, or NULL */
-    /* Validator: 0, or an error whose text says what is wrong with the value. */
+    /* Validator: 0, or an error whose text says what is wrong with the value. With
+     * choices it is asked about other values, where ERR_NOT_FOUND means "no choice". */
     int (*check)(const char *text, struct error *err);
     const char *const *conflicts; /* names of options and positionals, NULL-ended */
+    const char *needs;            /* option that has to be given as well, or NULL */
     const char *help;             /* one sentence without a full stop */
     const char *more;             /* further paragraphs of --help, or NULL */
 };
@@ -60,7 +64,9 @@ enum pos_flag {
     POS_OPTIONAL = 1 << 0,
     POS_TRAILING = 1 << 1, /* this word and all behind it, options included */
     POS_HYPHEN = 1 << 2,   /* with POS_TRAILING: an unknown option starts the words */
-    POS_FILE = 1 << 3      /* completion offers files */
+    POS_FILE = 1 << 3,     /* completion offers files */
+    POS_SKIP =
+        1 << 4 /* with POS_OPTIONAL: left out when the word fails its validator */
 };
 
 struct pos {
@@ -74,7 +80,8 @@ struct pos {
 
 enum cmd_flag {
     CMD_HIDDEN = 1 << 0,
-    CMD_SUB_OPTIONAL = 1 << 1 /* has subcommands, but runs without one as well */
+    CMD_SUB_OPTIONAL = 1 << 1, /* has subcommands, but runs without one as well */
+    CMD_PROGRAM = 1 << 2       /* its own program runs it, not `run` */
 };
 
 struct args;
@@ -122,7 +129,7 @@ const struct cmd *cmd_find_sub(const struct cmd *cmd, const char *word);
 size_t cmd_count_opts(const struct cmd *cmd);
 size_t cmd_count_positionals(const struct cmd *cmd);
 
-/* "--time-limit <TIME_LIMIT>", or "--wait" for a switch. */
+/* "--time-limit <TIME_LIMIT>", "--wait" for a switch, "-v" for a letter alone. */
 void opt_print(const struct opt *opt, struct buf *out);
 /* "TIME_LIMIT" */
 void opt_print_value_name(const struct opt *opt, struct buf *out);

@@ -1,0 +1,361 @@
+#include "cli/values.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/duration.h"
+#include "base/text.h"
+
+/* --- numbers ------------------------------------------------------------ */
+
+/* Decimal digits with an optional sign, as the texts of the contract judge them. */
+static int parse_i64(const char *text, int64_t min, int64_t max, int64_t *out,
+                     struct error *err)
+{
+    const char *digits = text + (text[0] == '+' || (text[0] == '-' && min < 0));
+    if (!*text)
+        return error_set(err, ERR_PARSE, "cannot parse integer from empty string");
+    if (!*digits || digits[strspn(digits, "0123456789")])
+        return error_set(err, ERR_PARSE, "invalid digit found in string");
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    if (errno == ERANGE || v > max || v < min)
+        return error_set(err, ERR_PARSE, "number too %s to fit in target type",
+                         text[0] == '-' ? "small" : "large");
+    *out = v;
+    return 0;
+}
+
+int value_check_u32(const char *text, struct error *err)
+{
+    int64_t v;
+    return parse_i64(text, 0, UINT32_MAX, &v, err);
+}
+
+int value_check_positive(const char *text, struct error *err)
+{
+    int64_t v;
+    int rc = parse_i64(text, 0, UINT32_MAX, &v, err);
+    if (rc == 0 && v == 0)
+        return error_set(err, ERR_PARSE, "has to be at least 1");
+    return rc;
+}
+
+int value_check_i32(const char *text, struct error *err)
+{
+    int64_t v;
+    return parse_i64(text, INT32_MIN, INT32_MAX, &v, err);
+}
+
+int value_check_port(const char *text, struct error *err)
+{
+    int64_t v;
+    int rc = parse_i64(text, INT64_MIN, INT64_MAX, &v, err);
+    if (rc == 0 && (v < 0 || v > UINT16_MAX))
+        return error_set(err, ERR_PARSE, "%lld is not in 0..=65535", (long long)v);
+    return rc;
+}
+
+static int parse_double(const char *text, double *out, struct error *err)
+{
+    char *end;
+    if (!*text)
+        return error_set(err, ERR_PARSE, "cannot parse float from empty string");
+    if (text[strspn(text, "+-.0123456789eE")])
+        return error_set(err, ERR_PARSE, "invalid float literal");
+    *out = strtod(text, &end);
+    if (*end)
+        return error_set(err, ERR_PARSE, "invalid float literal");
+    return 0;
+}
+
+int value_check_utilization(const char *text, struct error *err)
+{
+    double v;
+    int rc = parse_double(text, &v, err);
+    if (rc == 0 && !(v >= 0 && v <= 1))
+        return error_set(err, ERR_PARSE,
+                         "Minimal utilization has to be in the interval [0.0, 1.0].");
+    return rc;
+}
+
+int weight_parse(const char *text, uint64_t *weight, struct error *err)
+{
+    double v;
+    int rc = parse_double(text, &v, err);
+    if (rc)
+        return rc;
+    double scaled = v * (double)AMOUNT_ONE + 0.5;
+    if (!(scaled >= 1))
+        return error_set(err, ERR_PARSE, "Resource weight has to be positive number");
+    if (scaled > (double)UINT32_MAX)
+        return error_set(err, ERR_PARSE, "Resource weight is too large");
+    *weight = (uint64_t)scaled;
+    return 0;
+}
+
+int value_check_weight(const char *text, struct error *err)
+{
+    uint64_t weight;
+    return weight_parse(text, &weight, err);
+}
+
+int value_check_size(const char *text, struct error *err)
+{
+    uint64_t bytes;
+    return text_parse_size(text, &bytes, err);
+}
+
+/* --- durations ---------------------------------------------------------- */
+
+int value_check_duration(const char *text, struct error *err)
+{
+    uint64_t ns;
+    return duration_parse(text, &ns, err);
+}
+
+int value_check_duration_units(const char *text, struct error *err)
+{
+    uint64_t ns;
+    return duration_parse_units(text, &ns, err);
+}
+
+int value_check_heartbeat(const char *text, struct error *err)
+{
+    uint64_t ns;
+    int rc = duration_parse(text, &ns, err);
+    if (rc == 0 && ns <= HEARTBEAT_MIN_MS * NS_PER_MS)
+        return error_set(err, ERR_PARSE, "Heartbeat has to be longer than %dms",
+                         HEARTBEAT_MIN_MS);
+    return rc;
+}
+
+int server_lost_parse(const char *text, enum server_lost_policy *policy, uint64_t *ns,
+                      struct error *err)
+{
+    static const char word[] = "reconnect";
+    *ns = 0;
+    *policy = LOST_RECONNECT;
+    if (strcmp(text, "stop") == 0) {
+        *policy = LOST_STOP;
+        return 0;
+    }
+    if (strcmp(text, "finish-running") == 0) {
+        *policy = LOST_FINISH_RUNNING;
+        return 0;
+    }
+    size_t len = strlen(word);
+    if (strncmp(text, word, len) || (text[len] && text[len] != ':'))
+        return error_set(err, ERR_NOT_FOUND, "unknown policy '%s'", text);
+    return text[len] ? duration_parse(text + len + 1, ns, err) : 0;
+}
+
+int value_check_server_lost(const char *text, struct error *err)
+{
+    enum server_lost_policy policy;
+    uint64_t ns;
+    return server_lost_parse(text, &policy, &ns, err);
+}
+
+/* --- ids ---------------------------------------------------------------- */
+
+int value_check_idset(const char *text, struct error *err)
+{
+    struct idset ids = IDSET_INIT;
+    int rc = idset_parse(&ids, text, err);
+    idset_release(&ids);
+    return rc;
+}
+
+int selector_parse(const char *text, struct selector *s, struct error *err)
+{
+    *s = (struct selector){SELECT_IDS, IDSET_INIT};
+    if (strcmp(text, "last") == 0)
+        s->kind = SELECT_LAST;
+    else if (strcmp(text, "all") == 0)
+        s->kind = SELECT_ALL;
+    else
+        return idset_parse(&s->ids, text, err);
+    return 0;
+}
+
+void selector_release(struct selector *s)
+{
+    idset_release(&s->ids);
+}
+
+int value_check_selector(const char *text, struct error *err)
+{
+    struct selector s;
+    int rc = selector_parse(text, &s, err);
+    selector_release(&s);
+    return rc;
+}
+
+int value_check_job_array(const char *text, struct error *err)
+{
+    return strcmp(text, "last") == 0 ? 0 : value_check_idset(text, err);
+}
+
+int value_check_job_or_last(const char *text, struct error *err)
+{
+    return strcmp(text, "last") == 0 ? 0 : value_check_u32(text, err);
+}
+
+/* --- submit ------------------------------------------------------------- */
+
+int value_check_env(const char *text, struct error *err)
+{
+    if (!*text)
+        return error_set(err, ERR_PARSE, "Environment variable cannot be empty");
+    if (*text == '=')
+        return error_set(err, ERR_PARSE,
+                         "Environment variable cannot have an empty name");
+    return 0;
+}
+
+int value_check_setting(const char *text, struct error *err)
+{
+    if (*text == '=' || !strchr(text, '='))
+        return error_set(err, ERR_PARSE, "expected KEY=VALUE");
+    return 0;
+}
+
+int stdio_parse(const char *text, struct stdio_spec *spec, struct error *err)
+{
+    static const char suffix[] = "rm-if-finished";
+    *spec = (struct stdio_spec){.kind = STDIO_NONE};
+    if (strcmp(text, "none") == 0)
+        return 0;
+    text += strspn(text, " \t");
+    size_t len = strcspn(text, ":");
+    if (!text[len] && len == 0)
+        return error_set(err, ERR_PARSE, "expected 'none', a path or ':%s'", suffix);
+    if (text[len] && strcmp(text + len + 1, suffix))
+        return error_set(err, ERR_PARSE, "expected '%s' behind the colon", suffix);
+    spec->rm_if_finished = text[len] == ':';
+    spec->kind = len ? STDIO_FILE : STDIO_DEFAULT;
+    spec->path = len ? strndup(text, len) : NULL;
+    return len && !spec->path ? error_nomem(err) : 0;
+}
+
+int value_check_stdio(const char *text, struct error *err)
+{
+    struct stdio_spec spec;
+    int rc = stdio_parse(text, &spec, err);
+    if (rc == 0)
+        free(spec.path);
+    return rc;
+}
+
+int crash_limit_parse(const char *text, uint32_t *limit, struct error *err)
+{
+    *limit = CRASH_LIMIT_NEVER_RESTART;
+    if (strcmp(text, "never-restart") == 0)
+        return 0;
+    *limit = CRASH_LIMIT_UNLIMITED;
+    if (strcmp(text, "unlimited") == 0)
+        return 0;
+    int64_t v = 0;
+    int rc = parse_i64(text, 0, UINT16_MAX, &v, err);
+    if (rc)
+        return error_prefix(err, "Invalid crash limit: ");
+    if (v == 0)
+        return error_set(err, ERR_PARSE,
+                         "Crash limit cannot be 0. Use `never-restart` or "
+                         "`unlimited` instead.");
+    *limit = (uint32_t)v;
+    return 0;
+}
+
+int value_check_crash_limit(const char *text, struct error *err)
+{
+    uint32_t limit;
+    return crash_limit_parse(text, &limit, err);
+}
+
+int value_check_reason(const char *text, struct error *err)
+{
+    size_t n = strlen(text);
+    if (n > CANCEL_REASON_MAX)
+        return error_set(err, ERR_PARSE,
+                         "Cancel reason must be shorter than %d you entered %zu.",
+                         CANCEL_REASON_MAX, n);
+    return 0;
+}
+
+int value_check_cpus(const char *text, struct error *err)
+{
+    enum request_policy policy;
+    uint64_t amount;
+    return request_value_parse(text, &policy, &amount, err);
+}
+
+int value_check_resource(const char *text, struct error *err)
+{
+    enum request_policy policy;
+    uint64_t amount;
+    char *name = NULL;
+    int rc = request_entry_parse(text, &name, &policy, &amount, err);
+    if (rc == 0)
+        free(name);
+    return rc;
+}
+
+/* --- workers ------------------------------------------------------------ */
+
+int value_check_worker_cpus(const char *text, struct error *err)
+{
+    if (strcmp(text, "no-ht") == 0) /* former spelling of --no-hyper-threading */
+        return 0;
+    struct pool pool = {0};
+    int rc = pool_parse_cpus(text, &pool, err);
+    if (rc == 0)
+        pool_release(&pool);
+    return rc;
+}
+
+int value_check_worker_resource(const char *text, struct error *err)
+{
+    struct pool pool = {0};
+    int rc = pool_parse(text, &pool, err);
+    if (rc == 0)
+        pool_release(&pool);
+    return rc;
+}
+
+int detect_parse(const char *text, unsigned *flags, struct error *err)
+{
+    static const struct {
+        const char *word;
+        unsigned flag;
+    } kinds[] = {{"cpus", DETECT_CPUS},
+                 {"mem", DETECT_MEM},
+                 {"gpus/nvidia", DETECT_GPUS_NVIDIA},
+                 {"gpus/amd", DETECT_GPUS_AMD}};
+    *flags = DETECT_ALL;
+    if (strcmp(text, "all") == 0)
+        return 0;
+    *flags = 0;
+    if (strcmp(text, "none") == 0)
+        return 0;
+    for (;; text++) {
+        size_t len = strcspn(text, ",");
+        unsigned flag = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+            if (strlen(kinds[i].word) == len && strncmp(kinds[i].word, text, len) == 0)
+                flag = kinds[i].flag;
+        if (!flag)
+            return error_set(err, ERR_PARSE, "invalid variant: %.*s", (int)len, text);
+        *flags |= flag;
+        text += len;
+        if (!*text)
+            return 0;
+    }
+}
+
+int value_check_detect(const char *text, struct error *err)
+{
+    unsigned flags;
+    return detect_parse(text, &flags, err);
+}

@@ -1,0 +1,73 @@
+/*
+ * Values of options: validators for the command table (0, or an error whose text
+ * follows "invalid value 'x' for '--option <OPTION>': ") and the parsers that command
+ * bodies use for the same text.
+ */
+#ifndef HQ_CLI_VALUES_H
+#define HQ_CLI_VALUES_H
+
+#include "base/error.h"
+#include "base/idset.h"
+#include "model/spec.h"
+#include "model/worker.h"
+
+#define CANCEL_REASON_MAX 200
+#define HEARTBEAT_MIN_MS 150
+
+int value_check_u32(const char *text, struct error *err);
+int value_check_positive(const char *text, struct error *err); /* u32 >= 1 */
+int value_check_i32(const char *text, struct error *err);
+int value_check_port(const char *text, struct error *err);
+int value_check_duration(const char *text, struct error *err);
+int value_check_duration_units(const char *text, struct error *err);
+int value_check_heartbeat(const char *text, struct error *err);
+int value_check_size(const char *text, struct error *err);
+int value_check_idset(const char *text, struct error *err);
+int value_check_selector(const char *text, struct error *err);    /* all, last, array */
+int value_check_job_array(const char *text, struct error *err);   /* last, array */
+int value_check_job_or_last(const char *text, struct error *err); /* last, one id */
+int value_check_env(const char *text, struct error *err);
+int value_check_stdio(const char *text, struct error *err);
+int value_check_crash_limit(const char *text, struct error *err);
+int value_check_reason(const char *text, struct error *err);
+int value_check_weight(const char *text, struct error *err);
+int value_check_cpus(const char *text, struct error *err);
+int value_check_resource(const char *text, struct error *err);
+int value_check_setting(const char *text, struct error *err); /* KEY=VALUE */
+int value_check_worker_cpus(const char *text, struct error *err);
+int value_check_worker_resource(const char *text, struct error *err);
+int value_check_detect(const char *text, struct error *err);
+int value_check_utilization(const char *text, struct error *err);
+/* ERR_NOT_FOUND when the text is none of the words that take a duration. */
+int value_check_server_lost(const char *text, struct error *err);
+
+/* What a selector of jobs or workers means. */
+enum selector_kind { SELECT_IDS, SELECT_LAST, SELECT_ALL };
+struct selector {
+    enum selector_kind kind;
+    struct idset ids; /* SELECT_IDS */
+};
+int selector_parse(const char *text, struct selector *s, struct error *err) MUST_CHECK;
+void selector_release(struct selector *s);
+
+/* "none", "PATH", "PATH:rm-if-finished", ":rm-if-finished". Fills *spec, whose path is
+ * malloc'ed. */
+int stdio_parse(const char *text, struct stdio_spec *spec,
+                struct error *err) MUST_CHECK;
+int crash_limit_parse(const char *text, uint32_t *limit, struct error *err) MUST_CHECK;
+/* Units of 1/10000. */
+int weight_parse(const char *text, uint64_t *weight, struct error *err) MUST_CHECK;
+/* "reconnect:5m"; *ns is 0 when no duration is said. */
+int server_lost_parse(const char *text, enum server_lost_policy *policy, uint64_t *ns,
+                      struct error *err) MUST_CHECK;
+
+enum detect_flag {
+    DETECT_CPUS = 1 << 0,
+    DETECT_MEM = 1 << 1,
+    DETECT_GPUS_NVIDIA = 1 << 2,
+    DETECT_GPUS_AMD = 1 << 3,
+    DETECT_ALL = (1 << 4) - 1
+};
+int detect_parse(const char *text, unsigned *flags, struct error *err) MUST_CHECK;
+
+#endif
