@@ -303,34 +303,44 @@ static void put_part(struct buf *out, size_t start, uint64_t n, const char *unit
                unit, plural && n > 1 ? "s" : "");
 }
 
-void duration_print(uint64_t ns, struct buf *out)
+enum finest { FINEST_MINUTE, FINEST_SECOND, FINEST_MS, FINEST_NS };
+
+/* Parts smaller than `finest` are left out. */
+static void print_parts(uint64_t ns, enum finest finest, struct buf *out)
 {
     size_t start = out->len;
     uint64_t secs = ns / NS_PER_S, rest = ns % NS_PER_S;
     uint64_t of_year = secs % SECS_PER_YEAR;
     uint64_t of_month = of_year % SECS_PER_MONTH;
     uint64_t of_day = of_month % SECS_PER_DAY;
-    if (ns == 0) {
-        buf_puts(out, "0s");
-        return;
-    }
     put_part(out, start, secs / SECS_PER_YEAR, "year", true);
     put_part(out, start, of_year / SECS_PER_MONTH, "month", true);
     put_part(out, start, of_month / SECS_PER_DAY, "day", true);
     put_part(out, start, of_day / SECS_PER_HOUR, "h", false);
     put_part(out, start, of_day % SECS_PER_HOUR / SECS_PER_MIN, "m", false);
-    put_part(out, start, of_day % SECS_PER_MIN, "s", false);
-    put_part(out, start, rest / NS_PER_MS, "ms", false);
-    put_part(out, start, rest % NS_PER_MS / NS_PER_US, "us", false);
-    put_part(out, start, rest % NS_PER_US, "ns", false);
+    if (finest >= FINEST_SECOND)
+        put_part(out, start, of_day % SECS_PER_MIN, "s", false);
+    if (finest >= FINEST_MS)
+        put_part(out, start, rest / NS_PER_MS, "ms", false);
+    if (finest >= FINEST_NS) {
+        put_part(out, start, rest % NS_PER_MS / NS_PER_US, "us", false);
+        put_part(out, start, rest % NS_PER_US, "ns", false);
+    }
+    if (out->len == start)
+        buf_puts(out, "0s");
+}
+
+void duration_print(uint64_t ns, struct buf *out)
+{
+    print_parts(ns, FINEST_NS, out);
 }
 
 void duration_print_makespan(uint64_t ns, struct buf *out)
 {
-    uint64_t grain = NS_PER_MS;
+    enum finest finest = FINEST_MS;
     if (ns >= SECS_PER_HOUR * NS_PER_S)
-        grain = SECS_PER_MIN * NS_PER_S;
+        finest = FINEST_MINUTE;
     else if (ns >= SECS_PER_MIN * NS_PER_S)
-        grain = NS_PER_S;
-    duration_print(ns - ns % grain, out);
+        finest = FINEST_SECOND;
+    print_parts(ns, finest, out);
 }
