@@ -169,7 +169,7 @@ int value_check_idset(const char *text, struct error *err)
 
 int selector_parse(const char *text, struct selector *s, struct error *err)
 {
-    *s = (struct selector){SELECT_IDS, IDSET_INIT};
+    *s = (struct selector){.kind = SELECT_IDS};
     if (strcmp(text, "last") == 0)
         s->kind = SELECT_LAST;
     else if (strcmp(text, "all") == 0)
@@ -177,11 +177,6 @@ int selector_parse(const char *text, struct selector *s, struct error *err)
     else
         return idset_parse(&s->ids, text, err);
     return 0;
-}
-
-void selector_release(struct selector *s)
-{
-    idset_release(&s->ids);
 }
 
 int value_check_selector(const char *text, struct error *err)

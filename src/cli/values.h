@@ -10,6 +10,7 @@
 #include "base/idset.h"
 #include "model/spec.h"
 #include "model/worker.h"
+#include "wire/lists.h"
 
 #define CANCEL_REASON_MAX 200
 #define HEARTBEAT_MIN_MS 150
@@ -41,14 +42,8 @@ int value_check_utilization(const char *text, struct error *err);
 /* ERR_NOT_FOUND when the text is none of the words that take a duration. */
 int value_check_server_lost(const char *text, struct error *err);
 
-/* What a selector of jobs or workers means. */
-enum selector_kind { SELECT_IDS, SELECT_LAST, SELECT_ALL };
-struct selector {
-    enum selector_kind kind;
-    struct idset ids; /* SELECT_IDS */
-};
+/* "all", "last" or an array. */
 int selector_parse(const char *text, struct selector *s, struct error *err) MUST_CHECK;
-void selector_release(struct selector *s);
 
 /* "none", "PATH", "PATH:rm-if-finished", ":rm-if-finished". Fills *spec, whose path is
  * malloc'ed. */
