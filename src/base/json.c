@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,7 +205,8 @@ void json_int(struct json *j, int64_t v)
 static size_t shortest_digits(double v, char digits[20], int *point)
 {
     char text[40];
-    for (int precision = 14; precision <= 16; precision++) {
+    /* Fifteen digits are always exact enough to print, except near the smallest. */
+    for (int precision = v < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision, v);
         if (precision == 16 || strtod(text, NULL) == v) /* NOLINT: exactness wanted */
             break;

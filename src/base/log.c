@@ -65,7 +65,6 @@ void log_write(enum log_level level, const char *file, const char *fmt, ...)
     }
     va_list args;
     va_start(args, fmt);
-    errno = sys; /* for %m */
     buf_vprintf(&line, fmt, args);
     va_end(args);
     buf_putc(&line, '\n');
