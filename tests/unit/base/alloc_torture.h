@@ -1,6 +1,6 @@
 /*
- * Allocation failures on demand, for one test program: replaces malloc, calloc and
- * realloc. Include it in exactly one source of the program.
+ * Allocation failures on demand, for one test program: replaces malloc, calloc,
+ * realloc and free. Include it in exactly one source of the program.
  *     for (alloc_fail_at(n = 1); ...; alloc_fail_at(++n)) { ... if (!alloc_failed())
  * break; } TORTURE(rc, call) does this: it repeats the call until no allocation fails
  * in it.
@@ -25,6 +25,7 @@
 
 static long alloc_countdown; /* 0: never fail */
 static bool alloc_did_fail;
+static long alloc_live; /* blocks that are not freed */
 
 static inline void alloc_fail_at(long n)
 {
@@ -43,6 +44,9 @@ static inline bool alloc_failed(void)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
+void __libc_free(void *p);
+
+#define ALLOC_VISIBLE __attribute__((visibility("default")))
 
 static bool alloc_refuse(void)
 {
@@ -52,34 +56,52 @@ static bool alloc_refuse(void)
     return true;
 }
 
-__attribute__((visibility("default"))) void *malloc(size_t size)
+static void *alloc_count(void *p)
 {
-    return alloc_refuse() ? NULL : __libc_malloc(size);
+    if (p)
+        __atomic_add_fetch(&alloc_live, 1, __ATOMIC_RELAXED);
+    return p;
 }
 
-__attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
+ALLOC_VISIBLE void *malloc(size_t size)
 {
-    return alloc_refuse() ? NULL : __libc_calloc(n, size);
+    return alloc_refuse() ? NULL : alloc_count(__libc_malloc(size));
 }
 
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
+ALLOC_VISIBLE void *calloc(size_t n, size_t size)
 {
-    return alloc_refuse() ? NULL : __libc_realloc(old, size);
+    return alloc_refuse() ? NULL : alloc_count(__libc_calloc(n, size));
+}
+
+ALLOC_VISIBLE void *realloc(void *old, size_t size)
+{
+    if (alloc_refuse())
+        return NULL;
+    void *p = __libc_realloc(old, size);
+    return old ? p : alloc_count(p);
+}
+
+ALLOC_VISIBLE void free(void *p)
+{
+    if (p)
+        __atomic_sub_fetch(&alloc_live, 1, __ATOMIC_RELAXED);
+    __libc_free(p);
 }
 #endif
 
 /*
  * Runs `call` with the first, second, … allocation failing until one run needs no more.
- * rc must be negative whenever one failed; `after` runs behind each failed try (checks,
- * clean-up). Ends with the result of the last, untroubled run in rc.
+ * rc must be ERR_NOMEM whenever one failed, and nothing may have leaked; `after` runs
+ * behind each failed try. Ends with the result of the last, untroubled run in rc.
  */
 #define TORTURE(rc, call, after)                 \
     for (long nth_ = 1;; nth_++) {               \
+        long live_ = alloc_live;                 \
         alloc_fail_at(ALLOC_TORTURE ? nth_ : 0); \
         rc = (call);                             \
-        if (!alloc_failed()) {                   \
+        if (!alloc_failed())                     \
             break;                               \
-        }                                        \
+        CU_ASSERT_EQUAL(alloc_live, live_);      \
         CU_ASSERT_EQUAL(rc, ERR_NOMEM);          \
         after;                                   \
     }
