@@ -100,8 +100,11 @@ static void set_system(struct error *err, int sys, const char *fmt, va_list args
     error_vset(err, ERR_SYSTEM, fmt, args);
     err->sys = sys;
     struct text_out out = {err->text, strlen(err->text), sizeof err->text};
-    out_puts(&out, ": ");
+    char number[32];
+    (void)snprintf(number, sizeof number, " (os error %d)", sys);
+    out_puts(&out, out.len ? ": " : "");
     out_puts(&out, text);
+    out_puts(&out, number);
 }
 
 int error_sys(struct error *err, const char *fmt, ...)

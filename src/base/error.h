@@ -48,7 +48,8 @@ int error_set(struct error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int error_vset(struct error *err, int code, const char *fmt, va_list args)
     __attribute__((format(printf, 3, 0)));
-/* ERR_SYSTEM with ": <strerror(errno)>" behind the text; keeps errno in err->sys. */
+/* ERR_SYSTEM with ": <strerror(errno)> (os error <errno>)" behind the text (without the
+ * colon when that is empty); keeps errno in err->sys. */
 int error_sys(struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* As error_sys for a given errno value. */

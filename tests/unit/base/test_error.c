@@ -28,11 +28,14 @@ static void test_sys(void)
     CU_ASSERT_EQUAL(error_sys(&err, "cannot open '%s'", "a"), ERR_SYSTEM);
     CU_ASSERT_EQUAL(errno, ENOENT);
     CU_ASSERT_EQUAL(err.sys, ENOENT);
-    CU_ASSERT_STRING_EQUAL(err.text, "cannot open 'a': No such file or directory");
+    CU_ASSERT_STRING_EQUAL(err.text,
+                           "cannot open 'a': No such file or directory (os error 2)");
     errno = 0;
     CU_ASSERT_EQUAL(error_errno(&err, EACCES, "no"), ERR_SYSTEM);
     CU_ASSERT_EQUAL(err.sys, EACCES);
-    CU_ASSERT_STRING_EQUAL(err.text, "no: Permission denied");
+    CU_ASSERT_STRING_EQUAL(err.text, "no: Permission denied (os error 13)");
+    CU_ASSERT_EQUAL(error_errno(&err, EACCES, "%s", ""), ERR_SYSTEM);
+    CU_ASSERT_STRING_EQUAL(err.text, "Permission denied (os error 13)");
 }
 
 static void test_prefix(void)
