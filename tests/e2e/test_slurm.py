@@ -25,7 +25,7 @@ class Lab:
                        stdout=subprocess.DEVNULL)
 
     def down(self):
-        subprocess.run([LAB / "down", "-s", self.state], check=False)
+        subprocess.run([LAB / "down", self.state], check=False)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ class SlurmEnv(Env):
         return self.server
 
     def node(self, verb, name):
-        subprocess.run([LAB / "node", "-s", self.lab.state, verb, name], check=True)
+        subprocess.run([LAB / "node", verb, name, self.lab.state], check=True)
 
 
 @pytest.fixture
