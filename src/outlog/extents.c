@@ -67,8 +67,8 @@ static struct outlog_entry entry_of(const struct outlog_block *b, const uint8_t 
     };
     struct outlog_end end;
     if (b->flags & OUTLOG_FLAG_END &&
-        outlog_end_decode(block + OUTLOG_BLOCK_HEADER_BYTES + e.output, OUTLOG_END_BYTES,
-                          &end))
+        outlog_end_decode(block + OUTLOG_BLOCK_HEADER_BYTES + e.output,
+                          OUTLOG_END_BYTES, &end))
         e.state = (uint8_t)end.state;
     return e;
 }
@@ -161,7 +161,8 @@ static void roll(struct extents *x, uint64_t now_us, struct extents_ended *ended
     (void)extents_close(x, now_us, ended, &ignored);
 }
 
-/* Writes [data + at, + bytes) at pos, with the extent header in front the first time. */
+/* Writes [data + at, + bytes) at pos, with the extent header in front the first time.
+ */
 static int write_out(struct extents *x, uint8_t *data, size_t at, size_t bytes,
                      uint64_t now_us, struct error *err)
 {
@@ -189,7 +190,7 @@ int extents_put(struct extents *x, uint8_t *data, size_t len, size_t *done,
     while (*done < len) {
         if (x->now.length == 0)
             return EXTENTS_NEED_LEASE;
-        size_t n, bytes;
+        size_t n = 0, bytes = 0;
         int rc = take_blocks(x, data, len, *done, &n, &bytes, err);
         if (rc < 0)
             return rc;

@@ -1,7 +1,7 @@
 /*
- * struct extents: places groups of blocks into leased extents of one log file, keeps the
- * index of the current extent and writes it when the extent is closed. Synchronous and
- * single-threaded; the writer's I/O thread drives it, so do tests.
+ * struct extents: places groups of blocks into leased extents of one log file, keeps
+ * the index of the current extent and writes it when the extent is closed. Synchronous
+ * and single-threaded; the writer's I/O thread drives it, so do tests.
  */
 #ifndef HQ_OUTLOG_EXTENTS_H
 #define HQ_OUTLOG_EXTENTS_H
@@ -66,8 +66,8 @@ int extents_put(struct extents *x, uint8_t *data, size_t len, size_t *done,
                 uint64_t now_us, struct extents_ended *ended,
                 struct error *err) MUST_CHECK;
 /*
- * Closes the current extent with its index. False when there was none. Failures to write
- * the index are harmless (readers scan then) and only reported by *err.
+ * Closes the current extent with its index. False when there was none. Failures to
+ * write the index are harmless (readers scan then) and only reported by *err.
  */
 bool extents_close(struct extents *x, uint64_t now_us, struct extents_ended *ended,
                    struct error *err);

@@ -64,16 +64,18 @@ int outlog_superblock_decode(const uint8_t *p, size_t n, struct outlog_ident *id
     if (get_u32(p + 12) != BYTE_ORDER_MARK)
         return error_set(err, ERR_CORRUPT, "damaged superblock");
     if (get_u16(p + 8) != OUTLOG_VERSION)
-        return error_set(err, ERR_VERSION,
-                         "output log of format version %u, this program reads version %d",
-                         get_u16(p + 8), OUTLOG_VERSION);
+        return error_set(
+            err, ERR_VERSION,
+            "output log of format version %u, this program reads version %d",
+            get_u16(p + 8), OUTLOG_VERSION);
     if (get_u64(p + SUPERBLOCK_CHECK_AT) != checksum64(p, SUPERBLOCK_CHECK_AT, 0))
         return error_set(err, ERR_CORRUPT, "damaged superblock");
     uint64_t unknown = get_u64(p + 40) & ~(uint64_t)FEATURE_GROUPS;
     if (unknown)
-        return error_set(err, ERR_VERSION,
-                         "output log uses features 0x%llx that this program does not know",
-                         (unsigned long long)unknown);
+        return error_set(
+            err, ERR_VERSION,
+            "output log uses features 0x%llx that this program does not know",
+            (unsigned long long)unknown);
     if (get_u64(p + 72) != OUTLOG_DATA_START || p[80] < OUTLOG_ALIGN_LOG2_MIN ||
         p[80] > OUTLOG_ALIGN_LOG2_MAX || p[81] != 3)
         return error_set(err, ERR_CORRUPT, "superblock with impossible sizes");

@@ -77,8 +77,8 @@ extern const char *const outlog_state_words[OUTLOG_STATE_COUNT];
 /* The end record of one run (instance) of a task. */
 struct outlog_end {
     enum outlog_state state;
-    uint8_t signal; /* 0: ended by itself */
-    bool cut;       /* output was dropped: killed, or above a limit */
+    uint8_t signal;   /* 0: ended by itself */
+    bool cut;         /* output was dropped: killed, or above a limit */
     uint8_t channels; /* bit 0 stdout, bit 1 stderr were streamed */
     int32_t exit_code;
     uint64_t start_us, end_us; /* 0: never started */

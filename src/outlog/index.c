@@ -260,7 +260,8 @@ bool page_next(struct page_cursor *pc, struct outlog_entry *e)
     l->flags = (uint8_t)((ctrl & CTRL_END ? OUTLOG_FLAG_END : 0) |
                          (ctrl & CTRL_CUT ? OUTLOG_FLAG_CUT : 0));
     l->state = ctrl & CTRL_END ? cursor_u8(c) : OUTLOG_UNFINISHED;
-    if (l->type == 0 || l->state >= OUTLOG_STATE_COUNT || l->output > OUTLOG_PAYLOAD_MAX ||
+    if (l->type == 0 || l->state >= OUTLOG_STATE_COUNT ||
+        l->output > OUTLOG_PAYLOAD_MAX ||
         (pc->any && outlog_key_cmp(&before, &l->key) > 0))
         c->failed = true;
     if (c->failed)
@@ -274,8 +275,8 @@ bool page_next(struct page_cursor *pc, struct outlog_entry *e)
 bool page_next_inner(struct page_cursor *pc, struct outlog_key *first, uint64_t *offset,
                      uint32_t *length)
 {
-    if (pc->left == 0 || pc->kind == OUTLOG_PAGE_LEAF || pc->kind > OUTLOG_PAGE_LEVEL_MAX ||
-        pc->c.failed)
+    if (pc->left == 0 || pc->kind == OUTLOG_PAGE_LEAF ||
+        pc->kind > OUTLOG_PAGE_LEVEL_MAX || pc->c.failed)
         return false;
     struct span raw = cursor_take(&pc->c, OUTLOG_INNER_BYTES);
     if (pc->c.failed)

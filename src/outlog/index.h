@@ -18,13 +18,13 @@ struct outlog_key {
 /* Where a block is and what it holds. */
 struct outlog_entry {
     struct outlog_key key;
-    uint32_t output;  /* bytes of output */
-    uint32_t inner;   /* position inside the group's content, when grouped */
-    uint64_t offset;  /* of the block, or of the group that holds it */
+    uint32_t output; /* bytes of output */
+    uint32_t inner;  /* position inside the group's content, when grouped */
+    uint64_t offset; /* of the block, or of the group that holds it */
     uint64_t time_us;
-    uint8_t type;     /* enum outlog_block_type */
-    uint8_t flags;    /* OUTLOG_FLAG_* */
-    uint8_t state;    /* enum outlog_state, with OUTLOG_FLAG_END */
+    uint8_t type;  /* enum outlog_block_type */
+    uint8_t flags; /* OUTLOG_FLAG_* */
+    uint8_t state; /* enum outlog_state, with OUTLOG_FLAG_END */
     bool grouped;
 };
 

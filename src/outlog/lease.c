@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-
 /* Leases of one worker that are not ended. */
 struct lease_worker {
     uint32_t worker;
@@ -25,8 +24,8 @@ static uint64_t align_up(const struct lease_book *b, uint64_t offset)
     return (offset + mask) & ~mask;
 }
 
-void lease_book_init(struct lease_book *b, struct outlog_uid uid, const char *server_uid,
-                     uint64_t created_us, uint64_t block_bytes)
+void lease_book_init(struct lease_book *b, struct outlog_uid uid,
+                     const char *server_uid, uint64_t created_us, uint64_t block_bytes)
 {
     *b = (struct lease_book){.next = OUTLOG_DATA_START, .next_lease = 1};
     b->ident.uid = uid;
@@ -203,7 +202,8 @@ bool lease_ident_decode(struct outlog_ident *id, struct cursor *c)
     id->align_log2 = cursor_u8(c);
     struct span name = cursor_bytes(c);
     if (c->failed || name.n > OUTLOG_SERVER_UID_MAX ||
-        id->align_log2 < OUTLOG_ALIGN_LOG2_MIN || id->align_log2 > OUTLOG_ALIGN_LOG2_MAX)
+        id->align_log2 < OUTLOG_ALIGN_LOG2_MIN ||
+        id->align_log2 > OUTLOG_ALIGN_LOG2_MAX)
         return false;
     if (name.n)
         memcpy(id->server_uid, name.p, name.n);

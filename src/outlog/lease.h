@@ -3,11 +3,10 @@
  * file; pure. Extents are never given out twice, not even after a restart: the mark up
  * to which space may have been given out is journaled before a grant beyond it leaves.
  *
- *   worker asks for a log (LOG_OPEN)  -> lease_book_open, answer with ident, replace and
- *                                        a first lease from lease_book_grant
- *   worker asks for space             -> lease_book_grant
- *   worker closed an extent           -> lease_book_end
- *   worker lost                       -> lease_book_worker_lost
+ *   worker asks for a log (LOG_OPEN)  -> lease_book_open, answer with ident, replace
+ * and a first lease from lease_book_grant worker asks for space             ->
+ * lease_book_grant worker closed an extent           -> lease_book_end worker lost ->
+ * lease_book_worker_lost
  *
  * Offsets: the first lease of a log is 64 KiB at 12 KiB, all others begin at multiples
  * of the alignment and double per worker from the alignment to 16 MiB.
@@ -34,7 +33,7 @@ struct lease_book {
     uint64_t next;      /* space below was given out */
     uint64_t journaled; /* the mark in the journal; 0: none yet */
     uint64_t next_lease;
-    uint64_t n_open; /* leases given and not ended, lost workers' left out */
+    uint64_t n_open;   /* leases given and not ended, lost workers' left out */
     uint32_t replacer; /* worker that may move an old file aside; 0: nobody yet */
     bool in_use;       /* an opener reported the file good: nobody replaces any more */
     struct lease_worker *workers;
@@ -42,11 +41,12 @@ struct lease_book {
 };
 
 /*
- * A new log. `uid` is random, `server_uid` at most 31 bytes (cut). Alignment: the larger
- * of 1 MiB and the file system's block size (0: unknown), rounded up to a power of two.
+ * A new log. `uid` is random, `server_uid` at most 31 bytes (cut). Alignment: the
+ * larger of 1 MiB and the file system's block size (0: unknown), rounded up to a power
+ * of two.
  */
-void lease_book_init(struct lease_book *b, struct outlog_uid uid, const char *server_uid,
-                     uint64_t created_us, uint64_t block_bytes);
+void lease_book_init(struct lease_book *b, struct outlog_uid uid,
+                     const char *server_uid, uint64_t created_us, uint64_t block_bytes);
 /*
  * A log known from the journal: goes on behind the mark. The journal keeps ident as
  * lease_ident_encode wrote it.
@@ -70,8 +70,8 @@ void lease_probe_encode(const struct outlog_probe *p, struct buf *out);
 bool lease_probe_decode(struct outlog_probe *p, struct cursor *c);
 
 /*
- * A new book for a log that the server does not know. When the file found there is a log
- * of this server (its journal was lost), it is taken over, else a new one is begun.
+ * A new book for a log that the server does not know. When the file found there is a
+ * log of this server (its journal was lost), it is taken over, else a new one is begun.
  */
 void lease_book_create(struct lease_book *b, const struct outlog_probe *found,
                        struct outlog_uid uid, const char *server_uid,

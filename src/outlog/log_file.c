@@ -26,8 +26,9 @@ int log_file_lock(int fd, bool exclusive, struct error *err)
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     if (errno == EAGAIN || errno == EACCES)
-        return error_set(err, ERR_BUSY, exclusive ? "the log is being written"
-                                                  : "the log is being sealed");
+        return error_set(err, ERR_BUSY,
+                         exclusive ? "the log is being written"
+                                   : "the log is being sealed");
     return 0;
 }
 
@@ -54,8 +55,12 @@ int log_file_probe(const char *path, struct outlog_probe *out, struct error *err
 {
     memset(out, 0, sizeof *out);
     int rc = path_mkparents(path, 0777, err);
-    if (rc < 0)
-        return error_prefix(err, "Cannot create stream directory of %s", path);
+    if (rc < 0) {
+        const char *name = path_base(path);
+        int len = name - path > 1 ? (int)(name - path - 1) : 1;
+        return error_prefix(err, "Error: Cannot create stream directory %.*s: ", len,
+                            path);
+    }
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0) {
@@ -122,7 +127,8 @@ static int move_aside(const char *path, const char *tag, struct error *err)
         if (!taken)
             return error_errno(err, sys, "cannot move '%s' aside", path);
     }
-    return error_set(err, ERR_EXISTS, "cannot move '%s' aside: too many old files", path);
+    return error_set(err, ERR_EXISTS, "cannot move '%s' aside: too many old files",
+                     path);
 }
 
 /* A short file (a writer died while creating it, or the user made an empty one): the

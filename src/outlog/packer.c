@@ -55,8 +55,8 @@ size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *o
         !sample_pays(p, data, len))
         return 0;
     size_t cap = room - OUTLOG_BLOCK_HEADER_BYTES - OUTLOG_BLOCK_ALIGN;
-    size_t r = ZSTD_compressCCtx(p->ctx, out + OUTLOG_BLOCK_HEADER_BYTES, cap, data, len,
-                                 LEVEL);
+    size_t r = ZSTD_compressCCtx(p->ctx, out + OUTLOG_BLOCK_HEADER_BYTES, cap, data,
+                                 len, LEVEL);
     if (ZSTD_isError(r) || !pays(r, len))
         return 0;
     struct outlog_block group = {.type = OUTLOG_BLOCK_GROUP, .stored = (uint32_t)r};
@@ -68,7 +68,8 @@ size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *o
     }
     outlog_block_encode(&group, out);
     size_t span = (size_t)outlog_block_span(group.stored);
-    memset(out + OUTLOG_BLOCK_HEADER_BYTES + r, 0, span - OUTLOG_BLOCK_HEADER_BYTES - r);
+    memset(out + OUTLOG_BLOCK_HEADER_BYTES + r, 0,
+           span - OUTLOG_BLOCK_HEADER_BYTES - r);
     return span;
 }
 

@@ -15,8 +15,8 @@ struct packer; /* opaque, one thread */
 struct packer *packer_create(void); /* NULL: out of memory */
 void packer_destroy(struct packer *p);
 /*
- * The blocks in data[0, len) as one encoded, unfinished group block at out (room bytes).
- * Returns its span, or 0 when it does not pay or does not fit.
+ * The blocks in data[0, len) as one encoded, unfinished group block at out (room
+ * bytes). Returns its span, or 0 when it does not pay or does not fit.
  */
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
                    size_t room);

@@ -10,7 +10,8 @@ struct posix_file {
     int fd;
 };
 
-static int posix_open(void *ctx UNUSED, const char *path, void **file, struct error *err)
+static int posix_open(void *ctx UNUSED, const char *path, void **file,
+                      struct error *err)
 {
     struct posix_file *f = malloc(sizeof *f);
     if (!f)
@@ -32,8 +33,8 @@ static int posix_write_at(void *file, uint64_t offset, const void *p, size_t n,
     size_t done = 0;
     while (done < n) {
         ssize_t r = FAULT("outlog.write") ? -1
-                                          : pwrite(f->fd, (const char *)p + done, n - done,
-                                                   (off_t)(offset + done));
+                                          : pwrite(f->fd, (const char *)p + done,
+                                                   n - done, (off_t)(offset + done));
         if (r > 0)
             done += (size_t)r;
         else if (r == 0 || errno != EINTR)

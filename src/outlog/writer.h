@@ -42,7 +42,8 @@ enum {
 };
 
 struct outlog_writer_events {
-    /* The log of a pending task is open (err NULL) or cannot be (the handle is gone). */
+    /* The log of a pending task is open (err NULL) or cannot be (the handle is gone).
+     */
     void (*on_ready)(void *arg, void *task, const struct error *err);
     /* A write failed; the text begins with "Streaming: ". Kill the task and end it. */
     void (*on_broken)(void *arg, void *task, const struct error *err);
@@ -74,11 +75,11 @@ struct outlog_writer_config {
     void *io_ctx;
     const struct outlog_writer_events *events;
     void *arg;
-    uint32_t group_bytes; /* 256 KiB */
-    uint32_t n_groups;    /* 8 */
-    uint64_t flush_us;    /* 100 ms: output is in the file at latest after this */
-    uint64_t idle_us;     /* 2 s: then a log without tasks is closed */
-    uint64_t linger_us;   /* 20 ms between small reads of one channel */
+    uint32_t group_bytes;  /* 256 KiB */
+    uint32_t n_groups;     /* 8 */
+    uint64_t flush_us;     /* 100 ms: output is in the file at latest after this */
+    uint64_t idle_us;      /* 2 s: then a log without tasks is closed */
+    uint64_t linger_us;    /* 20 ms between small reads of one channel */
     enum outlog_sync sync; /* auto: after each group on NFS, else never */
     bool compress;         /* zstd per group where sampling says that it pays */
 };

@@ -1,0 +1,199 @@
+/*
+ * Inside the writer: what loop thread and I/O thread share. A message travels to the
+ * I/O thread and comes back; who holds it may touch it. The fields of struct wlog are
+ * split by owner.
+ */
+#ifndef HQ_OUTLOG_WRITER_IMPL_H
+#define HQ_OUTLOG_WRITER_IMPL_H
+
+#include <pthread.h>
+#include "base/list.h"
+#include "base/strmap.h"
+#include "outlog/extents.h"
+#include "outlog/packer.h"
+#include "outlog/writer.h"
+
+enum io_kind {
+    IO_PROBE,  /* look at the path */
+    IO_OPEN,   /* create or verify, open; take the first lease */
+    IO_LEASE,  /* struct lease_msg; comes back when the extent has ended */
+    IO_REFUSE, /* no more space: groups that wait for a lease fail */
+    IO_GROUP,  /* struct group: write it */
+    IO_ROLL,   /* close the current extent */
+    IO_CLOSE,  /* close extents and file */
+    IO_WANT,   /* to the loop thread only: ask for a lease */
+    IO_BOUNCE  /* comes back as it is: makes dispatch run */
+};
+
+struct wlog;
+
+struct io_msg {
+    struct list_node node;
+    enum io_kind kind;
+    struct wlog *log;
+    int rc; /* outcome; the text is in the group or in log->err */
+};
+
+struct lease_msg {
+    struct io_msg msg;
+    struct list_node held; /* in log->io_leases */
+    struct outlog_lease lease;
+    struct extents_ended ended;
+};
+
+struct group_member {
+    struct outlog_task *task;
+    bool end; /* its end record is in the group */
+};
+
+struct group {
+    struct io_msg msg;
+    struct list_node free; /* in writer->free_groups */
+    uint8_t *mem;          /* EXTENTS_HEADROOM, then data */
+    uint8_t *data;
+    size_t len;
+    size_t done; /* written so far (I/O thread) */
+    uint64_t serial;
+    uint64_t opened_us;
+    bool has_end;
+    struct outlog_task *tail; /* whose block is the last, and where it begins */
+    size_t tail_at;
+    struct group_member *members;
+    size_t n_members, cap_members;
+    struct error err;
+};
+
+enum wlog_state {
+    WLOG_PROBING,
+    WLOG_ASKING, /* need_log was called */
+    WLOG_OPENING,
+    WLOG_OPEN,
+    WLOG_CLOSING
+};
+
+struct wlog {
+    struct outlog_writer *w;
+    char *path;
+    uint32_t number;
+    bool replace; /* wanted by a submit */
+    bool may_replace;
+    struct outlog_ident ident;
+
+    /* loop thread */
+    enum wlog_state state;
+    struct list_node node;  /* in writer->logs */
+    struct list_node dirty; /* in writer->dirty: cur has blocks */
+    struct list_node idle;  /* in writer->idle: no task, nothing to write */
+    uint64_t idle_since_us;
+    struct list waiting; /* tasks that wait for the log */
+    struct list tasks;   /* all of them, by outlog_task.all */
+    uint32_t n_tasks;    /* all tasks, waiting ones included */
+    uint32_t n_msgs;     /* messages at the I/O thread, IO_WANT left out */
+    bool dead;           /* destroyed, but for messages on their way */
+    struct group *cur;
+    uint32_t in_flight; /* groups at the I/O thread */
+    bool lease_asked;
+    struct io_msg step; /* PROBE, OPEN, CLOSE: one at a time */
+    struct io_msg roll, refuse, want;
+    bool roll_sent, refuse_sent;
+    struct outlog_probe probe; /* filled by PROBE */
+    struct lease_msg *first;   /* for OPEN */
+    struct error *err;         /* of the last step, when rc < 0 */
+    char *refusal;             /* text for REFUSE */
+
+    /* I/O thread */
+    struct extents x;
+    void *file;
+    int lock_fd;
+    bool is_open, sync_each, want_posted;
+    uint64_t retry_at_us, retry_until_us; /* OPEN: somebody else replaces the file */
+    uint64_t fail_until_us;               /* after a failed write */
+    char *fail_text;
+    int fail_sys;
+    struct list io_groups, io_leases;
+};
+
+struct outlog_task {
+    struct wlog *log;
+    struct list_node all;    /* in log->tasks */
+    struct list_node node;   /* in log->waiting */
+    struct list_node record; /* in writer->records */
+    void *user;
+    uint32_t job, id, instance, seq;
+    uint8_t channels;
+    bool want_begin, want_end; /* records that found no room yet */
+    bool ended, dropped, broken_told;
+    struct error *broken;
+    uint64_t bytes[OUTLOG_N_CHANNELS];
+    uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
+    uint64_t group_serial;                    /* last group that holds a block of it */
+    uint32_t n_groups;                        /* groups that hold blocks of it */
+    struct outlog_end end;
+    uint64_t end_time_us;
+};
+
+struct outlog_writer {
+    struct outlog_writer_config c;
+    struct outlog_origin origin; /* read by the I/O thread when it opens a log */
+    int event_fd;
+    pthread_t thread;
+    bool thread_runs;
+
+    /* loop thread */
+    struct list logs, dirty, idle, free_groups, records;
+    struct strmap *by_path;
+    struct group *groups;
+    uint32_t next_number;
+    uint64_t next_serial;
+    bool paused, draining, drained_told, reconnected;
+    struct io_msg bounce;
+    bool bounce_sent;
+    uint64_t now_us;  /* of the last call */
+    uint8_t *scratch; /* output of broken tasks is read into this */
+    struct outlog_writer_stats stats;
+
+    /* both, under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t work, started_cond;
+    struct list in, out;
+    bool stop, started;
+    int start_rc;
+    struct error start_err;
+
+    /* I/O thread */
+    struct list retries; /* logs whose OPEN is tried again, by step.node */
+    struct packer *packer;
+    uint8_t *packed; /* room for one packed group, behind EXTENTS_HEADROOM */
+    size_t packed_room;
+};
+
+/* writer_io.c */
+void *writer_io_main(void *writer);
+/* To the I/O thread (counted in log->n_msgs), and from it to the loop thread. */
+void writer_send(struct outlog_writer *w, struct io_msg *msg);
+void writer_reply(struct outlog_writer *w, struct io_msg *msg);
+
+/* writer_log.c, loop thread: the life of a log */
+struct wlog *wlog_get(struct outlog_writer *w, const char *path);
+struct wlog *wlog_by_number(struct outlog_writer *w, uint32_t number);
+void wlog_destroy(struct wlog *log);
+void wlog_free(struct wlog *log);
+void wlog_probe(struct wlog *log);
+void wlog_on_reply(struct wlog *log, struct io_msg *msg);
+void wlog_task_left(struct wlog *log, uint64_t now_us);
+void wlog_close(struct wlog *log);
+void wlog_check_idle(struct wlog *log, uint64_t now_us);
+
+/* writer_task.c, loop thread: tasks and groups */
+void task_log_ready(struct outlog_task *t, const struct error *err);
+void group_submit(struct wlog *log);
+void group_release(struct wlog *log); /* an empty current group goes back */
+void group_on_reply(struct group *g);
+void records_retry(struct outlog_writer *w);
+
+#define STREAMING "Streaming: "
+/* Puts "Streaming: " in front, but for "Error: Cannot create stream directory …". */
+void streaming_error(struct error *err);
+void error_drop(struct error *err); /* frees outlog_task.broken */
+
+#endif
