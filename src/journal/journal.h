@@ -55,9 +55,11 @@ int journal_open(const struct journal_config *config, struct journal **out,
 /* Writes and syncs what is queued, ends the thread, closes. 0 or the first error. */
 int journal_close(struct journal *j, struct error *err);
 
-/* Appends one record of one or more whole events; copies. Returns its sequence number
+/* Appends one record: one or more events, each behind its varint length; copies. Returns its sequence number
  * (1, 2, …). Never blocks on the disk. */
 uint64_t journal_append(struct journal *j, const void *events, size_t n);
+/* Sequence number of the last record appended; 0: none. */
+uint64_t journal_appended(const struct journal *j);
 /* Asks that everything up to `seq` be synced soon. */
 void journal_want_sync(struct journal *j, uint64_t seq);
 

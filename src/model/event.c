@@ -106,6 +106,13 @@ void task_end_write(struct task_end_writer *w, const struct task_end *e)
     w->base = base;
 }
 
+void task_end_write_run(struct task_end_writer *w, const struct task_end *e,
+                        uint32_t count)
+{
+    task_end_write(w, e);
+    w->repeat += count - 1;
+}
+
 void task_end_writer_finish(struct task_end_writer *w)
 {
     if (!w->any)

@@ -29,7 +29,7 @@ enum event_type {
     EVENT_TASKS_RESTARTED,  /* list of struct task_restart: back to waiting */
     EVENT_TASKS_CANCELED,   /* u32 job, list of slot ranges */
     EVENT_TASKS_ABORTED,    /* u32 job, list of slot ranges */
-    EVENT_LOG_MARK,         /* str path, bytes16 log uid, u64 high-water mark */
+    EVENT_LOG_MARK,         /* str path, bytes ident, u64 high-water mark */
     EVENT_TYPE_COUNT
 };
 
@@ -86,6 +86,9 @@ struct task_end_writer {
 };
 void task_end_writer_init(struct task_end_writer *w, struct buf *out);
 void task_end_write(struct task_end_writer *w, const struct task_end *e);
+/* `count` tasks at consecutive slots from e->slot on; no message then. */
+void task_end_write_run(struct task_end_writer *w, const struct task_end *e,
+                        uint32_t count);
 void task_end_writer_finish(struct task_end_writer *w); /* must be called */
 
 struct task_end_reader {

@@ -81,7 +81,9 @@ void held_task_put(struct buf *out, const struct held_task *t)
     buf_varint(out, t->job);
     buf_varint(out, t->slot);
     buf_varint(out, t->instance);
+    buf_u8(out, t->variant);
     buf_u8(out, t->running);
+    buf_varint(out, t->start_us);
 }
 
 bool held_task_get(struct cursor *c, struct held_task *t)
@@ -91,7 +93,9 @@ bool held_task_get(struct cursor *c, struct held_task *t)
     t->job = cursor_varint32(c);
     t->slot = cursor_varint32(c);
     t->instance = cursor_varint32(c);
+    t->variant = cursor_u8(c);
     t->running = cursor_u8(c) != 0;
+    t->start_us = cursor_varint(c);
     return !c->failed;
 }
 

@@ -38,7 +38,9 @@ bool slot_range_get(struct cursor *c, struct slot_range *r);
 /* A task that a reconnecting worker holds. */
 struct held_task {
     uint32_t job, slot, instance;
+    uint8_t variant;
     bool running; /* else queued */
+    uint64_t start_us;
 };
 void held_task_put(struct buf *out, const struct held_task *t);
 bool held_task_get(struct cursor *c, struct held_task *t);

@@ -1,0 +1,264 @@
+/*
+ * Events on their way into the journal, and what waits for that.
+ *
+ * Reports of workers are applied at once and journaled in the same round; only their
+ * acknowledgement waits until the record is in the file. Requests of clients that change
+ * something are applied when their event is synced, so that a full disk refuses them with
+ * nothing to undo. Requests of one round share a sync. A request on a job that has a
+ * staged request waits for it.
+ */
+#include "server/internal.h"
+
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmem.h"
+
+struct staged {
+    struct list_node node; /* server.staged, in order */
+    uint64_t client_id;
+    uint64_t seq; /* journal record */
+    uint32_t job; /* 0: none */
+    commit_apply_fn *apply;
+    void *arg;
+};
+
+/* Messages that must not overtake the journal. */
+struct held_messages {
+    struct list_node node; /* server.held */
+    uint32_t worker;
+    uint64_t journal_seq; /* 0: of this round */
+    struct buf messages;
+};
+
+uint64_t server_now_us(struct server *s)
+{
+    s->now_us = clock_real_us();
+    return s->now_us;
+}
+
+/* Events of one round travel as one record. */
+static void append_round(struct server *s)
+{
+    if (s->round_events.len == 0)
+        return;
+    (void)journal_append(s->journal, s->round_events.data, s->round_events.len);
+    buf_clear(&s->round_events);
+}
+
+void commit_event(struct server *s, struct buf *event)
+{
+    if (s->journal)
+        buf_bytes(&s->round_events, event->data, event->len);
+}
+
+static void send_ack(struct server *s, uint32_t worker, uint64_t batch_seq)
+{
+    struct worker_link *link = worker_link_of(s, worker);
+    if (!link || batch_seq <= link->ack_seq)
+        return;
+    link->ack_seq = batch_seq;
+    struct msg_TASKS_ACK m = {.seq = batch_seq};
+    msg_put_TASKS_ACK(io_conn_batch(link->conn), &m);
+}
+
+void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq)
+{
+    if (!s->journal) {
+        send_ack(s, link->id, batch_seq);
+        return;
+    }
+    /* One entry a worker and round: a later batch of the same round replaces it. */
+    for (size_t i = s->n_acks; i-- > 0 && s->acks[i].journal_seq == 0;)
+        if (s->acks[i].worker == link->id) {
+            s->acks[i].batch_seq = batch_seq;
+            return;
+        }
+    if (s->n_acks == s->cap_acks) {
+        s->cap_acks = s->cap_acks ? s->cap_acks * 2 : 16;
+        s->acks = xrealloc(s->acks, s->cap_acks * sizeof *s->acks);
+    }
+    s->acks[s->n_acks++] = (struct pending_ack){.worker = link->id, .batch_seq = batch_seq};
+}
+
+void commit_hold(struct server *s, uint32_t worker, const struct buf *messages)
+{
+    struct worker_link *link = worker_link_of(s, worker);
+    if (!s->journal && link) {
+        buf_append(io_conn_batch(link->conn), messages->data, messages->len);
+        return;
+    }
+    struct held_messages *h = xcalloc(1, sizeof *h);
+    h->worker = worker;
+    buf_init(&h->messages, BUF_MAX_DEFAULT);
+    buf_append(&h->messages, messages->data, messages->len);
+    list_push_back(&s->held, &h->node);
+}
+
+/* Sends what waits for records up to `written`; on a failed journal everything goes:
+ * a lost mark costs nothing while this server lives. */
+static void release_held(struct server *s, uint64_t written)
+{
+    LIST_FOR_EACH_SAFE(&s->held, node, next)
+    {
+        struct held_messages *h = CONTAINER_OF(node, struct held_messages, node);
+        if (h->journal_seq == 0 || h->journal_seq > written)
+            return;
+        struct worker_link *link = worker_link_of(s, h->worker);
+        if (link)
+            buf_append(io_conn_batch(link->conn), h->messages.data, h->messages.len);
+        list_remove(&h->node);
+        buf_release(&h->messages);
+        free(h);
+    }
+}
+
+static struct client_link *find_client(struct server *s, uint64_t id)
+{
+    LIST_FOR_EACH(&s->clients, node)
+    {
+        struct client_link *c = CONTAINER_OF(node, struct client_link, node);
+        if (c->id == id)
+            return c;
+    }
+    return NULL;
+}
+
+/* The request is decided; the client may go on with its next one. */
+static void settle(struct server *s, struct staged *st, bool ok, const struct error *err)
+{
+    struct job *job = st->job ? state_job(&s->state, st->job) : NULL;
+    if (job && job->staged)
+        job->staged--;
+    struct client_link *client = find_client(s, st->client_id);
+    st->apply(s, client, ok, err, st->arg);
+    list_remove(&st->node);
+    free(st);
+    s->sched_dirty = true;
+    if (client)
+        client->busy = false;
+    /* Anybody's request may have waited for this one. */
+    LIST_FOR_EACH_SAFE(&s->clients, node, next)
+        client_resume(CONTAINER_OF(node, struct client_link, node));
+}
+
+void commit_request(struct server *s, struct client_link *client, struct buf *event,
+                    uint32_t job, commit_apply_fn *apply, void *arg)
+{
+    struct staged *st = xcalloc(1, sizeof *st);
+    st->client_id = client->id;
+    st->job = job;
+    st->apply = apply;
+    st->arg = arg;
+    client->busy = true;
+    list_push_back(&s->staged, &st->node);
+    struct job *j = job ? state_job(&s->state, job) : NULL;
+    if (j)
+        j->staged++;
+    if (!s->journal) {
+        buf_release(event);
+        settle(s, st, true, NULL);
+        return;
+    }
+    /* After everything that was applied before it. */
+    append_round(s);
+    struct buf record = BUF_INIT(JOURNAL_RECORD_MAX + 64);
+    buf_bytes(&record, event->data, event->len);
+    buf_release(event);
+    st->seq = journal_append(s->journal, record.data, record.len);
+    buf_release(&record);
+    journal_want_sync(s->journal, st->seq);
+}
+
+bool commit_pending(const struct server *s)
+{
+    return s->staged.head.next != &s->staged.head;
+}
+
+void commit_round(struct server *s)
+{
+    if (!s->journal)
+        return;
+    append_round(s);
+    /* Everything of this round is in records up to the last one appended. */
+    uint64_t seq = journal_appended(s->journal);
+    for (size_t i = s->n_acks; i-- > 0 && s->acks[i].journal_seq == 0;)
+        s->acks[i].journal_seq = seq;
+    LIST_FOR_EACH(&s->held, node)
+    {
+        struct held_messages *h = CONTAINER_OF(node, struct held_messages, node);
+        if (h->journal_seq == 0)
+            h->journal_seq = seq;
+    }
+    commit_news(s);
+}
+
+static void send_acks(struct server *s, uint64_t written)
+{
+    size_t done = 0;
+    while (done < s->n_acks && s->acks[done].journal_seq &&
+           s->acks[done].journal_seq <= written) {
+        send_ack(s, s->acks[done].worker, s->acks[done].batch_seq);
+        done++;
+    }
+    memmove(s->acks, s->acks + done, (s->n_acks - done) * sizeof *s->acks);
+    s->n_acks -= done;
+}
+
+/*
+ * The journal could not be written. Staged requests from there on are refused; reports
+ * that were applied stay in memory and in the windows of their workers, which keep them
+ * because they are not acknowledged.
+ */
+static void on_failure(struct server *s, const struct journal_progress *p)
+{
+    if (!s->journal_failed)
+        log_error("%s; requests that change something are refused", p->error.text);
+    s->journal_failed = true;
+    s->journal_error = p->error;
+    while (commit_pending(s)) {
+        struct staged *st =
+            CONTAINER_OF(list_first(&s->staged), struct staged, node);
+        if (st->seq < p->failed && st->seq <= p->synced)
+            settle(s, st, true, NULL);
+        else
+            settle(s, st, false, &p->error);
+    }
+    journal_resume(s->journal);
+}
+
+void commit_news(void *arg)
+{
+    struct server *s = arg;
+    struct journal_progress p;
+    if (!s->journal)
+        return;
+    journal_progress(s->journal, &p);
+    while (commit_pending(s)) {
+        struct staged *st =
+            CONTAINER_OF(list_first(&s->staged), struct staged, node);
+        if (st->seq > p.synced || (p.failed && st->seq >= p.failed))
+            break;
+        if (s->journal_failed)
+            log_info("the journal can be written again");
+        s->journal_failed = false;
+        settle(s, st, true, NULL);
+    }
+    send_acks(s, p.failed ? p.failed - 1 : p.written);
+    release_held(s, p.failed ? UINT64_MAX : p.written);
+    if (p.failed)
+        on_failure(s, &p);
+}
+
+void commit_drop(struct server *s, const struct error *err)
+{
+    while (commit_pending(s))
+        settle(s, CONTAINER_OF(list_first(&s->staged), struct staged, node), false, err);
+    LIST_FOR_EACH_SAFE(&s->held, node, next)
+    {
+        struct held_messages *h = CONTAINER_OF(node, struct held_messages, node);
+        list_remove(&h->node);
+        buf_release(&h->messages);
+        free(h);
+    }
+}

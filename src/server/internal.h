@@ -1,0 +1,183 @@
+/*
+ * Private to server: the running server and its parts.
+ *
+ *   server.c   start, ports, stop          assign.c   scheduler decisions -> messages
+ *   run_dir.c  run directory, access file  commit.c   events -> journal -> answers
+ *   workers.c  worker connections          clients.c  client connections, requests
+ *   reports.c  what workers report         show.c     views for clients
+ *   logs.c     leases of shared logs       waits.c    job wait, progress, notifications
+ *   resolve.c  checks of a submit          restore.c  journal -> state
+ */
+#ifndef HQ_SERVER_INTERNAL_H
+#define HQ_SERVER_INTERNAL_H
+
+#include "base/list.h"
+#include "io/io.h"
+#include "journal/journal.h"
+#include "outlog/lease.h"
+#include "server/server.h"
+#include "server/state.h"
+#include "wire/lists.h"
+
+struct waiting_reply;
+
+/* A connected worker. Before it registered, id is 0. */
+struct worker_link {
+    struct server *server;
+    struct io_conn *conn;
+    struct list_node node; /* server.links */
+    uint32_t id;
+    uint64_t last_heard_us;
+    uint64_t stop_deadline_us; /* asked to stop: dropped then; 0: not asked */
+    enum worker_end end;       /* what will be recorded */
+    uint64_t end_seq;          /* last TASKS_ENDED batch taken */
+    uint64_t ack_seq;          /* last one acknowledged */
+    struct u64map known_classes;
+    struct u64map known_groups; /* job << 32 | group */
+    struct u64map known_bodies; /* job << 32 | body of a submit, mixed with its number */
+    struct u64map known_jobs;
+};
+
+/* A batch of reports that is acknowledged once its journal record is written. */
+struct pending_ack {
+    uint32_t worker;
+    uint64_t journal_seq;
+    uint64_t batch_seq;
+};
+
+struct client_link {
+    struct server *server;
+    struct io_conn *conn;
+    struct list_node node; /* server.clients */
+    uint64_t id;           /* never reused: staged requests name it */
+    bool busy;             /* a request of it is staged or waits; others queue */
+    struct buf queued;     /* messages that came meanwhile: type, varint length, body */
+    struct job_wait *wait; /* it waits for jobs */
+    uint32_t worker_wait;  /* it waits for that many running workers; 0: no */
+};
+
+struct server {
+    const struct server_config *config;
+    struct io_loop *loop;
+    struct sched *sched;
+    struct state state;
+    struct io_listener *client_listener, *worker_listener;
+    struct list links;   /* worker_link */
+    struct list clients; /* client_link */
+    struct worker_link **link_by_id; /* index id - 1; NULL when not connected */
+    uint32_t n_link_by_id;
+    uint64_t next_client_id;
+    uint32_t next_job, next_worker;
+    struct io_timer *tick;     /* liveness, idle timeouts */
+    struct io_timer *wake;     /* sched_out.wake_us */
+    struct io_timer *progress; /* progress snapshots */
+    struct io_signal *signals[3];
+    struct io_wakeup *journal_news;
+    struct journal *journal;
+    struct list staged; /* commit.c */
+    bool journal_failed;
+    struct error journal_error;
+    struct pending_ack *acks; /* in the order of journal_seq */
+    size_t n_acks, cap_acks;
+    struct list held; /* messages that wait for the journal, in order */
+    struct buf round_events; /* events of this round, not yet appended */
+    uint64_t now_us;         /* wall clock of this round */
+    char *run_dir;
+    char uid[16];
+    uint64_t started_us;
+    bool stopping;
+    bool restoring; /* a journal is replayed: nothing is told to anybody */
+    struct strmap *logs_by_path, *logs_by_uid; /* -> struct server_log * */
+    struct list logs;
+    bool sched_dirty; /* something happened that may allow a decision */
+};
+
+uint64_t server_now_us(struct server *s); /* wall clock */
+void server_stop(struct server *s);
+
+/* run_dir.c: makes NNN, writes access.json, points hq-current to it. */
+int run_dir_create(struct server *s, uint16_t client_port, uint16_t worker_port,
+                   struct error *err) MUST_CHECK;
+void run_dir_leave(struct server *s); /* removes hq-current if it is still ours */
+
+/* workers.c */
+extern const struct io_conn_ops worker_conn_ops;
+struct worker_link *worker_link_of(struct server *s, uint32_t worker); /* or NULL */
+void worker_link_lost(struct worker_link *link, enum worker_end reason);
+void worker_ask_to_stop(struct worker_link *link, enum worker_end reason);
+void workers_tick(struct server *s);
+void workers_drop_job(struct server *s, uint32_t job);
+void workers_stop_tasks(struct server *s, struct job *job);
+
+/* reports.c: messages about tasks. */
+void report_started(struct worker_link *link, struct span starts);
+void report_ended(struct worker_link *link, uint64_t seq, struct span ends);
+void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,
+                      struct span runs, bool rejected);
+void report_resumed(struct worker_link *link, struct span held, struct buf *keep);
+/* A worker went away: its tasks are restarted or failed. */
+void report_lost_tasks(struct server *s, uint32_t worker, enum worker_end reason);
+
+/* assign.c */
+void assign_round(struct server *s);
+
+/* commit.c */
+/* Journals an event that is applied already. */
+void commit_event(struct server *s, struct buf *event);
+/* An acknowledgement for the worker once everything so far is in the journal file. */
+void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq);
+/* Sends the messages to the worker once everything so far is in the journal file. */
+void commit_hold(struct server *s, uint32_t worker, const struct buf *messages);
+/* Applies the event and answers, after it is safe in the journal. `apply` runs exactly
+ * once with ok = false when the journal refused (err says why). Takes *event. */
+typedef void commit_apply_fn(struct server *s, struct client_link *client, bool ok,
+                             const struct error *err, void *arg);
+void commit_request(struct server *s, struct client_link *client, struct buf *event,
+                    uint32_t job, commit_apply_fn *apply, void *arg);
+void commit_round(struct server *s); /* end of a loop round */
+void commit_news(void *server);      /* the journal thread made progress */
+bool commit_pending(const struct server *s);
+void commit_drop(struct server *s, const struct error *err); /* at the end */
+
+/* clients.c */
+extern const struct io_conn_ops client_conn_ops;
+void client_reply_error(struct client_link *c, const struct error *err);
+void client_resume(struct client_link *c); /* takes the next queued request */
+
+/* resolve.c */
+int submit_resolve(struct server *s, struct submit *spec, uint32_t job, struct error *err)
+    MUST_CHECK;
+
+/* show.c */
+void show_server_info(struct server *s, struct server_info *info); /* borrows */
+void show_job(const struct job *job, struct buf *out);
+void show_job_detail(struct server *s, struct job *job, bool submits, struct buf *out);
+/* Fills one page from `slot`; returns the slot to go on with, n_slots at the end. */
+uint32_t show_task_page(struct job *job, uint32_t slot, struct buf *out);
+void show_worker(struct server *s, const struct worker *w, struct buf *out);
+void show_explanation(struct server *s, struct job *job, uint32_t slot, struct buf *out);
+int show_debug_dump(struct server *s, const char *path, struct error *err) MUST_CHECK;
+
+/* waits.c */
+struct job_wait;
+void wait_begin(struct client_link *c, const struct selector *jobs, bool without_close,
+                bool progress, bool notify);
+void wait_end(struct client_link *c);
+void wait_job_changed(struct server *s, struct job *job); /* idle, closed, forgotten */
+void wait_notify(struct server *s, struct job *job, uint32_t slot, uint32_t worker,
+                 struct span message);
+void wait_workers_changed(struct server *s);
+void waits_tick(void *server);
+
+/* logs.c */
+void log_open(struct worker_link *link, const struct msg_LOG_OPEN *m);
+void log_lease(struct worker_link *link, uint32_t log, struct span uid);
+void log_lease_end(struct worker_link *link, struct span uid, uint64_t lease);
+void log_worker_lost(struct server *s, uint32_t worker);
+int log_restore_mark(struct server *s, struct cursor *c) MUST_CHECK;
+void logs_release(struct server *s);
+
+/* restore.c */
+int restore_journal(struct server *s, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,252 @@
+/* What workers report about tasks: starts, ends, retractions, losses. */
+#include "server/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmem.h"
+
+void report_started(struct worker_link *link, struct span starts)
+{
+    struct server *s = link->server;
+    struct cursor c = cursor_make(starts.p, starts.n);
+    struct buf scratch = BUF_INIT(BUF_MAX_DEFAULT), event = BUF_INIT(BUF_MAX_DEFAULT);
+    struct task_start st;
+    event_begin(&event, EVENT_TASKS_STARTED, s->now_us);
+    buf_u32(&event, link->id);
+    size_t head = event.len;
+    while (task_start_decode(&st, &c, &scratch)) {
+        sched_started(s->sched, link->id, st.job, st.slot, 1);
+        if (state_apply_start(&s->state, link->id, &st))
+            task_start_encode(&st, &event);
+    }
+    if (event.len > head)
+        commit_event(s, &event);
+    buf_release(&event);
+    buf_release(&scratch);
+}
+
+/*
+ * A task that waits again may be reported by the worker that was lost with it. That
+ * counts as long as it was not given to anybody else.
+ */
+static void claim_late(struct server *s, const struct worker_link *link,
+                       const struct task_end *e)
+{
+    struct job *job = state_job(&s->state, e->job);
+    if (!job || e->slot >= job->n_slots)
+        return;
+    const struct task_record *r = job_record(job, e->slot);
+    if (!r || r->state != TASK_WAITING || e->instance >= r->instance)
+        return;
+    const struct job_group *g = job_group_of(job, e->slot);
+    (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, e->job,
+                     e->slot);
+    (void)link;
+}
+
+void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
+{
+    struct server *s = link->server;
+    if (seq <= link->end_seq) {
+        commit_ack(s, link, seq); /* sent again after a reconnect */
+        return;
+    }
+    link->end_seq = seq;
+    struct cursor c = cursor_make(ends.p, ends.n);
+    struct task_end_reader reader;
+    struct task_end_writer writer;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    struct task_end e;
+    uint32_t count, applied = 0;
+    uint64_t now = clock_mono_us();
+    event_begin(&event, EVENT_TASKS_ENDED, s->now_us);
+    buf_u32(&event, link->id);
+    task_end_writer_init(&writer, &event);
+    task_end_reader_init(&reader, &c);
+    while (task_end_read(&reader, &e, &count)) {
+        sched_done(s->sched, link->id, e.job, e.slot, count, e.released ? count : 0,
+                   (e.end_us - e.start_us) * count, now);
+        claim_late(s, link, &e);
+        uint32_t n = state_apply_end(&s->state, link->id, &e, count);
+        applied += n;
+        if (n)
+            task_end_write_run(&writer, &e, count);
+    }
+    task_end_writer_finish(&writer);
+    if (c.failed)
+        log_warn("Worker %u sent a malformed list of ended tasks", link->id);
+    if (applied)
+        commit_event(s, &event);
+    buf_release(&event);
+    commit_ack(s, link, seq);
+}
+
+void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,
+                      struct span span, bool rejected)
+{
+    struct server *s = link->server;
+    struct cursor c = cursor_make(span.p, span.n);
+    struct slot_run r;
+    struct task_run *runs = NULL;
+    size_t n = 0, cap = 0;
+    while (slot_run_get(&c, &r)) {
+        if (n == cap) {
+            cap = cap ? cap * 2 : 16;
+            runs = xrealloc(runs, cap * sizeof *runs);
+        }
+        struct job *job = state_job(&s->state, r.job);
+        int32_t priority =
+            job && r.slot < job->n_slots
+                ? job_body_of(job, job_group_of(job, r.slot))->priority
+                : 0;
+        runs[n++] = (struct task_run){r.job, r.slot, r.count, priority};
+    }
+    if (rejected)
+        sched_rejected(s->sched, link->id, class_id, variant, runs, n);
+    else
+        sched_retracted(s->sched, link->id, class_id, variant, runs, n);
+    free(runs);
+}
+
+/*
+ * The tasks that a worker kept while the server was away: those that were not started
+ * anew meanwhile stay with it, the others it must end.
+ */
+void report_resumed(struct worker_link *link, struct span held, struct buf *keep)
+{
+    struct server *s = link->server;
+    struct cursor c = cursor_make(held.p, held.n);
+    struct held_task t;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_TASKS_STARTED, s->now_us);
+    buf_u32(&event, link->id);
+    size_t head = event.len;
+    while (held_task_get(&c, &t)) {
+        struct job *job = state_job(&s->state, t.job);
+        if (!t.running || !job || t.slot >= job->n_slots ||
+            job_task_state(job, t.slot) != TASK_WAITING)
+            continue;
+        const struct job_group *g = job_group_of(job, t.slot);
+        if (!sched_adopt(s->sched, link->id, g->class_id, t.variant,
+                         job_body_of(job, g)->priority, t.job, t.slot))
+            continue;
+        struct task_start st = {.job = t.job,
+                                .slot = t.slot,
+                                .instance = t.instance,
+                                .variant = t.variant,
+                                .start_us = t.start_us};
+        if (!state_apply_start(&s->state, link->id, &st))
+            continue;
+        task_start_encode(&st, &event);
+        held_task_put(keep, &t);
+    }
+    if (event.len > head)
+        commit_event(s, &event);
+    buf_release(&event);
+}
+
+/* ---- lost workers ---------------------------------------------------------------- */
+
+/* Writes the failure of a task whose worker was lost once too often. */
+static void fail_lost(struct server *s, struct job *job, uint32_t slot, const char *text)
+{
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    struct task_end_writer w;
+    const struct task_record *r = job_record(job, slot);
+    struct task_end e = {.job = job->id,
+                         .slot = slot,
+                         .instance = r ? r->instance : 0,
+                         .state = TASK_FAILED,
+                         .variant = TASK_VARIANT_NONE,
+                         .failure = FAILURE_MESSAGE,
+                         .end_us = s->now_us,
+                         .message = span_str(text)};
+    event_begin(&event, EVENT_TASKS_ENDED, s->now_us);
+    buf_u32(&event, 0);
+    task_end_writer_init(&w, &event);
+    task_end_write(&w, &e);
+    task_end_writer_finish(&w);
+    (void)state_apply_end(&s->state, 0, &e, 1);
+    commit_event(s, &event);
+    buf_release(&event);
+}
+
+static bool lost_too_often(struct server *s, struct job *job, uint32_t slot,
+                           uint16_t crashes)
+{
+    uint32_t limit = job_body_of(job, job_group_of(job, slot))->crash_limit;
+    if (limit == CRASH_LIMIT_NEVER_RESTART) {
+        fail_lost(s, job, slot,
+                  "Task was running on a lost worker while never restart flag was set.");
+        return true;
+    }
+    if (limit == CRASH_LIMIT_UNLIMITED || crashes < limit)
+        return false;
+    char text[200];
+    snprintf(text, sizeof text,
+             "Task was running on a worker that was lost; the task has occurred %u times "
+             "in this situation and limit was reached.",
+             crashes);
+    fail_lost(s, job, slot, text);
+    return true;
+}
+
+/* Back to waiting under the next instance; false when the task ended already. */
+static bool restart_lost(struct server *s, const struct sched_lost_task *t, bool failure,
+                         bool *was_running, struct buf *event)
+{
+    struct job *job = state_job(&s->state, t->job);
+    if (!job || task_state_terminal(job_task_state(job, t->slot)))
+        return false;
+    const struct task_record *r = job_record(job, t->slot);
+    *was_running = job_task_state(job, t->slot) == TASK_RUNNING;
+    uint32_t crashes = (r ? r->crashes : 0u) + (*was_running && failure ? 1 : 0);
+    struct task_restart restart = {
+        .job = t->job,
+        .slot = t->slot,
+        .instance = (r ? r->instance : 0) + 1,
+        .crashes = (uint16_t)MIN(crashes, UINT16_MAX),
+    };
+    if (!state_apply_restart(&s->state, &restart))
+        return false;
+    task_restart_encode(&restart, event);
+    return true;
+}
+
+/* Fails it at its crash limit, else queues it again. */
+static void requeue_lost(struct server *s, const struct sched_lost_task *t)
+{
+    struct job *job = state_job(&s->state, t->job);
+    if (!job || job_task_state(job, t->slot) != TASK_WAITING)
+        return; /* aborted by a failure just before it in the list */
+    if (t->running && lost_too_often(s, job, t->slot, job_record(job, t->slot)->crashes))
+        return;
+    const struct job_group *g = job_group_of(job, t->slot);
+    sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, t->slot, 1);
+}
+
+void report_lost_tasks(struct server *s, uint32_t worker, enum worker_end reason)
+{
+    const struct sched_lost_task *tasks;
+    size_t n, kept = 0;
+    sched_worker_remove(s->sched, worker, &tasks, &n);
+    if (n == 0)
+        return;
+    /* The list belongs to the scheduler, which is called again below. */
+    struct sched_lost_task *copy = xmemdup(tasks, n * sizeof *tasks);
+    bool failure = reason == WORKER_CONNECTION_LOST || reason == WORKER_HEARTBEAT_LOST;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_TASKS_RESTARTED, s->now_us);
+    for (size_t i = 0; i < n; i++)
+        if (restart_lost(s, &copy[i], failure, &copy[i].running, &event))
+            copy[kept++] = copy[i];
+    /* Journaled before the failures that may follow from it. */
+    if (kept)
+        commit_event(s, &event);
+    buf_release(&event);
+    for (size_t i = 0; i < kept; i++)
+        requeue_lost(s, &copy[i]);
+    free(copy);
+}

@@ -1,0 +1,297 @@
+/* Views of the state for clients. */
+#include "server/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/xmem.h"
+
+void show_server_info(struct server *s, struct server_info *info)
+{
+    *info = (struct server_info){
+        .uid = s->uid,
+        .client_host = (char *)s->config->client.host,
+        .worker_host = (char *)s->config->worker.host,
+        .version = HQ_VERSION,
+        .journal_path = (char *)s->config->journal_path,
+        .client_port = io_listener_port(s->client_listener),
+        .worker_port = io_listener_port(s->worker_listener),
+        .pid = (uint32_t)getpid(),
+        .started_us = s->started_us,
+    };
+}
+
+static struct job_info info_of(const struct job *job)
+{
+    return (struct job_info){.id = job->id,
+                             .n_tasks = job->n_slots,
+                             .open = job->open,
+                             .name = job->name,
+                             .cancel_reason = job->cancel_reason,
+                             .counts = job->counts};
+}
+
+void show_job(const struct job *job, struct buf *out)
+{
+    struct job_info info = info_of(job);
+    job_info_put(out, &info);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct worker_name *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Entries and standard input stay here: they are not shown. */
+static void encode_submit(const struct submit *spec, struct buf *out)
+{
+    struct submit shown = *spec;
+    shown.extras = xmemdup(spec->extras, spec->n_extras * sizeof *spec->extras);
+    shown.bodies = xmemdup(spec->bodies, spec->n_bodies * sizeof *spec->bodies);
+    for (size_t i = 0; i < shown.n_extras; i++)
+        shown.extras[i].has_entries = false;
+    for (size_t i = 0; i < shown.n_bodies; i++) {
+        shown.bodies[i].has_input = false;
+        shown.bodies[i].n_input = 0;
+    }
+    submit_encode(&shown, out);
+    free(shown.extras);
+    free(shown.bodies);
+}
+
+void show_job_detail(struct server *s, struct job *job, bool submits, struct buf *out)
+{
+    struct job_detail d = {.info = info_of(job),
+                           .max_fails = job->max_fails,
+                           .submitted_us = job->submitted_us,
+                           .finished_us = job->finished_us};
+    d.workers = xcalloc(job->workers.n + 1, sizeof *d.workers);
+    size_t pos = 0;
+    uint64_t id, value;
+    while (u64map_next(&job->workers, &pos, &id, &value)) {
+        const struct worker *w = state_worker(&s->state, (uint32_t)id);
+        d.workers[d.n_workers++] =
+            (struct worker_name){(uint32_t)id, w ? w->config.hostname : (char *)"N/A"};
+    }
+    qsort(d.workers, d.n_workers, sizeof *d.workers, by_id);
+    struct buf *encoded = xcalloc(job->n_submits + 1, sizeof *encoded);
+    struct span *spans = xcalloc(job->n_submits + 1, sizeof *spans);
+    d.n_submits = submits ? job->n_submits : 0;
+    for (size_t i = 0; i < d.n_submits; i++) {
+        buf_init(&encoded[i], BUF_MAX_DEFAULT);
+        encode_submit(&job->submits[i].spec, &encoded[i]);
+        spans[i] = span_buf(&encoded[i]);
+    }
+    job_detail_put(out, &d, spans);
+    for (size_t i = 0; i < d.n_submits; i++)
+        buf_release(&encoded[i]);
+    free(encoded);
+    free(spans);
+    free(d.workers);
+}
+
+static void show_task(struct job *job, uint32_t slot, const struct task_record *r,
+                      struct buf *out)
+{
+    struct task_view v = {.slot = slot, .record = *r};
+    struct buf nodes = BUF_INIT(BUF_MAX_DEFAULT);
+    if (r->flags & RECORD_MESSAGE)
+        v.message = span_str(job_message(job, slot));
+    if (r->flags & RECORD_GANG) {
+        const struct gang_nodes *gang = job_gang(job, slot);
+        for (uint32_t i = 0; gang && i < gang->n; i++)
+            buf_u32(&nodes, gang->ids[i]);
+        v.n_nodes = gang ? gang->n : 0;
+        v.nodes = nodes.data;
+    }
+    task_view_put(out, &v);
+    buf_release(&nodes);
+}
+
+uint32_t show_task_page(struct job *job, uint32_t slot, struct buf *out)
+{
+    /* A chunk without records that has another state than waiting is shown task by task
+     * with empty records. */
+    static const struct task_record never = {.variant = TASK_VARIANT_NONE};
+    uint32_t end = MIN(job->n_slots, (slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS);
+    for (; slot < end; slot++) {
+        const struct task_record *r = job_record(job, slot);
+        if (r) {
+            show_task(job, slot, r, out);
+        } else if (job_task_state(job, slot) != TASK_WAITING) {
+            struct task_record empty = never;
+            empty.state = (uint8_t)job_task_state(job, slot);
+            show_task(job, slot, &empty, out);
+        }
+    }
+    return end;
+}
+
+void show_worker(struct server *s, const struct worker *w, struct buf *out)
+{
+    struct worker_info i = {.id = w->id,
+                            .end = w->end,
+                            .started_us = w->started_us,
+                            .ended_us = w->ended_us,
+                            .config = w->config,
+                            .any_started = w->any_started,
+                            .last_job = w->last_job,
+                            .last_task = w->last_task,
+                            .last_us = w->last_us};
+    if (w->end == WORKER_RUNNING) {
+        struct sched_worker_load load = {0};
+        sched_worker_load(s->sched, w->id, &load);
+        i.assigned = load.assigned;
+        i.running = load.running;
+        i.reserved = load.reserved;
+        i.gang = load.gang;
+        i.gang_root = load.gang_root;
+    }
+    worker_info_put(out, &i);
+}
+
+/* ---- task explain ---------------------------------------------------------------- */
+
+/* Total amount of a resource that the worker offers. */
+static uint64_t offered(const struct worker *w, const char *name)
+{
+    const struct pool *p = pool_set_find(&w->config.pools, name);
+    return p ? pool_size(p) : 0;
+}
+
+static uint32_t group_size(const struct server *s, const char *group)
+{
+    uint32_t n = 0;
+    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
+        const struct worker *w = state_worker(&s->state, id);
+        n += w && w->end == WORKER_RUNNING && strcmp(w->config.group, group) == 0;
+    }
+    return n;
+}
+
+static void explain_variant(struct server *s, const struct worker *w,
+                            const struct request_variant *v, struct buf *out)
+{
+    size_t n = (v->min_time_ns ? 1 : 0) + (v->n_nodes ? 1 : v->n_entries);
+    buf_varint(out, n);
+    if (v->min_time_ns) {
+        uint64_t limit = w->config.time_limit_ns;
+        uint64_t age_ns = (s->now_us - w->started_us) * 1000;
+        buf_u8(out, 0);
+        buf_varint(out, v->min_time_ns);
+        buf_u8(out, limit != 0);
+        buf_varint(out, limit > age_ns ? limit - age_ns : 0);
+    }
+    if (v->n_nodes) {
+        buf_u8(out, 1);
+        buf_varint(out, v->n_nodes);
+        buf_varint(out, group_size(s, w->config.group));
+        return;
+    }
+    for (size_t e = 0; e < v->n_entries; e++) {
+        buf_u8(out, 2);
+        buf_str(out, v->entries[e].name);
+        buf_varint(out, v->entries[e].amount);
+        buf_varint(out, offered(w, v->entries[e].name));
+    }
+}
+
+/* varint job, task; needs total, unfinished; workers: id, variants: items of
+ * {0 time: min, known, remaining | 1 nodes: wanted, group size | 2 resource: name,
+ * requested, offered}. */
+void show_explanation(struct server *s, struct job *job, uint32_t slot, struct buf *out)
+{
+    const struct job_group *g = job_group_of(job, slot);
+    const struct request *r = sched_class_request(s->sched, g->class_id);
+    uint32_t total, unfinished, n = 0;
+    graph_count_needs(job, slot, &total, &unfinished);
+    buf_varint(out, job->id);
+    buf_varint(out, job_task_id(job, slot));
+    buf_varint(out, total);
+    buf_varint(out, unfinished);
+    for (uint32_t id = 1; id <= s->state.n_workers; id++)
+        n += worker_link_of(s, id) != NULL;
+    buf_varint(out, n);
+    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
+        const struct worker *w = state_worker(&s->state, id);
+        if (!w || !worker_link_of(s, id))
+            continue;
+        buf_varint(out, id);
+        buf_varint(out, r->n_variants);
+        for (size_t v = 0; v < r->n_variants; v++)
+            explain_variant(s, w, &r->variants[v], out);
+    }
+}
+
+/* ---- debug dump ------------------------------------------------------------------- */
+
+static void dump_worker(struct json *j, struct server *s, const struct worker *w)
+{
+    struct sched_worker_load load = {0};
+    sched_worker_load(s->sched, w->id, &load);
+    json_begin_object(j);
+    json_kuint(j, "assigned_tasks", load.assigned);
+    json_kstr(j, "group", w->config.group);
+    json_kstr(j, "hostname", w->config.hostname);
+    json_kuint(j, "id", w->id);
+    json_kuint(j, "running_tasks", load.running);
+    json_end_object(j);
+}
+
+static void dump_job_tasks(struct json *j, struct job *job)
+{
+    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
+        enum task_state state = job_task_state(job, slot);
+        if (task_state_terminal(state))
+            continue;
+        const struct task_record *r = job_record(job, slot);
+        const struct task_body *body = job_body_of(job, job_group_of(job, slot));
+        char id[32];
+        snprintf(id, sizeof id, "%u@%u", job->id, job_task_id(job, slot));
+        json_begin_object(j);
+        json_kuint(j, "crash_counter", r ? r->crashes : 0);
+        json_kstr(j, "id", id);
+        json_kuint(j, "instance_id", r ? r->instance : 0);
+        json_kint(j, "priority", body->priority);
+        json_kstr(j, "state", task_state_words[state]);
+        json_end_object(j);
+    }
+}
+
+int show_debug_dump(struct server *s, const char *path, struct error *err)
+{
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    struct json j;
+    json_init(&j, &b, true, -1);
+    json_begin_object(&j);
+    json_key(&j, "tako");
+    json_begin_object(&j);
+    json_key(&j, "tasks");
+    json_begin_array(&j);
+    for (uint32_t id = 1; id <= s->state.last_job; id++) {
+        struct job *job = state_job(&s->state, id);
+        if (job)
+            dump_job_tasks(&j, job);
+    }
+    json_end_array(&j);
+    json_key(&j, "workers");
+    json_begin_array(&j);
+    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
+        const struct worker *w = state_worker(&s->state, id);
+        if (w && w->end == WORKER_RUNNING)
+            dump_worker(&j, s, w);
+    }
+    json_end_array(&j);
+    json_end_object(&j);
+    json_end_object(&j);
+    (void)remove(path);
+    int rc = b.failed ? error_nomem(err) : path_write_new(path, b.data, b.len, 0644, err);
+    if (rc != 0)
+        error_prefix(err, "Error: Could not write debug dump: ");
+    buf_release(&b);
+    return rc;
+}

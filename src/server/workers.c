@@ -1,0 +1,317 @@
+/* Connections of workers: registration, liveness, their end. */
+#include "server/internal.h"
+
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xmem.h"
+
+#define STOP_DEADLINE_US (60 * 1000000ULL) /* a stop request that is not obeyed */
+#define HEARTBEAT_FLOOR_NS (150 * 1000000ULL)
+
+struct worker_link *worker_link_of(struct server *s, uint32_t worker)
+{
+    return worker >= 1 && worker <= s->n_link_by_id ? s->link_by_id[worker - 1] : NULL;
+}
+
+static void link_destroy(struct worker_link *link)
+{
+    list_remove(&link->node);
+    u64map_release(&link->known_classes);
+    u64map_release(&link->known_groups);
+    u64map_release(&link->known_bodies);
+    u64map_release(&link->known_jobs);
+    free(link);
+}
+
+static void on_open(struct io_conn *c, void *arg)
+{
+    struct server *s = arg;
+    struct worker_link *link = xcalloc(1, sizeof *link);
+    link->server = s;
+    link->conn = c;
+    link->last_heard_us = clock_mono_us();
+    link->end = WORKER_CONNECTION_LOST;
+    list_push_back(&s->links, &link->node);
+    io_conn_set_arg(c, link);
+}
+
+static void index_link(struct server *s, struct worker_link *link)
+{
+    if (link->id > s->n_link_by_id) {
+        s->link_by_id = xrealloc(s->link_by_id, link->id * sizeof *s->link_by_id);
+        memset(s->link_by_id + s->n_link_by_id, 0,
+               (link->id - s->n_link_by_id) * sizeof *s->link_by_id);
+        s->n_link_by_id = link->id;
+    }
+    s->link_by_id[link->id - 1] = link;
+}
+
+static void refuse(struct worker_link *link, const char *why)
+{
+    struct server *s = link->server;
+    log_warn("Worker from %s refused: %s", io_conn_peer(link->conn), why);
+    struct msg_RSP_ERROR m = {.code = ERR_INVALID, .message = span_str(why)};
+    msg_put_RSP_ERROR(io_conn_batch(link->conn), &m);
+    io_conn_finish(link->conn);
+    (void)s;
+}
+
+static void schedule_worker(struct server *s, const struct worker *w)
+{
+    uint64_t end_us = w->config.time_limit_ns
+                          ? clock_mono_us() + w->config.time_limit_ns / 1000
+                          : 0;
+    struct sched_worker sw = {.id = w->id,
+                              .pools = &w->config.pools,
+                              .group = w->config.group,
+                              .end_us = end_us,
+                              .min_utilization = w->config.min_utilization};
+    sched_worker_add(s->sched, &sw, clock_mono_us());
+    s->sched_dirty = true;
+}
+
+static void registered(struct worker_link *link, struct worker_config *config,
+                       const struct msg_WORKER_REGISTER *m)
+{
+    struct server *s = link->server;
+    link->id = s->next_worker++;
+    link->end_seq = m->first_seq ? m->first_seq - 1 : 0;
+    link->ack_seq = link->end_seq;
+    if (config->idle_timeout_ns == 0)
+        config->idle_timeout_ns = s->config->idle_timeout_ns;
+    uint64_t idle_ns = config->idle_timeout_ns;
+    index_link(s, link);
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_WORKER_CONNECTED, s->now_us);
+    buf_u32(&event, link->id);
+    worker_config_encode(config, &event);
+    state_apply_worker(&s->state, link->id, config, s->now_us);
+    commit_event(s, &event);
+    buf_release(&event);
+    schedule_worker(s, state_worker(&s->state, link->id));
+    struct buf keep = BUF_INIT(BUF_MAX_DEFAULT);
+    report_resumed(link, m->resume, &keep);
+    struct msg_WORKER_REGISTERED answer = {
+        .worker = link->id,
+        .server_uid = span_str(s->uid),
+        .server_us = s->now_us,
+        .idle_timeout_ns = idle_ns,
+        .ack_seq = link->ack_seq,
+        .keep = span_buf(&keep),
+    };
+    msg_put_WORKER_REGISTERED(io_conn_batch(link->conn), &answer);
+    buf_release(&keep);
+    log_info("Worker %u registered from %s", link->id, io_conn_peer(link->conn));
+    wait_workers_changed(s);
+}
+
+static void on_register(struct worker_link *link, const struct msg_WORKER_REGISTER *m)
+{
+    struct worker_config config;
+    struct cursor c = cursor_make(m->config.p, m->config.n);
+    if (link->id != 0 || worker_config_decode(&config, &c) != 0) {
+        refuse(link, "malformed registration");
+        return;
+    }
+    if (config.heartbeat_ns <= HEARTBEAT_FLOOR_NS) {
+        refuse(link, "the heartbeat period must be above 150ms");
+        worker_config_release(&config);
+        return;
+    }
+    registered(link, &config, m);
+}
+
+/* Whatever a worker sends before it is registered, except the registration, is refused. */
+static void dispatch(struct worker_link *link, uint8_t type, struct span body)
+{
+    struct error err = ERROR_INIT;
+    int rc = 0;
+#define ON(name, action)                                \
+    case MSG_##name: {                                  \
+        struct msg_##name m;                            \
+        rc = msg_get_##name(body, &m, &err);            \
+        if (rc == 0) {                                  \
+            action;                                     \
+        }                                               \
+        break;                                          \
+    }
+    switch (type) {
+        ON(WORKER_REGISTER, on_register(link, &m))
+        ON(WORKER_HEARTBEAT, (void)m)
+        ON(TASKS_STARTED, report_started(link, m.starts))
+        ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
+        ON(GRANTS_REFUSED,
+           sched_grant_refused(link->server->sched, link->id, m.class_id, m.variant,
+                               m.count))
+        ON(TASKS_RETRACTED, report_retracted(link, m.class_id, m.variant, m.runs, false))
+        ON(TASKS_REJECTED, report_retracted(link, m.class_id, m.variant, m.runs, true))
+        ON(WORKER_GOODBYE,
+           if (m.reason > WORKER_RUNNING && m.reason < WORKER_END_COUNT && !link->stop_deadline_us)
+               link->end = (enum worker_end)m.reason)
+        ON(TASK_NOTIFY, struct job *job = state_job(&link->server->state, m.job);
+           if (job && m.slot < job->n_slots)
+               wait_notify(link->server, job, m.slot, link->id, m.message))
+        ON(LOG_OPEN, log_open(link, &m))
+        ON(LOG_LEASE, log_lease(link, m.log, m.uid))
+        ON(LOG_LEASE_END, log_lease_end(link, m.uid, m.lease))
+        ON(LOG_CLOSED, (void)m)
+        ON(WORKER_OVERVIEW, (void)m)
+    default:
+        rc = error_set(&err, ERR_CORRUPT, "unexpected message %s", msg_name(type));
+    }
+#undef ON
+    if (rc != 0) {
+        log_warn("Worker %u (%s): %s; connection dropped", link->id,
+                 io_conn_peer(link->conn), err.text);
+        struct io_conn *conn = link->conn;
+        worker_link_lost(link, WORKER_CONNECTION_LOST);
+        io_conn_destroy(conn);
+    }
+}
+
+static void on_message(struct io_conn *c, uint8_t type, struct span body)
+{
+    struct worker_link *link = io_conn_arg(c);
+    struct server *s = link->server;
+    link->last_heard_us = clock_mono_us();
+    s->sched_dirty = true;
+    if (link->id == 0 && type != MSG_WORKER_REGISTER) {
+        refuse(link, "it did not register first");
+        return;
+    }
+    dispatch(link, type, body);
+}
+
+static void on_close(struct io_conn *c, const struct error *err)
+{
+    struct worker_link *link = io_conn_arg(c);
+    (void)err;
+    worker_link_lost(link, link->end);
+}
+
+const struct io_conn_ops worker_conn_ops = {on_open, on_message, on_close};
+
+void worker_link_lost(struct worker_link *link, enum worker_end reason)
+{
+    struct server *s = link->server;
+    uint32_t id = link->id;
+    if (id) {
+        s->link_by_id[id - 1] = NULL;
+        if (!s->stopping) {
+            log_info("Worker %u (%s) connection closed: %s", id,
+                     io_conn_peer(link->conn), worker_end_words[reason]);
+            struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+            event_begin(&event, EVENT_WORKER_LOST, server_now_us(s));
+            buf_u32(&event, id);
+            buf_u8(&event, (uint8_t)reason);
+            state_apply_worker_lost(&s->state, id, reason, s->now_us);
+            commit_event(s, &event);
+            buf_release(&event);
+            report_lost_tasks(s, id, reason);
+            log_worker_lost(s, id);
+            wait_workers_changed(s);
+        }
+    }
+    link_destroy(link);
+    s->sched_dirty = true;
+}
+
+void worker_ask_to_stop(struct worker_link *link, enum worker_end reason)
+{
+    struct server *s = link->server;
+    if (link->stop_deadline_us)
+        return;
+    link->end = reason;
+    link->stop_deadline_us = clock_mono_us() + STOP_DEADLINE_US;
+    sched_worker_drain(s->sched, link->id);
+    struct msg_WORKER_STOP m = {.reason = (uint8_t)reason};
+    msg_put_WORKER_STOP(io_conn_batch(link->conn), &m);
+}
+
+static void check_link(struct worker_link *link, uint64_t now)
+{
+    struct server *s = link->server;
+    const struct worker *w = state_worker(&s->state, link->id);
+    if (!w)
+        return;
+    struct io_conn *conn = link->conn;
+    uint64_t silent_us = now - link->last_heard_us;
+    if (silent_us > 2 * w->config.heartbeat_ns / 1000) {
+        enum worker_end reason = link->stop_deadline_us ? link->end : WORKER_HEARTBEAT_LOST;
+        worker_link_lost(link, reason);
+        io_conn_destroy(conn);
+        return;
+    }
+    if (link->stop_deadline_us) {
+        if (now > link->stop_deadline_us) {
+            worker_link_lost(link, link->end);
+            io_conn_destroy(conn);
+        }
+        return;
+    }
+    uint64_t idle_since = sched_worker_idle_since(s->sched, link->id);
+    if (w->config.idle_timeout_ns && idle_since &&
+        now > idle_since && (now - idle_since) * 1000 >= w->config.idle_timeout_ns)
+        worker_ask_to_stop(link, WORKER_IDLE_TIMEOUT);
+}
+
+void workers_tick(struct server *s)
+{
+    uint64_t now = clock_mono_us();
+    LIST_FOR_EACH_SAFE(&s->links, node, next)
+        check_link(CONTAINER_OF(node, struct worker_link, node), now);
+}
+
+static void forget_job(struct u64map *m, uint32_t job)
+{
+    /* Keys of one job are few compared with the map only for huge maps; then a pass
+     * over it is still cheaper than the tasks that filled it. */
+    struct u64map kept = U64MAP_INIT;
+    size_t pos = 0;
+    uint64_t key, value;
+    bool any = false;
+    while (u64map_next(m, &pos, &key, &value))
+        any |= key >> 32 == job;
+    if (!any)
+        return;
+    pos = 0;
+    while (u64map_next(m, &pos, &key, &value))
+        if (key >> 32 != job && u64map_set(&kept, key, value) != 0)
+            abort();
+    u64map_release(m);
+    *m = kept;
+}
+
+void workers_drop_job(struct server *s, uint32_t job)
+{
+    LIST_FOR_EACH(&s->links, node)
+    {
+        struct worker_link *link = CONTAINER_OF(node, struct worker_link, node);
+        if (!u64map_remove(&link->known_jobs, job))
+            continue;
+        forget_job(&link->known_groups, job);
+        forget_job(&link->known_bodies, job);
+        struct msg_JOB_DROP m = {.job = job};
+        msg_put_JOB_DROP(io_conn_batch(link->conn), &m);
+    }
+}
+
+void workers_stop_tasks(struct server *s, struct job *job)
+{
+    sched_cancel_job(s->sched, job->id);
+    s->sched_dirty = true;
+    struct buf ranges = BUF_INIT(BUF_MAX_DEFAULT);
+    struct slot_range all = {0, job->n_slots};
+    if (job->n_slots)
+        slot_range_put(&ranges, &all);
+    LIST_FOR_EACH(&s->links, node)
+    {
+        struct worker_link *link = CONTAINER_OF(node, struct worker_link, node);
+        if (!u64map_get(&link->known_jobs, job->id, NULL))
+            continue;
+        struct msg_TASKS_CANCEL m = {.job = job->id, .ranges = span_buf(&ranges)};
+        msg_put_TASKS_CANCEL(io_conn_batch(link->conn), &m);
+    }
+    buf_release(&ranges);
+}
