@@ -246,8 +246,8 @@ static int check_hello(struct channel *c, const uint8_t *p, size_t n, struct buf
     bool sealed = p[9] & FLAG_SEALED;
     if (sealed != c->sealed)
         return refuse(c, out, err, ERR_AUTH,
-                      c->sealed ? "the server requires authentication and encryption"
-                                : "the server has authentication and encryption disabled");
+                      c->sealed ? "Authentication failed: Peer does not support authentication"
+                                : "Authentication failed: Peer requests authentication");
     uint8_t mac[MAC1_BYTES];
     mac1_of(c, p, mac);
     if (sodium_memcmp(mac, p + HELLO_BYTES - MAC1_BYTES, MAC1_BYTES) != 0)
