@@ -246,8 +246,9 @@ static int check_hello(struct channel *c, const uint8_t *p, size_t n, struct buf
     bool sealed = p[9] & FLAG_SEALED;
     if (sealed != c->sealed)
         return refuse(c, out, err, ERR_AUTH,
-                      c->sealed ? "Authentication failed: Peer does not support authentication"
-                                : "Authentication failed: Peer requests authentication");
+                      c->sealed
+                          ? "Authentication failed: Peer requests authentication"
+                          : "Authentication failed: Peer does not support authentication");
     uint8_t mac[MAC1_BYTES];
     mac1_of(c, p, mac);
     if (sodium_memcmp(mac, p + HELLO_BYTES - MAC1_BYTES, MAC1_BYTES) != 0)
