@@ -19,7 +19,10 @@ struct buf {
     bool failed; /* an append was refused: out of memory or above max */
 };
 
-#define BUF_INIT(max_bytes) {NULL, 0, 0, (max_bytes), false}
+#define BUF_INIT(max_bytes)            \
+    {                                  \
+        NULL, 0, 0, (max_bytes), false \
+    }
 #define BUF_MAX_DEFAULT ((size_t)1 << 30)
 
 void buf_init(struct buf *b, size_t max_bytes);
@@ -149,7 +152,7 @@ static inline void buf_zigzag(struct buf *b, int64_t v)
 {
     buf_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
-/* varint length, then the bytes; a NULL string is written as length 0. All or nothing. */
+/* Both: varint length, then the bytes, all or nothing; a NULL string has length 0. */
 void buf_bytes(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, const char *s);
 /* Overwrites four bytes written earlier at offset `at`. */

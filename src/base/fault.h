@@ -1,6 +1,6 @@
 /*
- * Named fault points: FAULT("journal.fsync") is false in ordinary builds. With HQ_FAULTS
- * the environment variable of that name arms them:
+ * Named fault points: FAULT("journal.fsync") is false in ordinary builds. With
+ * HQ_FAULTS the environment variable of that name arms them:
  *   HQ_FAULTS=journal.fsync:3=EIO,outlog.write:10=kill,wire.send:5=delay:200
  * (fail with that errno at the 3rd call and later with a '+' behind the number, SIGKILL
  * ourselves, sleep that many milliseconds).

@@ -15,7 +15,7 @@ struct idrange {
     uint32_t first;
     uint32_t count; /* number of ids, >= 1 */
     uint32_t step;  /* distance of ids, >= 1; 1 when count is 1 */
-    uint32_t slack; /* < step: bound as written minus last id ("0-11:5"); printed only */
+    uint32_t slack; /* bound as written ("0-11:5") minus last id; < step */
 };
 
 struct idset {
@@ -24,7 +24,10 @@ struct idset {
     size_t cap;
 };
 
-#define IDSET_INIT {NULL, 0, 0}
+#define IDSET_INIT \
+    {              \
+        NULL, 0, 0 \
+    }
 #define IDSET_ID_MAX (UINT32_MAX - 1)
 
 void idset_release(struct idset *s);
@@ -33,7 +36,8 @@ void idset_release(struct idset *s);
 int idset_parse(struct idset *s, const char *text, struct error *err) MUST_CHECK;
 /* Adds one range at the end without an overlap check; extends the last range when the
  * ids are consecutive. ERR_INVALID for an empty range or ids above IDSET_ID_MAX. */
-int idset_add(struct idset *s, uint32_t first, uint32_t count, uint32_t step) MUST_CHECK;
+int idset_add(struct idset *s, uint32_t first, uint32_t count,
+              uint32_t step) MUST_CHECK;
 /* Adds a range as it is, without joining it to its neighbour. */
 int idset_append(struct idset *s, struct idrange range) MUST_CHECK;
 int idset_copy(struct idset *to, const struct idset *from) MUST_CHECK;
@@ -41,7 +45,7 @@ uint64_t idset_count(const struct idset *s);
 bool idset_contains(const struct idset *s, uint32_t id);
 /* The id at position pos in the order given (pos < count). O(ranges). */
 uint32_t idset_at(const struct idset *s, uint64_t pos);
-uint32_t idset_max(const struct idset *s); /* 0 when empty */
+uint32_t idset_max(const struct idset *s);  /* 0 when empty */
 bool idset_overlaps(const struct idset *s); /* any id twice */
 /* Sorted ascending and compressed to runs of consecutive ids (steps are split up), an
  * id that is there twice once. ERR_TOO_BIG above IDSET_SORTED_MAX ranges. */
@@ -58,7 +62,10 @@ struct idset_iter {
     size_t range;
     uint32_t pos;
 };
-#define IDSET_ITER(s) {(s), 0, 0}
+#define IDSET_ITER(s) \
+    {                 \
+        (s), 0, 0     \
+    }
 bool idset_next(struct idset_iter *it, uint32_t *id);
 
 #endif

@@ -199,8 +199,8 @@ void json_int(struct json *j, int64_t v)
 }
 
 /*
- * The shortest digits that read back as v (> 0, finite), without leading or trailing
- * zeros: v = 0.d1d2d3… * 10^point. Independent of the locale's decimal point.
+ * The shortest digits that read back as v (> 0, finite), without leading zeros:
+ * v = 0.d1d2d3… * 10^point. Independent of the locale's decimal point.
  */
 static size_t shortest_digits(double v, char digits[20], int *point)
 {
@@ -208,7 +208,7 @@ static size_t shortest_digits(double v, char digits[20], int *point)
     /* Fifteen digits are always exact enough to print, except near the smallest. */
     for (int precision = v < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision, v);
-        if (precision == 16 || strtod(text, NULL) == v) /* NOLINT: exactness wanted */
+        if (precision == 16 || strtod(text, NULL) == v)
             break;
     }
     size_t n = 0;
@@ -216,9 +216,26 @@ static size_t shortest_digits(double v, char digits[20], int *point)
     for (; *p && *p != 'e'; p++)
         if (*p >= '0' && *p <= '9')
             digits[n++] = *p;
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
     *point = (int)strtol(p + 1, NULL, 10) + 1;
+    return n;
+}
+
+/*
+ * The same for whole microseconds below 1e15, which times are, without the C library:
+ * if n / 1e6 is v, then n's digits read back as v, and no other 15 digits do. 0: is
+ * none.
+ */
+static size_t micro_digits(double v, char digits[20], int *point)
+{
+    if (v < 1e-6 || v >= 1e8)
+        return 0;
+    uint64_t micros = (uint64_t)(v * 1e6 + 0.5);
+    if ((double)micros / 1e6 != v)
+        return 0;
+    char *first = print_digits(digits + 20, micros);
+    size_t n = (size_t)(digits + 20 - first);
+    memmove(digits, first, n);
+    *point = (int)n - 6;
     return n;
 }
 
@@ -233,7 +250,11 @@ static void put_double(struct buf *out, double v)
         buf_puts(out, "0.0");
         return;
     }
-    size_t n = shortest_digits(v, digits, &point);
+    size_t n = micro_digits(v, digits, &point);
+    if (n == 0)
+        n = shortest_digits(v, digits, &point);
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
     if (point > 16 || point <= -5) {
         buf_putc(out, digits[0]);
         if (n > 1)

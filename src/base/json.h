@@ -1,9 +1,10 @@
 /*
  * struct json: a streaming JSON writer. Pretty form: two blanks of indent,
- * "key": value, "[]" and "{}" for empty containers, no newline at the end; compact form:
- * no blanks at all. Text is written as UTF-8, invalid bytes become U+FFFD. Key order is
- * the caller's (ascending by the contract). When `out_fd` is set, the buffer is written
- * there whenever it passes 64 KiB, so that any amount streams in bounded memory.
+ * "key": value, "[]" and "{}" for empty containers, no newline at the end; compact
+ * form: no blanks at all. Text is written as UTF-8, invalid bytes become U+FFFD. Key
+ * order is the caller's (ascending by the contract). When `out_fd` is set, the buffer
+ * is written there whenever it passes 64 KiB, so that any amount streams in bounded
+ * memory.
  */
 #ifndef HQ_BASE_JSON_H
 #define HQ_BASE_JSON_H
@@ -33,7 +34,8 @@ void json_str(struct json *j, const char *s); /* NULL writes null */
 void json_strn(struct json *j, const char *s, size_t n);
 void json_int(struct json *j, int64_t v);
 void json_uint(struct json *j, uint64_t v);
-void json_double(struct json *j, double v); /* shortest form that reads back; 1.0 as "1.0" */
+void json_double(struct json *j,
+                 double v); /* shortest form that reads back; 1.0 as "1.0" */
 void json_bool(struct json *j, bool v);
 void json_null(struct json *j);
 /* Text that is JSON already. */

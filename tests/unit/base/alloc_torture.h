@@ -1,9 +1,7 @@
 /*
  * Allocation failures on demand, for one test program: replaces malloc, calloc,
- * realloc and free. Include it in exactly one source of the program.
- *     for (alloc_fail_at(n = 1); ...; alloc_fail_at(++n)) { ... if (!alloc_failed())
- * break; } TORTURE(rc, call) does this: it repeats the call until no allocation fails
- * in it.
+ * realloc and free. Include it in exactly one source of the program. TORTURE lets the
+ * first, the second, ... allocation of a call fail; alloc_fail_at is for one by hand.
  */
 #ifndef HQ_TEST_ALLOC_TORTURE_H
 #define HQ_TEST_ALLOC_TORTURE_H
@@ -20,12 +18,12 @@
 #endif
 #endif
 #ifndef ALLOC_TORTURE
-#define ALLOC_TORTURE 1 /* sanitizers bring allocators of their own */
+#define ALLOC_TORTURE 1
 #endif
 
 static long alloc_countdown; /* 0: never fail */
 static bool alloc_did_fail;
-static long alloc_live; /* blocks that are not freed */
+static long alloc_live __attribute__((unused)); /* blocks that are not freed */
 
 static inline void alloc_fail_at(long n)
 {
@@ -38,6 +36,16 @@ static inline bool alloc_failed(void)
 {
     alloc_countdown = 0;
     return alloc_did_fail;
+}
+
+/* Sanitizers and valgrind bring allocators of their own; nothing can be refused then.
+ */
+static inline bool alloc_torture_works(void)
+{
+    alloc_fail_at(1);
+    void *volatile p = malloc(1);
+    free(p);
+    return alloc_failed();
 }
 
 #if ALLOC_TORTURE
@@ -94,16 +102,16 @@ ALLOC_VISIBLE void free(void *p)
  * rc must be ERR_NOMEM whenever one failed, and nothing may have leaked; `after` runs
  * behind each failed try. Ends with the result of the last, untroubled run in rc.
  */
-#define TORTURE(rc, call, after)                 \
-    for (long nth_ = 1;; nth_++) {               \
-        long live_ = alloc_live;                 \
-        alloc_fail_at(ALLOC_TORTURE ? nth_ : 0); \
-        rc = (call);                             \
-        if (!alloc_failed())                     \
-            break;                               \
-        CU_ASSERT_EQUAL(alloc_live, live_);      \
-        CU_ASSERT_EQUAL(rc, ERR_NOMEM);          \
-        after;                                   \
+#define TORTURE(rc, call, after)            \
+    for (long nth_ = 1;; nth_++) {          \
+        long live_ = alloc_live;            \
+        alloc_fail_at(nth_);                \
+        rc = (call);                        \
+        if (!alloc_failed())                \
+            break;                          \
+        CU_ASSERT_EQUAL(alloc_live, live_); \
+        CU_ASSERT_EQUAL(rc, ERR_NOMEM);     \
+        after;                              \
     }
 
 #endif

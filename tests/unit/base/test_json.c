@@ -133,6 +133,15 @@ static void test_doubles(void)
         {0.00001234, "0.00001234"},
         {0.000001, "1e-6"},
         {1.5e-7, "1.5e-7"},
+        {1785751200.123456, "1785751200.123456"},
+        {99999999.999999, "99999999.999999"},
+        {100000000.000001, "100000000.000001"},
+        {0.000123, "0.000123"},
+        {0.001, "0.001"},
+        {1.000001, "1.000001"},
+        {1.0000001, "1.0000001"},
+        {3600, "3600.0"},
+        {0.0000015, "1.5e-6"},
         {NAN, "null"},
         {INFINITY, "null"},
         {-INFINITY, "null"},
@@ -170,6 +179,28 @@ static void test_doubles_read_back(void)
             CU_FAIL("a double does not read back");
     }
     buf_release(&b);
+}
+
+/* Times in microseconds: exactly the decimal number. */
+static void test_microseconds(void)
+{
+    struct buf b = BUF_INIT(1000), want = BUF_INIT(1000);
+    uint64_t n = 1;
+    for (int i = 0; i < 20000; i++) {
+        struct json j;
+        n = n * 6364136223846793005ULL + 1442695040888963407ULL;
+        unsigned us = 100 + (unsigned)(n >> 33) % 4000000000U;
+        buf_clear(&b);
+        buf_clear(&want);
+        json_init(&j, &b, false, -1);
+        json_double(&j, us / 1e6);
+        buf_printf(&want, "%u.%06u", us / 1000000, us % 1000000);
+        while (want.data[want.len - 1] == '0' && want.data[want.len - 2] != '.')
+            want.data[--want.len] = 0;
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), buf_cstr(&want));
+    }
+    buf_release(&b);
+    buf_release(&want);
 }
 
 static void test_streaming(void)
@@ -225,4 +256,5 @@ static void test_failures(void)
 }
 
 TEST_MAIN("json", TEST(test_layout), TEST(test_strings), TEST(test_doubles),
-          TEST(test_doubles_read_back), TEST(test_streaming), TEST(test_failures))
+          TEST(test_doubles_read_back), TEST(test_microseconds), TEST(test_streaming),
+          TEST(test_failures))

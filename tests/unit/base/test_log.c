@@ -62,13 +62,12 @@ static void test_formats(void)
     log_set_long_format(false);
     log_set_level(LOG_INFO);
     captured(&b);
-    CU_ASSERT(looks_like(buf_cstr(&b),
-                         "0000-00-00T00:00:00Z INFO job 0\n"
-                         "0000-00-00T00:00:00Z WARN w\n"
-                         "0000-00-00T00:00:00Z ERROR e\n"
-                         "[0000-00-00T00:00:00.000Z DEBUG server] m\n"
-                         "[0000-00-00T00:00:00.000Z INFO base] m\n"
-                         "[0000-00-00T00:00:00.000Z INFO log.c] m\n"));
+    CU_ASSERT(looks_like(buf_cstr(&b), "0000-00-00T00:00:00Z INFO job 0\n"
+                                       "0000-00-00T00:00:00Z WARN w\n"
+                                       "0000-00-00T00:00:00Z ERROR e\n"
+                                       "[0000-00-00T00:00:00.000Z DEBUG server] m\n"
+                                       "[0000-00-00T00:00:00.000Z INFO base] m\n"
+                                       "[0000-00-00T00:00:00.000Z INFO log.c] m\n"));
     buf_release(&b);
 }
 

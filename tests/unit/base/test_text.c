@@ -175,7 +175,7 @@ static void test_suggest(void)
         const char *word, *want;
     } cases[] = {
         {"sumbit", "submit"}, {"submt", "submit"},  {"jobs", "job"},
-        {"serve", "server"},  {"wroker", "worker"}, {"arry", "array"},
+        {"serve", "server"},  {"wroker", "worker"}, {"arrray", "array"},
         {"xyz", NULL},        {"", NULL},           {"partition", NULL},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
