@@ -362,6 +362,18 @@ static void test_hostile_bytes(void)
         CU_ASSERT_EQUAL(idset_decode(&s, &c), ERR_CORRUPT);
         CU_ASSERT(c.failed && s.ranges == NULL);
     }
+    struct idset s = IDSET_INIT;
+    static const uint64_t slacks[] = {5, 6, 7, UINT32_MAX, 1ULL << 32};
+    for (size_t i = 0; i < ARRAY_SIZE(slacks); i++) {
+        encode_raw(&b, 1, 0, 2 << 2 | 3, 5); /* 0-5:5, and a bound beyond the step */
+        buf_varint(&b, slacks[i]);
+        struct cursor c = cursor_make(b.data, b.len);
+        CU_ASSERT_EQUAL(idset_decode(&s, &c), ERR_CORRUPT);
+    }
+    CU_ASSERT_EQUAL(idset_append(&s, (struct idrange){0, 2, 5, 5}), ERR_INVALID);
+    CU_ASSERT_EQUAL(idset_append(&s, (struct idrange){0, 2, 5, 4}), 0);
+    CU_ASSERT(prints_as(&s, "0-9:5"));
+    idset_release(&s);
     buf_release(&b);
 }
 

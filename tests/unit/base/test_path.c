@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "alloc_torture.h"
@@ -152,6 +154,23 @@ static void test_write_new_leaves_nothing(void)
     CU_ASSERT_EQUAL(path_write_new("/nonexistent/dir/f", "x", 1, 0600, &err),
                     ERR_SYSTEM);
     CU_ASSERT_EQUAL(err.sys, ENOENT);
+    /* A file that cannot be written in full disappears again. */
+    static char data[5000];
+    struct rlimit old, small;
+    make_root();
+    char *file = in_root("file");
+    CU_ASSERT_EQUAL(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 1000;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = path_write_new(file, data, sizeof data, 0600, &err);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &old), 0);
+    CU_ASSERT_EQUAL(rc, ERR_SYSTEM);
+    CU_ASSERT_EQUAL(err.sys, EFBIG);
+    CU_ASSERT_EQUAL(access(file, F_OK), -1);
+    free(file);
+    drop_root();
 }
 
 /* A tree with everything in it; what links point to stays. */
