@@ -203,9 +203,6 @@ int value_check_env(const char *text, struct error *err)
 {
     if (!*text)
         return error_set(err, ERR_PARSE, "Environment variable cannot be empty");
-    if (*text == '=')
-        return error_set(err, ERR_PARSE,
-                         "Environment variable cannot have an empty name");
     return 0;
 }
 

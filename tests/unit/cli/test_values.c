@@ -63,7 +63,7 @@ static const struct {
     {value_check_env, "A=b=c", NULL},
     {value_check_env, "A", NULL},
     {value_check_env, "", "Environment variable cannot be empty"},
-    {value_check_env, "=x", "Environment variable cannot have an empty name"},
+    {value_check_env, "=x", NULL},
     {value_check_setting, "a=", NULL},
     {value_check_setting, "a", "expected KEY=VALUE"},
     {value_check_stdio, "none", NULL},
