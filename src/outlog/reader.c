@@ -1,0 +1,326 @@
+#include "outlog/reader_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include "base/path.h"
+
+#define BLOCK_MAX (OUTLOG_PAYLOAD_MAX + (size_t)OUTLOG_BLOCK_HEADER_BYTES)
+
+/* ---- opening ----------------------------------------------------------------------
+ */
+
+static int add_file(struct outlog_reader *r, struct logfile *f, struct error *err)
+{
+    struct logfile **grown = realloc(r->files, (r->n_files + 1) * sizeof(void *));
+    if (!grown) {
+        logfile_destroy(f);
+        return error_nomem(err);
+    }
+    r->files = grown;
+    f->number = (uint32_t)r->n_files;
+    r->files[r->n_files++] = f;
+    return 0;
+}
+
+/* The contract's wording of a missing path and the like. */
+static int os_error(struct error *err, int sys)
+{
+    error_set(err, ERR_SYSTEM, "%s (os error %d)", strerror(sys), sys);
+    if (err)
+        err->sys = sys;
+    return ERR_SYSTEM;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), m = strlen(suffix);
+    return n > m && strcmp(name + n - m, suffix) == 0;
+}
+
+static int open_dir_entry(struct outlog_reader *r, const char *dir, const char *name,
+                          struct error *err)
+{
+    char *path = path_join(dir, name);
+    if (!path)
+        return error_nomem(err);
+    struct logfile *f = NULL;
+    struct error why = ERROR_INIT;
+    int rc = logfile_open(r, path, &f, &why);
+    free(path);
+    if (rc == 0)
+        return add_file(r, f, err);
+    /* Of a version that we do not know: say so; anything else is not ours. */
+    if (rc != ERR_VERSION && rc != ERR_NOMEM)
+        return 0;
+    return error_set(err, rc, "%s", why.text);
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_names(DIR *dir, char ***names, size_t *n, struct error *err)
+{
+    size_t cap = 0;
+    struct dirent *d;
+    while ((d = readdir(dir)) != NULL) {
+        if (!has_suffix(d->d_name, OUTLOG_SUFFIX) && !has_suffix(d->d_name, ".hqs"))
+            continue;
+        if (*n == cap) {
+            cap = cap ? cap * 2 : 8;
+            char **grown = realloc(*names, cap * sizeof *grown);
+            if (!grown)
+                return error_nomem(err);
+            *names = grown;
+        }
+        (*names)[*n] = strdup(d->d_name);
+        if (!(*names)[*n])
+            return error_nomem(err);
+        (*n)++;
+    }
+    return 0;
+}
+
+static int open_dir(struct outlog_reader *r, const char *path, struct error *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return os_error(err, errno);
+    char **names = NULL;
+    size_t n = 0;
+    int rc = list_names(dir, &names, &n, err);
+    (void)closedir(dir);
+    if (rc == 0 && n == 0)
+        rc = error_set(err, ERR_NOT_FOUND, "Error: No log files found");
+    if (n)
+        qsort(names, n, sizeof *names, name_cmp);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = open_dir_entry(r, path, names[i], err);
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return rc;
+}
+
+static int open_path(struct outlog_reader *r, const char *path, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return os_error(err, errno);
+    if (S_ISDIR(st.st_mode))
+        return open_dir(r, path, err);
+    struct logfile *f = NULL;
+    struct error why = ERROR_INIT;
+    int rc = logfile_open(r, path, &f, &why);
+    if (rc == 0)
+        return add_file(r, f, err);
+    if (rc == ERR_CORRUPT && st.st_size < (off_t)OUTLOG_SUPERBLOCK_BYTES)
+        return os_error(err, ENOTDIR);
+    return error_set(err, rc, "%s", why.text);
+}
+
+static bool listed_before(const struct outlog_reader *r, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(r->files[k]->ident.server_uid, r->files[i]->ident.server_uid) == 0)
+            return true;
+    return false;
+}
+
+static int check_servers(const struct outlog_reader *r, struct error *err)
+{
+    struct buf text = BUF_INIT(ERROR_TEXT_MAX);
+    size_t n = 0;
+    buf_puts(&text, "Error: Found streams from multiple server instances:\n");
+    for (size_t i = 0; i < r->n_files; i++)
+        if (!listed_before(r, i)) {
+            buf_printf(&text, "%s\n", r->files[i]->ident.server_uid);
+            n++;
+        }
+    buf_puts(&text, "Use --server-uid=... to specify server uid");
+    int rc = n > 1 ? error_set(err, ERR_INVALID, "%s", buf_cstr(&text)) : 0;
+    buf_release(&text);
+    return rc;
+}
+
+static void keep_server(struct outlog_reader *r, const char *uid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->n_files; i++) {
+        if (strcmp(r->files[i]->ident.server_uid, uid) != 0) {
+            logfile_destroy(r->files[i]);
+            continue;
+        }
+        r->files[kept] = r->files[i];
+        r->files[kept]->number = (uint32_t)kept;
+        kept++;
+    }
+    r->n_files = kept;
+}
+
+int outlog_reader_open(struct outlog_reader **out, const char *path,
+                       const char *server_uid, struct error *err)
+{
+    struct outlog_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_nomem(err);
+    buf_init(&r->block, BLOCK_MAX);
+    buf_init(&r->group, 2 * OUTLOG_GROUP_RAW_MAX);
+    int rc = open_path(r, path, err);
+    if (rc == 0 && server_uid)
+        keep_server(r, server_uid);
+    else if (rc == 0)
+        rc = check_servers(r, err);
+    if (rc < 0) {
+        outlog_reader_destroy(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+void outlog_reader_destroy(struct outlog_reader *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_files; i++)
+        logfile_destroy(r->files[i]);
+    free(r->files);
+    buf_release(&r->block);
+    buf_release(&r->group);
+    free(r);
+}
+
+void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void *arg)
+{
+    r->on_damage = fn;
+    r->damage_arg = arg;
+}
+
+void outlog_reader_get_stats(const struct outlog_reader *r,
+                             struct outlog_reader_stats *s)
+{
+    *s = r->stats;
+    s->n_files = (uint32_t)r->n_files;
+}
+
+/* ---- content ----------------------------------------------------------------------
+ */
+
+/* Header and payload of the block at `offset` into r->block, verified. */
+static int load_block(struct outlog_reader *r, struct logfile *f, uint64_t offset,
+                      uint32_t guess, struct outlog_block *b)
+{
+    buf_clear(&r->block);
+    size_t want = OUTLOG_BLOCK_HEADER_BYTES + (size_t)guess;
+    uint8_t *p = buf_extend(&r->block, want);
+    if (!p)
+        return ERR_NOMEM;
+    size_t n = logfile_read(f, offset, p, want);
+    if (!outlog_block_decode(p, n, f->seed, offset, b))
+        return ERR_CORRUPT;
+    size_t whole = OUTLOG_BLOCK_HEADER_BYTES + (size_t)b->stored;
+    if (whole > want) {
+        uint8_t *more = buf_extend(&r->block, whole - want);
+        if (!more)
+            return ERR_NOMEM;
+        n += logfile_read(f, offset + want, more, whole - want);
+    }
+    if (n < whole || !outlog_payload_ok(b, r->block.data + OUTLOG_BLOCK_HEADER_BYTES,
+                                        f->seed, offset))
+        return ERR_CORRUPT;
+    return 0;
+}
+
+static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offset)
+{
+    if (r->group_offset == offset && r->group_file == f->number && r->group.len)
+        return 0;
+    struct outlog_block b;
+    r->group_offset = 0;
+    int rc = load_block(r, f, offset, 64u << 10, &b);
+    if (rc < 0)
+        return rc;
+    if (b.type != OUTLOG_BLOCK_GROUP)
+        return ERR_CORRUPT;
+    buf_clear(&r->group);
+    rc = packer_unpack(r->block.data + OUTLOG_BLOCK_HEADER_BYTES, b.stored, &r->group);
+    if (rc == 0) {
+        r->group_offset = offset;
+        r->group_file = f->number;
+    }
+    return rc;
+}
+
+static bool is_same(const struct outlog_block *b, const struct outlog_entry *e)
+{
+    return b->job == e->key.job && b->task == e->key.task &&
+           b->instance == e->key.instance && b->seq == e->key.seq &&
+           b->type == e->type && outlog_block_output(b) == e->output;
+}
+
+/* Payload of the block that the entry names. */
+static int load(struct outlog_reader *r, const struct outlog_ref *ref,
+                const uint8_t **payload, struct outlog_block *b)
+{
+    struct logfile *f = r->files[ref->file];
+    const struct outlog_entry *e = &ref->e;
+    int rc;
+    if (e->grouped) {
+        rc = load_group(r, f, e->offset);
+        const uint8_t *p = r->group.data + e->inner;
+        size_t left = e->inner < r->group.len ? r->group.len - e->inner : 0;
+        if (rc == 0 && (!outlog_block_decode_inner(p, left, b) ||
+                        outlog_block_span(b->stored) > left))
+            rc = ERR_CORRUPT;
+        *payload = p + OUTLOG_BLOCK_HEADER_BYTES;
+    } else {
+        rc = load_block(r, f, e->offset,
+                        e->output + (e->flags & OUTLOG_FLAG_END ? OUTLOG_END_BYTES : 0),
+                        b);
+        *payload = r->block.data + OUTLOG_BLOCK_HEADER_BYTES;
+    }
+    if (rc == 0 && !is_same(b, e))
+        rc = ERR_CORRUPT;
+    if (rc == ERR_CORRUPT)
+        logfile_damage(f, e->offset, e->output, "damaged block");
+    return rc;
+}
+
+int outlog_read_block(struct outlog_reader *r, const struct outlog_ref *ref,
+                      const uint8_t **data, size_t *n)
+{
+    struct outlog_block b;
+    *n = 0;
+    int rc = load(r, ref, data, &b);
+    if (rc == 0)
+        *n = outlog_block_output(&b);
+    return rc;
+}
+
+int outlog_read_end(struct outlog_reader *r, const struct outlog_ref *ref,
+                    struct outlog_end *end)
+{
+    struct outlog_block b;
+    const uint8_t *payload;
+    int rc = load(r, ref, &payload, &b);
+    if (rc < 0)
+        return rc;
+    if (!(b.flags & OUTLOG_FLAG_END) ||
+        !outlog_end_decode(payload + outlog_block_output(&b), OUTLOG_END_BYTES, end))
+        return ERR_CORRUPT;
+    return 0;
+}
+
+bool outlog_read_origin(struct outlog_reader *r, const struct outlog_ref *ref,
+                        struct outlog_origin *origin)
+{
+    struct outlog_extent x;
+    if (!logfile_extent_of(r->files[ref->file], ref->e.offset, &x))
+        return false;
+    *origin = x.origin;
+    return true;
+}

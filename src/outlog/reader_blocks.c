@@ -1,0 +1,202 @@
+/*
+ * Blocks in the order of time: one scan per extent, merged. An extent is opened only
+ * when its first block is due, so that as many are open as overlap in time.
+ */
+#include "outlog/reader_impl.h"
+
+#include <stdlib.h>
+
+#define WINDOW_BYTES (256u << 10)
+
+struct stream {
+    struct logfile *f;
+    struct extent_info *x;
+    uint64_t start_us; /* no block is earlier (0: unknown) */
+    struct scan scan;
+    uint64_t due_us; /* of the current block; never decreases, whatever clocks do */
+};
+
+struct outlog_blocks {
+    struct outlog_block_filter filter;
+    struct outlog_reader *r;
+    struct stream *streams; /* by start_us */
+    size_t n_streams, cap_streams, n_opened;
+    struct stream **heap;
+    size_t n_heap;
+};
+
+static bool before(const struct stream *a, const struct stream *b)
+{
+    if (a->due_us != b->due_us)
+        return a->due_us < b->due_us;
+    int c = outlog_key_cmp(&a->scan.e.key, &b->scan.e.key);
+    return c < 0 || (c == 0 && a < b);
+}
+
+static void sift_down(struct outlog_blocks *it, size_t i)
+{
+    for (;;) {
+        size_t least = i, l = 2 * i + 1, r = 2 * i + 2;
+        if (l < it->n_heap && before(it->heap[l], it->heap[least]))
+            least = l;
+        if (r < it->n_heap && before(it->heap[r], it->heap[least]))
+            least = r;
+        if (least == i)
+            return;
+        struct stream *swap = it->heap[i];
+        it->heap[i] = it->heap[least];
+        it->heap[least] = swap;
+        i = least;
+    }
+}
+
+static void push(struct outlog_blocks *it, struct stream *s)
+{
+    size_t i = it->n_heap++;
+    it->heap[i] = s;
+    while (i > 0 && before(it->heap[i], it->heap[(i - 1) / 2])) {
+        struct stream *swap = it->heap[i];
+        it->heap[i] = it->heap[(i - 1) / 2];
+        it->heap[(i - 1) / 2] = swap;
+        i = (i - 1) / 2;
+    }
+}
+
+static bool wanted(const struct outlog_blocks *it, const struct outlog_entry *e)
+{
+    if (!it->filter.any_job && e->key.job != it->filter.job)
+        return false;
+    if (it->filter.channel == OUTLOG_STDOUT)
+        return e->type == OUTLOG_BLOCK_STDOUT;
+    if (it->filter.channel == OUTLOG_STDERR)
+        return e->type == OUTLOG_BLOCK_STDERR;
+    return true;
+}
+
+/* The next block of an extent; false (and closed) at its end. */
+static bool stream_next(struct outlog_blocks *it, struct stream *s)
+{
+    for (;;) {
+        switch (scan_next(&s->scan)) {
+        case SCAN_BLOCK:
+            if (!wanted(it, &s->scan.e))
+                continue;
+            s->due_us = MAX(s->due_us, s->scan.e.time_us);
+            return true;
+        case SCAN_DAMAGE:
+            logfile_damage(s->f, s->scan.damage_at, s->scan.damage_bytes,
+                           s->scan.damage_what);
+            continue;
+        case SCAN_TORN:
+            logfile_damage(s->f, s->scan.damage_at, s->scan.damage_bytes,
+                           "unfinished write");
+            continue;
+        case SCAN_END:
+            scan_release(&s->scan);
+            return false;
+        }
+    }
+}
+
+/* Opens all extents that may hold the next block. */
+static int open_due(struct outlog_blocks *it, struct error *err)
+{
+    while (it->n_opened < it->n_streams) {
+        struct stream *s = &it->streams[it->n_opened];
+        if (it->n_heap && s->start_us > it->heap[0]->due_us)
+            return 0;
+        it->n_opened++;
+        if (!scan_init(&s->scan, s->f, s->x, false, WINDOW_BYTES))
+            return error_nomem(err);
+        if (stream_next(it, s))
+            push(it, s);
+    }
+    return 0;
+}
+
+static int stream_cmp(const void *pa, const void *pb)
+{
+    const struct stream *a = pa, *b = pb;
+    if (a->start_us != b->start_us)
+        return a->start_us < b->start_us ? -1 : 1;
+    if (a->f != b->f)
+        return a->f->number < b->f->number ? -1 : 1;
+    return a->x->x.offset < b->x->x.offset ? -1 : a->x->x.offset > b->x->x.offset;
+}
+
+static int add_file(struct outlog_blocks *it, struct logfile *f, struct error *err)
+{
+    struct extent_list *l = logfile_extents(f, false, err);
+    if (!l)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < l->n; i++) {
+        if (it->n_streams == it->cap_streams) {
+            size_t cap = it->cap_streams ? it->cap_streams * 2 : 16;
+            struct stream *grown = realloc(it->streams, cap * sizeof *grown);
+            if (!grown)
+                return error_nomem(err);
+            it->streams = grown;
+            it->cap_streams = cap;
+        }
+        struct extent_info *x = &l->items[i];
+        it->streams[it->n_streams++] = (struct stream){
+            .f = f,
+            .x = x,
+            .start_us = x->closed ? x->close.first_us : 0,
+        };
+    }
+    return 0;
+}
+
+int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
+                         const struct outlog_block_filter *filter, struct error *err)
+{
+    struct outlog_blocks *it = calloc(1, sizeof *it);
+    if (!it)
+        return error_nomem(err);
+    it->r = r;
+    it->filter = *filter;
+    int rc = 0;
+    for (size_t i = 0; i < r->n_files && rc == 0; i++)
+        rc = add_file(it, r->files[i], err);
+    if (rc == 0) {
+        it->heap = calloc(it->n_streams + 1, sizeof(void *));
+        rc = it->heap ? 0 : error_nomem(err);
+    }
+    if (rc < 0) {
+        outlog_blocks_destroy(it);
+        return rc;
+    }
+    if (it->n_streams)
+        qsort(it->streams, it->n_streams, sizeof *it->streams, stream_cmp);
+    *out = it;
+    return 0;
+}
+
+void outlog_blocks_destroy(struct outlog_blocks *it)
+{
+    if (!it)
+        return;
+    for (size_t i = 0; i < it->n_opened; i++)
+        scan_release(&it->streams[i].scan);
+    free(it->streams);
+    free(it->heap);
+    free(it);
+}
+
+int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
+                       struct error *err)
+{
+    int rc = open_due(it, err);
+    if (rc < 0)
+        return rc;
+    if (it->n_heap == 0)
+        return 0;
+    struct stream *s = it->heap[0];
+    ref->e = s->scan.e;
+    ref->file = s->f->number;
+    if (!stream_next(it, s))
+        it->heap[0] = it->heap[--it->n_heap];
+    sift_down(it, 0);
+    return 1;
+}

@@ -1,0 +1,280 @@
+#include "outlog/reader_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+size_t logfile_read(const struct logfile *f, uint64_t offset, void *p, size_t n)
+{
+    size_t done = 0;
+    if (offset >= f->size)
+        return 0;
+    n = (size_t)MIN((uint64_t)n, f->size - offset);
+    while (done < n) {
+        ssize_t r = pread(f->fd, (char *)p + done, n - done, (off_t)(offset + done));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            break;
+        f->r->stats.reads++;
+        f->r->stats.bytes_read += (uint64_t)r;
+        done += (size_t)r;
+    }
+    return done;
+}
+
+void logfile_damage(const struct logfile *f, uint64_t offset, uint64_t bytes,
+                    const char *what)
+{
+    f->r->stats.damaged_bytes += bytes;
+    struct outlog_damage d = {f->path, offset, bytes, what};
+    if (f->r->on_damage)
+        f->r->on_damage(f->r->damage_arg, &d);
+}
+
+uint64_t logfile_next_data(const struct logfile *f, uint64_t from)
+{
+    if (from >= f->size)
+        return f->size;
+    off_t at = lseek(f->fd, (off_t)from, SEEK_DATA);
+    if (at >= 0)
+        return MIN(MAX((uint64_t)at, from), f->size);
+    return errno == ENXIO ? f->size : from; /* no holes known here: all is data */
+}
+
+/* ---- windows ----------------------------------------------------------------------
+ */
+
+bool window_init(struct window *w, const struct logfile *f, size_t cap)
+{
+    *w = (struct window){.file = f, .cap = cap};
+    w->buf = malloc(cap);
+    return w->buf != NULL;
+}
+
+void window_release(struct window *w)
+{
+    free(w->buf);
+    w->buf = NULL;
+    w->len = w->cap = 0;
+}
+
+const uint8_t *window_at(struct window *w, uint64_t offset, size_t n)
+{
+    if (offset >= w->offset && offset + n <= w->offset + w->len)
+        return w->buf + (offset - w->offset);
+    if (offset >= w->file->size || n > w->file->size - offset)
+        return NULL;
+    if (n > w->cap) {
+        uint8_t *grown = realloc(w->buf, n);
+        if (!grown)
+            return NULL;
+        w->buf = grown;
+        w->cap = n;
+    }
+    w->offset = offset;
+    w->len = logfile_read(w->file, offset, w->buf, w->cap);
+    return w->len >= n ? w->buf : NULL;
+}
+
+/* ---- opening ----------------------------------------------------------------------
+ */
+
+static void read_slots(struct logfile *f)
+{
+    static const uint32_t places[] = {OUTLOG_SLOT_A, OUTLOG_SLOT_B};
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        uint8_t raw[OUTLOG_SLOT_BYTES];
+        struct outlog_slot s;
+        size_t n = logfile_read(f, places[i], raw, sizeof raw);
+        if (!outlog_slot_decode(raw, n, f->seed, places[i], &s))
+            continue;
+        if (f->sealed && s.generation <= f->slot.generation)
+            continue;
+        f->slot = s;
+        f->sealed = true;
+    }
+}
+
+int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out,
+                 struct error *err)
+{
+    struct logfile *f = calloc(1, sizeof *f);
+    if (!f)
+        return error_nomem(err);
+    f->r = r;
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    f->path = strdup(path);
+    struct stat st;
+    int rc = 0;
+    uint8_t super[OUTLOG_SUPERBLOCK_BYTES];
+    if (f->fd < 0) {
+        rc = error_sys(err, "cannot open '%s'", path);
+    } else if (!f->path) {
+        rc = error_nomem(err);
+    } else if (fstat(f->fd, &st) != 0) {
+        rc = error_sys(err, "cannot stat '%s'", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = error_set(err, ERR_INVALID, "'%s' is not a regular file", path);
+    } else {
+        f->size = (uint64_t)st.st_size;
+        size_t n = logfile_read(f, 0, super, sizeof super);
+        rc = outlog_superblock_decode(super, n, &f->ident, err);
+        if (rc < 0)
+            error_prefix(err, "'%s': ", path);
+    }
+    if (rc < 0) {
+        logfile_destroy(f);
+        return rc;
+    }
+    f->seed = outlog_seed(&f->ident.uid);
+    read_slots(f);
+    *out = f;
+    return 0;
+}
+
+static void forget_extents(struct extent_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->items[i].entries);
+    free(l->items);
+    *l = (struct extent_list){0};
+}
+
+void logfile_destroy(struct logfile *f)
+{
+    if (!f)
+        return;
+    if (f->fd >= 0)
+        (void)close(f->fd);
+    forget_extents(&f->all);
+    forget_extents(&f->tail);
+    free(f->path);
+    free(f);
+}
+
+/* ---- extents ----------------------------------------------------------------------
+ */
+
+static struct extent_info *add_extent(struct extent_list *l)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 16;
+        struct extent_info *grown = realloc(l->items, cap * sizeof *grown);
+        if (!grown)
+            return NULL;
+        l->items = grown;
+        l->cap = cap;
+    }
+    struct extent_info *x = &l->items[l->n++];
+    *x = (struct extent_info){0};
+    return x;
+}
+
+static uint64_t align_up(const struct logfile *f, uint64_t offset)
+{
+    uint64_t mask = (UINT64_C(1) << f->ident.align_log2) - 1;
+    return (offset + mask) & ~mask;
+}
+
+/* The extent at `pos`, if a header is there; *end: where it ends. */
+static bool extent_at(struct logfile *f, uint64_t pos, struct extent_info *x)
+{
+    uint8_t raw[OUTLOG_EXTENT_HEADER_BYTES];
+    size_t n = logfile_read(f, pos, raw, sizeof raw);
+    *x = (struct extent_info){0};
+    if (!outlog_extent_decode(raw, n, f->seed, pos, &x->x))
+        return false;
+    x->closed = n == sizeof raw &&
+                outlog_close_decode(raw + OUTLOG_CLOSE_AT, n - OUTLOG_CLOSE_AT, f->seed,
+                                    &x->x, &x->close);
+    return true;
+}
+
+/* A stretch without a header joins the one before it. */
+static bool add_headerless(struct extent_list *l, uint64_t pos, uint64_t end)
+{
+    struct extent_info *last = l->n ? &l->items[l->n - 1] : NULL;
+    if (last && last->headerless && last->x.offset + last->x.length == pos) {
+        last->x.length = end - last->x.offset;
+        return true;
+    }
+    struct extent_info *x = add_extent(l);
+    if (!x)
+        return false;
+    x->headerless = true;
+    x->x.offset = pos;
+    x->x.length = end - pos;
+    return true;
+}
+
+static bool add_found(struct extent_list *l, const struct extent_info *found)
+{
+    if (found->x.kind != OUTLOG_EXTENT_DATA)
+        return true;
+    struct extent_info *x = add_extent(l);
+    if (x)
+        *x = *found;
+    return x != NULL;
+}
+
+static uint64_t align_down(const struct logfile *f, uint64_t offset)
+{
+    return offset & ~((UINT64_C(1) << f->ident.align_log2) - 1);
+}
+
+struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *err)
+{
+    struct extent_list *l = tail && f->sealed ? &f->tail : &f->all;
+    if (l->known)
+        return l;
+    uint64_t pos = OUTLOG_DATA_START;
+    if (l == &f->tail)
+        pos = MAX(pos, f->slot.covered_end);
+    while (pos < f->size) {
+        uint64_t data = logfile_next_data(f, pos);
+        if (data >= f->size)
+            break;
+        pos = MAX(pos, align_down(f, data));
+        struct extent_info x;
+        uint64_t end = align_up(f, pos + 1);
+        bool ok;
+        if (extent_at(f, pos, &x)) {
+            end = align_up(f, x.x.offset + x.x.length);
+            ok = add_found(l, &x);
+        } else {
+            ok = add_headerless(l, pos, end);
+        }
+        if (!ok) {
+            forget_extents(l);
+            error_nomem(err);
+            return NULL;
+        }
+        pos = end;
+    }
+    l->known = true;
+    return l;
+}
+
+/* No extent that we give out is longer. */
+#define EXTENT_LOOK_BACK (64ull << 20)
+
+bool logfile_extent_of(struct logfile *f, uint64_t offset, struct outlog_extent *x)
+{
+    uint64_t step = UINT64_C(1) << f->ident.align_log2;
+    uint64_t pos = align_down(f, offset);
+    uint64_t least = offset > EXTENT_LOOK_BACK ? offset - EXTENT_LOOK_BACK : 0;
+    for (;;) {
+        struct extent_info found;
+        uint64_t at = MAX(pos, (uint64_t)OUTLOG_DATA_START);
+        if (extent_at(f, at, &found)) {
+            *x = found.x;
+            return offset < x->offset + x->length;
+        }
+        if (pos < step || pos - step < least)
+            return false;
+        pos -= step;
+    }
+}

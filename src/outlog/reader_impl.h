@@ -1,0 +1,139 @@
+/* Inside the reader: files, extents, sources of entries. */
+#ifndef HQ_OUTLOG_READER_IMPL_H
+#define HQ_OUTLOG_READER_IMPL_H
+
+#include "outlog/packer.h"
+#include "outlog/reader.h"
+#include "outlog/slot.h"
+
+/* Part of a file in memory, read as needed. */
+struct window {
+    const struct logfile *file;
+    uint8_t *buf;
+    size_t cap;
+    uint64_t offset;
+    size_t len;
+};
+
+/* An extent, or (headerless) a stretch without a valid extent header. */
+struct extent_info {
+    struct outlog_extent x; /* headerless: offset and length only */
+    bool headerless;
+    bool closed;    /* `close` is valid */
+    bool index_bad; /* its index did not read well: scan */
+    bool scanned;   /* `entries` are there */
+    struct outlog_close close;
+    struct outlog_entry *entries; /* sorted by key */
+    size_t n_entries;
+};
+
+/* Data extents of a file from an offset on, ascending. */
+struct extent_list {
+    bool known;
+    struct extent_info *items;
+    size_t n, cap;
+};
+
+struct logfile {
+    struct outlog_reader *r;
+    char *path;
+    int fd;
+    uint32_t number; /* index in reader->files */
+    uint64_t size;
+    uint64_t seed;
+    struct outlog_ident ident;
+    bool sealed;
+    bool seal_bad; /* a page of the tree did not read well */
+    struct outlog_slot slot;
+    struct extent_list all;
+    struct extent_list tail; /* those that the seal does not cover */
+};
+
+struct outlog_reader {
+    struct logfile **files;
+    size_t n_files;
+    outlog_damage_fn on_damage;
+    void *damage_arg;
+    struct outlog_reader_stats stats;
+    /* last block read */
+    struct buf block;
+    struct buf group;      /* content of the last group */
+    uint64_t group_offset; /* 0: none */
+    uint32_t group_file;
+};
+
+/* reader_file.c */
+int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out,
+                 struct error *err) MUST_CHECK;
+void logfile_destroy(struct logfile *f);
+/*
+ * The data extents: all, or with `tail` only those that the seal does not cover (all,
+ * when it is not sealed). Listed at the first call. NULL: out of memory.
+ */
+struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *err);
+/* The header of the extent that holds the offset. */
+bool logfile_extent_of(struct logfile *f, uint64_t offset, struct outlog_extent *x);
+/* Reads up to n bytes; short at the end of the file or on an I/O error. */
+size_t logfile_read(const struct logfile *f, uint64_t offset, void *p, size_t n);
+void logfile_damage(const struct logfile *f, uint64_t offset, uint64_t bytes,
+                    const char *what);
+/* First offset at or above `from` that may hold data; the file's size if none. */
+uint64_t logfile_next_data(const struct logfile *f, uint64_t from);
+
+bool window_init(struct window *w, const struct logfile *f, size_t cap);
+void window_release(struct window *w);
+/* n bytes at offset, or NULL when the file does not have them. Valid until the next
+ * call; n may exceed the initial capacity. */
+const uint8_t *window_at(struct window *w, uint64_t offset, size_t n);
+
+/* reader_scan.c: blocks in the order of their positions */
+enum scan_result {
+    SCAN_END,
+    SCAN_BLOCK,  /* a verified block */
+    SCAN_DAMAGE, /* bytes that are no block, with blocks behind them or a closed extent
+                  */
+    SCAN_TORN    /* as damage, but at the end of what was written */
+};
+struct scan {
+    struct window w;
+    const struct extent_info *x;
+    uint64_t pos, end;
+    bool verify;      /* payloads too */
+    struct buf group; /* content of the current group */
+    size_t inner;     /* position in it */
+    uint64_t group_offset;
+    struct outlog_block block; /* current */
+    struct outlog_entry e;
+    uint64_t damage_at, damage_bytes;
+    const char *damage_what;
+};
+/* `window`: bytes read at once. */
+bool scan_init(struct scan *s, const struct logfile *f, const struct extent_info *x,
+               bool verify, size_t window);
+#define SCAN_WINDOW ((size_t)1 << 20)
+void scan_release(struct scan *s);
+enum scan_result scan_next(struct scan *s);
+/* Fills x->entries; damage is reported. */
+int extent_scan(struct logfile *f, struct extent_info *x, struct error *err) MUST_CHECK;
+
+/* reader_source.c: entries in key order */
+enum source_kind { SOURCE_TREE, SOURCE_INDEX, SOURCE_ARRAY };
+struct source {
+    enum source_kind kind;
+    struct logfile *f;
+    struct extent_info *x;
+    struct window w;
+    struct page_cursor page;
+    bool page_open;
+    uint64_t next, end; /* leaves still to come */
+    size_t at;          /* array */
+    struct outlog_entry e;
+    bool bad; /* ended by damage; f or x is marked */
+};
+/* Positions before the first entry with a key >= *from. */
+bool source_init(struct source *s, enum source_kind kind, struct logfile *f,
+                 struct extent_info *x, const struct outlog_key *from);
+void source_release(struct source *s);
+bool source_next(struct source *s); /* fills e; false: end, or bad */
+
+#endif
