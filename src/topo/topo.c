@@ -1,0 +1,196 @@
+#include "topo/topo.h"
+
+#include <stdlib.h>
+#include "base/log.h"
+#include "topo/discover.h"
+
+void topo_destroy(struct topo *t)
+{
+    if (!t)
+        return;
+    for (size_t f = 0; f < FAMILY_COUNT; f++) {
+        for (size_t i = 0; i < t->families[f].n; i++)
+            free(t->families[f].devices[i].label);
+        free(t->families[f].devices);
+    }
+    free(t->pus);
+    free(t->domains);
+    free(t);
+}
+
+const struct topo_pu *topo_find_pu(const struct topo *t, uint32_t id)
+{
+    for (size_t i = 0; i < t->n_pus; i++)
+        if (t->pus[i].id == id)
+            return &t->pus[i];
+    return NULL;
+}
+
+uint32_t topo_domain_of_node(const struct topo *t, uint32_t node)
+{
+    for (uint32_t i = 0; i < t->n_domains; i++)
+        if (t->domains[i].node == node)
+            return i;
+    return DOMAIN_NONE;
+}
+
+static int by_domain_and_id(const void *a, const void *b)
+{
+    const struct topo_pu *x = a, *y = b;
+    if (x->domain != y->domain)
+        return x->domain < y->domain ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void note_masked(const struct finding *f, const struct cpu_set *mask)
+{
+    struct buf all = BUF_INIT(BUF_MAX_DEFAULT), allowed = BUF_INIT(BUF_MAX_DEFAULT);
+    struct cpu_set cpus;
+    cpu_set_clear(&cpus);
+    for (size_t i = 0; i < f->n_pus; i++)
+        cpu_set_add(&cpus, f->pus[i].id);
+    cpu_set_print(&cpus, &all);
+    cpu_set_intersect(&cpus, mask);
+    cpu_set_print(&cpus, &allowed);
+    log_info("Some cores were filtered by a CPU mask. All cores: %s, allowed cores: %s",
+             buf_cstr(&all), buf_cstr(&allowed));
+    buf_release(&all);
+    buf_release(&allowed);
+}
+
+/* Keeps what the mask allows; CPUs of the mask that nobody described come in the first
+ * node, so that ids are right in any case. */
+static int restrict_to(struct topo *t, struct finding *f, const struct cpu_set *mask,
+                       struct error *err)
+{
+    struct cpu_set left;
+    size_t n_all = f->n_pus, n = 0;
+    cpu_set_copy(&left, mask);
+    for (size_t i = 0; i < n_all; i++) {
+        if (!cpu_set_has(mask, f->pus[i].id))
+            continue;
+        cpu_set_remove(&left, f->pus[i].id);
+        n++;
+    }
+    if (n < n_all && n > 0)
+        note_masked(f, mask);
+    for (size_t i = 0, k = 0; i < n_all; i++)
+        if (cpu_set_has(mask, f->pus[i].id))
+            f->pus[k++] = f->pus[i];
+    f->n_pus = n;
+    for (uint32_t id = cpu_set_next(&left, 0); n == 0 && id < CPU_SET_MAX;
+         id = cpu_set_next(&left, id + 1))
+        if (finding_add(f, id, id, 0) < 0)
+            return error_nomem(err);
+    if (f->n_pus == 0)
+        return error_set(err, ERR_UNSUPPORTED, "this process may use no CPU");
+    qsort(f->pus, f->n_pus, sizeof *f->pus, by_domain_and_id);
+    t->pus = f->pus;
+    t->n_pus = f->n_pus;
+    f->pus = NULL;
+    f->n_pus = f->cap_pus = 0;
+    return 0;
+}
+
+/* One domain for each node that has CPUs left; pus[].domain becomes its index. */
+static int make_domains(struct topo *t, struct error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_pus; i++)
+        n += i == 0 || t->pus[i].domain != t->pus[i - 1].domain;
+    t->domains = calloc(n, sizeof *t->domains);
+    if (!t->domains)
+        return error_nomem(err);
+    cpu_set_clear(&t->mask);
+    for (size_t i = 0; i < t->n_pus; i++) {
+        struct topo_pu *pu = &t->pus[i];
+        if (t->n_domains == 0 || t->domains[t->n_domains - 1].node != pu->domain)
+            t->domains[t->n_domains++].node = pu->domain;
+        pu->domain = (uint32_t)t->n_domains - 1;
+        cpu_set_add(&t->domains[pu->domain].cpus, pu->id);
+        cpu_set_add(&t->mask, pu->id);
+    }
+    return 0;
+}
+
+/* MiB that Slurm granted; 0: not told, or all. */
+static uint64_t slurm_mebibytes(void)
+{
+    const char *text = getenv("SLURM_MEM_PER_NODE");
+    uint64_t value = 0;
+    for (; text && *text; text++) {
+        if (*text < '0' || *text > '9' || value > UINT32_MAX)
+            return 0;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    return value;
+}
+
+static void find_memory(struct topo *t, const struct topo_source *source,
+                        uint64_t total)
+{
+    uint64_t granted = source->slurm_memory ? slurm_mebibytes() : 0;
+    if (granted) {
+        t->memory_bytes = granted << 20;
+        return;
+    }
+    bool imagined = source->synthetic || source->xml;
+    uint64_t here = imagined ? total : memory_total(source->root);
+    uint64_t limit = imagined ? UINT64_MAX : memory_limit(source->root);
+    t->memory_bytes = MIN(here, limit);
+    log_info("Detected %lluB of memory (%.2f GiB)", (unsigned long long)t->memory_bytes,
+             (double)t->memory_bytes / (double)(1u << 30));
+}
+
+static int find_cpus(struct topo *t, const struct topo_source *source,
+                     struct finding *f, struct error *err)
+{
+    bool imagined = source->synthetic || source->xml;
+    int rc = ERR_UNSUPPORTED;
+    if (imagined || (!source->no_hwloc && !source->root)) {
+        rc = hwloc_find(source, f, err);
+        t->from_hwloc = rc == 0;
+        if (rc < 0 && (imagined || rc == ERR_NOMEM))
+            return rc;
+    }
+    if (rc < 0) {
+        finding_release(f);
+        rc = sysfs_find(source->root, f, err);
+    }
+    return rc;
+}
+
+int topo_discover(struct topo **topo, const struct topo_source *source,
+                  struct error *err)
+{
+    struct finding f = {0};
+    struct cpu_set mask;
+    struct topo *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_nomem(err);
+    int rc = find_cpus(t, source, &f, err);
+    if (rc == 0 && source->mask) {
+        cpu_set_copy(&mask, source->mask);
+    } else if (rc == 0 && (source->synthetic || source->xml)) {
+        cpu_set_clear(&mask);
+        for (size_t i = 0; i < f.n_pus; i++)
+            cpu_set_add(&mask, f.pus[i].id);
+    } else if (rc == 0) {
+        rc = cpu_set_of_self(&mask, err);
+    }
+    t->single_node = f.n_nodes <= 1;
+    if (rc == 0)
+        rc = restrict_to(t, &f, &mask, err);
+    if (rc == 0)
+        rc = make_domains(t, err);
+    if (rc == 0)
+        rc = gpus_find(t, source, err);
+    if (rc == 0 && (source->detect & DETECT_MEM))
+        find_memory(t, source, f.memory_bytes);
+    finding_release(&f);
+    if (rc < 0)
+        topo_destroy(t);
+    else
+        *topo = t;
+    return rc;
+}
