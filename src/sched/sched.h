@@ -1,26 +1,27 @@
 /*
- * The scheduler: pure decisions. Events and `now_us` go in, assignments, retractions and
- * gang starts come out. No clock, no random source, no I/O; one thread.
+ * The scheduler: pure decisions. Events and `now_us` go in, assignments, retractions
+ * and gang starts come out. No clock, no random source, no I/O; one thread.
  *
  * Terms
- *   class      a distinct request (all its variants), interned; (class, variant) is a lane
- *   slot       position of a task in its job; (job, slot) names a task here
- *   grant      the right to hold one allocation of a lane on a worker. The server
- *              subtracts its amounts from the worker's free totals.
- *   window     tasks of a lane that a worker holds, running ones included
+ *   class      a distinct request (all its variants), interned; (class, variant) is a
+ * lane slot       position of a task in its job; (job, slot) names a task here grant
+ * the right to hold one allocation of a lane on a worker. The server subtracts its
+ * amounts from the worker's free totals. window     tasks of a lane that a worker
+ * holds, running ones included
  *
  * Contract with the worker (see docs/protocol.md)
- *   ASSIGN puts tasks into the worker's queue of a lane, ordered by (priority descending,
- *   job, slot), and hands out `grants` more allocations. For each grant the worker
- *   allocates indices and starts the head of the queue. When a task ends, the worker
- *   starts the next of the same lane with the same allocation ("continued"); with an empty
- *   queue it frees the allocation ("released"). Both sides thus agree without further
- *   messages. A grant that cannot be honoured (fragmentation) is refused: the tasks stay in
- *   the queue. RETRACT asks for unstarted tasks from the tail of a lane's queue.
+ *   ASSIGN puts tasks into the worker's queue of a lane, ordered by (priority
+ * descending, job, slot), and hands out `grants` more allocations. For each grant the
+ * worker allocates indices and starts the head of the queue. When a task ends, the
+ * worker starts the next of the same lane with the same allocation ("continued"); with
+ * an empty queue it frees the allocation ("released"). Both sides thus agree without
+ * further messages. A grant that cannot be honoured (fragmentation) is refused: the
+ * tasks stay in the queue. RETRACT asks for unstarted tasks from the tail of a lane's
+ * queue.
  *
  * Rules: reference of resources and scheduling, sections 7 to 9. Strict priorities with
- * backfilling that never delays a waiting gang or a higher priority; lower worker numbers
- * first when few tasks are there; equal requests run in (job, slot) order.
+ * backfilling that never delays a waiting gang or a higher priority; lower worker
+ * numbers first when few tasks are there; equal requests run in (job, slot) order.
  */
 #ifndef HQ_SCHED_SCHED_H
 #define HQ_SCHED_SCHED_H
@@ -44,7 +45,7 @@ struct sched_assign {
     uint32_t worker;
     uint32_t class_id;
     uint8_t variant;
-    uint32_t grants;         /* additional allocations, may be 0 */
+    uint32_t grants;             /* additional allocations, may be 0 */
     const struct task_run *runs; /* in queue order; may be none with grants > 0 */
     size_t n_runs;
 };
@@ -72,12 +73,12 @@ struct sched_out {
     size_t n_retracts;
     const struct sched_gang *gangs;
     size_t n_gangs;
-    bool more; /* the step reached its bound; call sched_step again soon */
+    bool more;        /* the step reached its bound; call sched_step again soon */
     uint64_t wake_us; /* call again at this time at the latest (0: no need) */
 };
 
 struct sched_worker {
-    uint32_t id;                 /* ascending over the life of a server */
+    uint32_t id;                  /* ascending over the life of a server */
     const struct pool_set *pools; /* borrowed during the call; totals are copied */
     const char *group;
     uint64_t end_us;        /* end of the worker's life, 0 when unknown */
@@ -93,15 +94,16 @@ struct sched_lost_task {
 struct sched *sched_create(void); /* NULL: out of memory */
 void sched_destroy(struct sched *s);
 
-/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no memory. */
+/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no memory.
+ */
 uint32_t sched_class(struct sched *s, const struct request *r);
 const struct request *sched_class_request(const struct sched *s, uint32_t class_id);
 
 void sched_worker_add(struct sched *s, const struct sched_worker *w, uint64_t now_us);
 /*
- * Forgets the worker. *tasks lists what it held, for the caller to requeue (sched_ready)
- * or to fail; valid until the next call. A gang whose root is lost is listed; one that
- * lost another node goes on.
+ * Forgets the worker. *tasks lists what it held, for the caller to requeue
+ * (sched_ready) or to fail; valid until the next call. A gang whose root is lost is
+ * listed; one that lost another node goes on.
  */
 void sched_worker_remove(struct sched *s, uint32_t worker,
                          const struct sched_lost_task **tasks, size_t *n_tasks);
@@ -124,8 +126,8 @@ void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t 
                  uint32_t slot, uint32_t count);
 /*
  * Forgets all waiting tasks of a job, and those in windows that were not started. The
- * caller tells the workers; tasks that run are reported by sched_done as always. Tasks of
- * this job that are made ready later are new ones.
+ * caller tells the workers; tasks that run are reported by sched_done as always. Tasks
+ * of this job that are made ready later are new ones.
  */
 void sched_cancel_job(struct sched *s, uint32_t job);
 
@@ -142,23 +144,24 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
  * granted again there before something is released on that worker. */
 void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
                          uint8_t variant, uint32_t n);
-/* Answer to RETRACT: what was given back (possibly nothing). Goes back to the queues. */
+/* Answer to RETRACT: what was given back (possibly nothing). Goes back to the queues.
+ */
 void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,
                      uint8_t variant, const struct task_run *runs, size_t n_runs);
 /* The worker refuses the tasks for good (too little time left): back to the queues, and
  * the lane is never offered to this worker again. */
-void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
-                    const struct task_run *runs, size_t n_runs);
+void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id,
+                    uint8_t variant, const struct task_run *runs, size_t n_runs);
 
 /*
- * A worker that came back runs this task already, under the variant: takes it out of the
- * waiting queue and books it (one grant, started) on that worker. false, and nothing
- * changed, when the task is not waiting in the queues (it was assigned again).
+ * A worker that came back runs this task already, under the variant: takes it out of
+ * the waiting queue and books it (one grant, started) on that worker. false, and
+ * nothing changed, when the task is not waiting in the queues (it was assigned again).
  */
 bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
                  int32_t priority, uint32_t job, uint32_t slot);
-/* Takes a waiting task out of the queues (its late result arrived); false when it is not
- * there. */
+/* Takes a waiting task out of the queues (its late result arrived); false when it is
+ * not there. */
 bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,
                 uint32_t slot);
 

@@ -1,0 +1,285 @@
+/* Classes, their queues of waiting tasks, and the order in which they are served. */
+#include <stdlib.h>
+#include "base/buf.h"
+#include "base/checksum.h"
+#include "base/xmem.h"
+#include "sched/internal.h"
+
+uint32_t resource_intern(struct sched *s, const char *name)
+{
+    uintptr_t known = (uintptr_t)strmap_get(s->resource_ids, name, strlen(name));
+    if (known)
+        return (uint32_t)(known - 1);
+    uint32_t id = s->n_resources++;
+    HQ_ASSERT(
+        !strmap_add(s->resource_ids, name, strlen(name), (void *)((uintptr_t)id + 1)));
+    must_push(&s->cluster, 0);
+    return id;
+}
+
+static void way_init(struct sched *s, struct way *way, const struct request_variant *v)
+{
+    way->n_needs = (uint32_t)v->n_entries;
+    way->needs = xcalloc(v->n_entries + 1, sizeof *way->needs);
+    way->n_nodes = v->n_nodes;
+    way->min_time_us = v->min_time_ns / 1000 + (v->min_time_ns % 1000 != 0);
+    way->duration_us = -1;
+    for (size_t i = 0; i < v->n_entries; i++) {
+        const struct request_entry *e = &v->entries[i];
+        way->needs[i].resource = resource_intern(s, e->name);
+        way->needs[i].all = e->policy == POLICY_ALL;
+        way->needs[i].amount = (int64_t)MIN(e->amount, (uint64_t)INT64_MAX / 2);
+        way->uses_cpus |= way->needs[i].resource == s->cpus;
+    }
+}
+
+static struct class *class_create(struct sched *s, const struct request *r)
+{
+    struct class *c = xcalloc(1, sizeof *c);
+    if (request_copy(&c->request, r)) {
+        free(c);
+        return NULL;
+    }
+    c->id = (uint32_t)s->classes.len;
+    c->n_ways = (uint32_t)r->n_variants;
+    c->ways = xcalloc(r->n_variants + 1, sizeof *c->ways);
+    c->order_pos = NO_INDEX;
+    list_init(&c->hungry);
+    for (size_t i = 0; i < r->n_variants; i++) {
+        way_init(s, &c->ways[i], &r->variants[i]);
+        c->gang |= r->variants[i].n_nodes > 0;
+        c->weight = MAX(c->weight, (double)r->variants[i].weight / AMOUNT_ONE);
+    }
+    return c;
+}
+
+void class_release(struct class *c)
+{
+    for (uint32_t i = 0; i < c->n_ways; i++)
+        free(c->ways[i].needs);
+    for (size_t i = 0; i < c->queues.len; i++)
+        ready_set_release(&c->queues.data[i].ready);
+    free(c->ways);
+    vec_release(&c->queues);
+    vec_release(&c->lanes);
+    request_release(&c->request);
+    free(c);
+}
+
+/* Classes whose encodings share a checksum take the next key. */
+uint32_t sched_class(struct sched *s, const struct request *r)
+{
+    struct buf encoded;
+    uint64_t id, key;
+    buf_init(&encoded, BUF_MAX_DEFAULT);
+    request_encode(r, &encoded);
+    key = checksum64(encoded.data, encoded.len, 0) >> 1;
+    bool failed = encoded.failed;
+    buf_release(&encoded);
+    if (failed)
+        return SCHED_NO_CLASS;
+    while (u64map_get(&s->class_of, key, &id)) {
+        if (request_equal(&s->classes.data[id]->request, r))
+            return (uint32_t)id;
+        key++;
+    }
+    struct class *c = class_create(s, r);
+    if (!c || u64map_set(&s->class_of, key, c->id) || !vec_push(&s->classes, c)) {
+        if (c)
+            class_release(c);
+        return SCHED_NO_CLASS;
+    }
+    room_resize(s);
+    return c->id;
+}
+
+const struct request *sched_class_request(const struct sched *s, uint32_t class_id)
+{
+    return class_id < s->classes.len ? &s->classes.data[class_id]->request : NULL;
+}
+
+/* Index of the first queue whose priority is not above. */
+static size_t queue_position(const struct class *c, int32_t priority)
+{
+    size_t low = 0, high = c->queues.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->queues.data[middle].priority > priority)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct queue *class_queue_find(struct class *c, int32_t priority)
+{
+    size_t at = queue_position(c, priority);
+    if (at < c->queues.len && c->queues.data[at].priority == priority)
+        return &c->queues.data[at];
+    return NULL;
+}
+
+/* Queues stay when they run empty; many of them are swept before a new one is made. */
+static void class_sweep_queues(struct class *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->queues.len; i++) {
+        if (c->queues.data[i].ready.n_tasks)
+            c->queues.data[kept++] = c->queues.data[i];
+        else
+            ready_set_release(&c->queues.data[i].ready);
+    }
+    c->queues.len = kept;
+}
+
+struct queue *class_queue(struct class *c, int32_t priority)
+{
+    struct queue *q = class_queue_find(c, priority);
+    if (q)
+        return q;
+    if (c->queues.len == c->queues.cap && c->queues.len >= 8)
+        class_sweep_queues(c);
+    size_t at = queue_position(c, priority);
+    must_push(&c->queues, ((struct queue){priority, {NULL, 0, 0, 0, 0}}));
+    q = &c->queues.data[at];
+    memmove(q + 1, q, (c->queues.len - 1 - at) * sizeof *q);
+    *q = (struct queue){priority, {NULL, 0, 0, 0, 0}};
+    return q;
+}
+
+struct queue *class_top(struct class *c)
+{
+    for (size_t i = 0; i < c->queues.len; i++)
+        if (c->queues.data[i].ready.n_tasks)
+            return &c->queues.data[i];
+    return NULL;
+}
+
+int32_t class_priority(const struct class *c)
+{
+    for (size_t i = 0; i < c->queues.len; i++)
+        if (c->queues.data[i].ready.n_tasks)
+            return c->queues.data[i].priority;
+    return INT32_MIN;
+}
+
+void class_enqueue(struct sched *s, struct class *c, int32_t priority, uint32_t job,
+                   uint32_t slot, uint32_t count)
+{
+    ready_set_add(&class_queue(c, priority)->ready, job, slot, count);
+    c->waiting += count;
+    s->waiting += count;
+    if (c->order_pos == NO_INDEX) {
+        c->order_pos = (uint32_t)s->order.len;
+        must_push(&s->order, c);
+    }
+    s->gangs_dirty |= c->gang;
+}
+
+void class_dequeued(struct sched *s, struct class *c, uint64_t n)
+{
+    HQ_ASSERT(c->waiting >= n && s->waiting >= n);
+    c->waiting -= n;
+    s->waiting -= n;
+}
+
+/* The largest share of the cluster that a task of this class takes of any resource. */
+static double class_share(const struct sched *s, struct class *c)
+{
+    if (c->share_version == s->cluster_version)
+        return c->share;
+    double best = 0;
+    for (uint32_t v = 0; v < c->n_ways; v++) {
+        double share = 0;
+        for (uint32_t i = 0; i < c->ways[v].n_needs; i++) {
+            const struct need *n = &c->ways[v].needs[i];
+            int64_t total = s->cluster.data[n->resource];
+            if (total > 0)
+                share = MAX(share, n->all ? 1 : (double)n->amount / (double)total);
+        }
+        best = v == 0 ? share : MIN(best, share);
+    }
+    c->share = best;
+    c->share_version = s->cluster_version;
+    return best;
+}
+
+static struct order_key order_key(const struct sched *s, struct class *c)
+{
+    const struct queue *q = class_top(c);
+    struct ready_run run = ready_set_first(&q->ready);
+    return (struct order_key){q->priority, c->gang ? (c->gang_yields ? 2 : 0) : 1,
+                              c->weight, class_share(s, c),
+                              (uint64_t)run.job << 32 | run.slot};
+}
+
+static bool order_before(const struct order_key *a, const struct order_key *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    if (a->gang_rank != b->gang_rank)
+        return a->gang_rank < b->gang_rank;
+    if (a->weight > b->weight || a->weight < b->weight)
+        return a->weight > b->weight;
+    if (a->share > b->share || a->share < b->share)
+        return a->share > b->share;
+    return a->first < b->first;
+}
+
+/* Nearly sorted from the step before, so insertion is the fast way. */
+void classes_sort(struct sched *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->order.len; i++) {
+        struct class *c = s->order.data[i];
+        if (c->waiting)
+            s->order.data[kept++] = c;
+        else
+            c->order_pos = NO_INDEX;
+    }
+    s->order.len = kept;
+    if (kept < 2) {
+        if (kept == 1)
+            s->order.data[0]->order_pos = 0;
+        return;
+    }
+    HQ_ASSERT(vec_reserve(&s->order_keys, kept));
+    struct order_key *keys = s->order_keys.data;
+    for (size_t i = 0; i < kept; i++) {
+        struct class *c = s->order.data[i];
+        struct order_key key = order_key(s, c);
+        size_t at = i;
+        for (; at > 0 && order_before(&key, &keys[at - 1]); at--) {
+            keys[at] = keys[at - 1];
+            s->order.data[at] = s->order.data[at - 1];
+        }
+        keys[at] = key;
+        s->order.data[at] = c;
+    }
+    for (size_t i = 0; i < kept; i++)
+        s->order.data[i]->order_pos = (uint32_t)i;
+}
+
+void classes_resort_from(struct sched *s, size_t at)
+{
+    struct class *c = s->order.data[at];
+    struct order_key key = order_key(s, c);
+    for (; at + 1 < s->order.len; at++) {
+        struct class *next = s->order.data[at + 1];
+        if (next->waiting) {
+            struct order_key next_key = order_key(s, next);
+            if (!order_before(&next_key, &key))
+                break;
+        }
+        s->order.data[at] = next;
+        next->order_pos = (uint32_t)at;
+    }
+    s->order.data[at] = c;
+    c->order_pos = (uint32_t)at;
+}
+
+uint64_t sched_waiting(const struct sched *s)
+{
+    return s->waiting;
+}

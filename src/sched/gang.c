@@ -1,0 +1,264 @@
+/*
+ * Multi-node tasks: whole idle workers of one group, lowest numbers first. One that
+ * cannot start reserves the workers of the group that will be free earliest; nothing of
+ * its priority or below starts there any more. Durations are not known, so nothing is
+ * backfilled. A class that started a gang lets others of its priority go first once.
+ */
+#include <stdlib.h>
+#include "base/xmem.h"
+#include "sched/internal.h"
+
+#define FREE_NEVER 1e18
+
+struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot)
+{
+    struct gang *g = w->gang;
+    return g && g->root == w->id && g->job == job && g->slot == slot ? g : NULL;
+}
+
+static bool gang_usable(const struct sched *s, const struct worker *w,
+                        const struct class *c, int32_t priority)
+{
+    const struct lane *l = lane_find(w, c->id, 0);
+    return !w->draining && worker_in_time(s, w, &c->ways[0]) && !(l && l->dead) &&
+           (!w->reserved || w->reserved == c || w->reserved_priority < priority);
+}
+
+static void worker_unreserve(struct sched *s, struct worker *w)
+{
+    if (!w->reserved)
+        return;
+    w->reserved_before = w->reserved;
+    w->reserved = NULL;
+    room_open(s, w);
+    worker_update_idle(s, w);
+}
+
+void gangs_release_reservations(struct sched *s)
+{
+    for (size_t i = 0; i < s->reserved.len; i++)
+        worker_unreserve(s, s->reserved.data[i]);
+    vec_clear(&s->reserved);
+}
+
+/* The lowest idle workers of the first group that has enough, into s->picked. */
+static bool gang_pick_idle(struct sched *s, struct class *c, int32_t priority)
+{
+    uint32_t need = c->ways[0].n_nodes, group = NO_INDEX;
+    vec_clear(&s->group_counts);
+    HQ_ASSERT(vec_reserve(&s->group_counts, s->n_groups + 1));
+    uint32_t *counts = s->group_counts.data;
+    memset(counts, 0, (s->n_groups + 1) * sizeof *counts);
+    vec_clear(&s->picked);
+    for (size_t i = 0; i < s->workers.len && group == NO_INDEX; i++) {
+        const struct worker *w = s->workers.data[i];
+        if (w && worker_is_idle(w) && gang_usable(s, w, c, priority) &&
+            ++counts[w->group] == need)
+            group = w->group;
+    }
+    for (size_t i = 0; group != NO_INDEX && s->picked.len < need; i++) {
+        struct worker *w = s->workers.data[i];
+        if (w && w->group == group && worker_is_idle(w) &&
+            gang_usable(s, w, c, priority))
+            must_push(&s->picked, w);
+    }
+    return group != NO_INDEX;
+}
+
+static void gang_start(struct sched *s, struct class *c, struct queue *q)
+{
+    struct ready_run run = ready_set_pop(&q->ready, 1);
+    struct gang *g = xcalloc(1, sizeof *g);
+    class_dequeued(s, c, 1);
+    g->class = c;
+    g->priority = q->priority;
+    g->job = run.job;
+    g->slot = run.slot;
+    g->root = s->picked.data[0]->id;
+    for (size_t i = 0; i < s->picked.len; i++) {
+        struct worker *w = s->picked.data[i];
+        worker_unreserve(s, w);
+        w->reserved_before = NULL;
+        w->gang = g;
+        worker_update_idle(s, w);
+        must_push(&g->workers, w->id);
+    }
+    must_push(&s->gangs, g);
+    must_push(&s->out_gangs, ((struct sched_gang){g->job, g->slot, c->id, 0,
+                                                  g->workers.data, g->workers.len}));
+    c->gang_yields = true;
+}
+
+/* About when the worker will be idle. */
+static double worker_free_in(const struct worker *w, const struct class *c)
+{
+    double us = 0;
+    if (w->gang)
+        us = 1e15;
+    for (size_t i = 0; i < w->active.len; i++) {
+        double d = lane_way(w->active.data[i])->duration_us;
+        us = MAX(us, d < 0 ? 1e12 : d);
+    }
+    /* A choice made before stays, unless another is much better. */
+    return w->reserved_before == c ? us / 4 : us;
+}
+
+static bool worker_wanted_by_higher(const struct sched *s, const struct worker *w,
+                                    int32_t priority)
+{
+    for (uint32_t i = 0; i < s->n_blockers; i++)
+        if (s->blockers[i].priority > priority && !s->blockers[i].class->gang &&
+            class_capable(s, w, s->blockers[i].class))
+            return true;
+    return false;
+}
+
+struct candidate {
+    struct worker *worker;
+    double free_in;
+};
+
+static int candidate_compare(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+    if (a->worker->group != b->worker->group)
+        return a->worker->group < b->worker->group ? -1 : 1;
+    if (a->free_in < b->free_in || a->free_in > b->free_in)
+        return a->free_in < b->free_in ? -1 : 1;
+    return a->worker->index < b->worker->index ? -1 : 1;
+}
+
+/* Start of the best stretch of `need` candidates of one group; n when there is none. */
+static size_t candidates_choose(const struct candidate *list, size_t n, uint32_t need)
+{
+    size_t best = n;
+    double best_us = FREE_NEVER;
+    for (size_t i = 0; i + need <= n; i++) {
+        bool group_begins =
+            i == 0 || list[i - 1].worker->group != list[i].worker->group;
+        if (!group_begins || list[i + need - 1].worker->group != list[i].worker->group)
+            continue;
+        if (list[i + need - 1].free_in < best_us) {
+            best_us = list[i + need - 1].free_in;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void gang_reserve(struct sched *s, struct class *c, int32_t priority)
+{
+    uint32_t need = c->ways[0].n_nodes;
+    struct candidate *list = xcalloc(s->workers.len + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < s->workers.len; i++) {
+        struct worker *w = s->workers.data[i];
+        if (w && gang_usable(s, w, c, priority) &&
+            !worker_wanted_by_higher(s, w, priority))
+            list[n++] = (struct candidate){w, worker_free_in(w, c)};
+    }
+    qsort(list, n, sizeof *list, candidate_compare);
+    size_t at = need <= n ? candidates_choose(list, n, need) : n;
+    for (size_t i = at; at < n && i < at + need; i++) {
+        struct worker *w = list[i].worker;
+        if (!w->reserved)
+            must_push(&s->reserved, w);
+        w->reserved = c;
+        w->reserved_priority = priority;
+        worker_update_idle(s, w);
+    }
+    if (at < n)
+        c->gang_yields = false;
+    free(list);
+}
+
+void gang_place(struct sched *s, struct class *c, int32_t priority)
+{
+    if (!s->gangs_dirty)
+        return;
+    struct queue *q = class_queue_find(c, priority);
+    while (q->ready.n_tasks) {
+        if (!gang_pick_idle(s, c, priority)) {
+            gang_reserve(s, c, priority);
+            return;
+        }
+        gang_start(s, c, q);
+    }
+}
+
+/* Reserved workers get rid of what they have not started. */
+void reserved_retract(struct sched *s)
+{
+    for (size_t i = 0; i < s->reserved.len; i++) {
+        struct worker *w = s->reserved.data[i];
+        for (size_t k = 0; w->reserved && k < w->active.len; k++) {
+            struct lane *l = w->active.data[k];
+            uint32_t lower =
+                run_list_count_below(&l->lists[LANE_UNSTARTED], w->reserved_priority);
+            uint32_t spare = l->retracting ? 0 : lane_spare(l);
+            if (w->reserved_priority == INT32_MAX || lower < spare)
+                lower = run_list_count_below(&l->lists[LANE_UNSTARTED],
+                                             w->reserved_priority == INT32_MAX
+                                                 ? INT32_MAX
+                                                 : w->reserved_priority + 1);
+            if (MIN(lower, spare))
+                out_retract(s, l, MIN(lower, spare));
+        }
+    }
+}
+
+static void gang_free(struct sched *s, struct gang *g)
+{
+    for (size_t i = 0; i < g->workers.len; i++) {
+        struct worker *w = worker_find(s, g->workers.data[i]);
+        if (!w || w->gang != g)
+            continue;
+        w->gang = NULL;
+        worker_update_idle(s, w);
+        worker_mark_dirty(s, w);
+    }
+    for (size_t i = 0; i < s->gangs.len; i++)
+        if (s->gangs.data[i] == g) {
+            vec_swap_remove(&s->gangs, i);
+            break;
+        }
+    s->gangs_dirty = true;
+    vec_release(&g->workers);
+    free(g);
+}
+
+void gang_end(struct sched *s, struct gang *g, bool requeue)
+{
+    if (requeue)
+        class_enqueue(s, g->class, g->priority, g->job, g->slot, 1);
+    gang_free(s, g);
+}
+
+void gang_lose_worker(struct sched *s, struct worker *w)
+{
+    struct gang *g = w->gang;
+    if (w->reserved) {
+        for (size_t i = 0; i < s->reserved.len; i++)
+            if (s->reserved.data[i] == w) {
+                vec_swap_remove(&s->reserved, i);
+                break;
+            }
+        w->reserved = NULL;
+    }
+    if (!g)
+        return;
+    if (g->root == w->id) {
+        must_push(&s->lost, ((struct sched_lost_task){g->job, g->slot, g->started}));
+        gang_free(s, g);
+        return;
+    }
+    w->gang = NULL;
+    for (size_t i = 0; i < g->workers.len; i++)
+        if (g->workers.data[i] == w->id) {
+            /* Keeps the order: the root stays first. */
+            memmove(&g->workers.data[i], &g->workers.data[i + 1],
+                    (g->workers.len - i - 1) * sizeof *g->workers.data);
+            g->workers.len--;
+            break;
+        }
+}

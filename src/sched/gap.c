@@ -1,0 +1,142 @@
+/*
+ * What waiting tasks of higher priority keep free. On a worker that could run such a
+ * task, others may use only what is left when as many of these as fit (and exist) are
+ * packed into its total.
+ */
+#include "sched/internal.h"
+
+/* Above this many waiting tasks a change of their number cannot widen a gap. */
+#define BLOCKER_MANY 4096u
+
+void blockers_begin(struct sched *s)
+{
+    for (uint32_t i = 0; i < s->n_blockers; i++)
+        s->blockers[i].class->blocking = false;
+    s->n_blockers = 0;
+}
+
+void blockers_add(struct sched *s, struct class *c, int32_t priority)
+{
+    if (s->n_blockers == BLOCKERS_MAX)
+        return;
+    c->blocking = true;
+    s->blockers[s->n_blockers++] = (struct blocker){c, priority, c->waiting};
+}
+
+static const struct blocker *blocker_find(const struct blocker *list, uint32_t n,
+                                          const struct class *c)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i].class == c)
+            return &list[i];
+    return NULL;
+}
+
+static void gaps_reopen(struct sched *s)
+{
+    for (size_t i = 0; i < s->workers.len; i++) {
+        struct worker *w = s->workers.data[i];
+        if (!w || !w->gap_denied)
+            continue;
+        w->gap_denied = false;
+        room_open(s, w);
+    }
+    s->n_gap_denied = 0;
+}
+
+bool blockers_end(struct sched *s)
+{
+    bool wider = false;
+    if (s->out_of_budget)
+        return false;
+    for (uint32_t i = 0; i < s->n_blockers_before && !wider; i++) {
+        const struct blocker *was = &s->blockers_before[i], *is;
+        is = blocker_find(s->blockers, s->n_blockers, was->class);
+        wider = !is || is->priority < was->priority ||
+                (is->waiting < was->waiting && is->waiting < BLOCKER_MANY);
+    }
+    for (uint32_t i = 0; i < s->n_blockers && !s->retract_lower; i++) {
+        const struct blocker *is = &s->blockers[i], *was;
+        was = blocker_find(s->blockers_before, s->n_blockers_before, is->class);
+        s->retract_lower = !was || was->priority < is->priority;
+    }
+    memcpy(s->blockers_before, s->blockers, s->n_blockers * sizeof *s->blockers);
+    s->n_blockers_before = s->n_blockers;
+    if (!wider || !s->n_gap_denied)
+        return false;
+    gaps_reopen(s);
+    return true;
+}
+
+static bool way_dead(const struct worker *w, const struct class *c, uint32_t variant)
+{
+    const struct lane *l = lane_find(w, c->id, (uint8_t)variant);
+    return l && l->dead;
+}
+
+bool class_capable(const struct sched *s, const struct worker *w, const struct class *c)
+{
+    for (uint32_t v = 0; v < c->n_ways; v++)
+        if (worker_capable(w, &c->ways[v]) && worker_in_time(s, w, &c->ways[v]) &&
+            !way_dead(w, c, v))
+            return true;
+    return false;
+}
+
+/* Fills *left with what the others may still take. False when the class cannot run
+ * there at all. */
+static bool gap_left(const struct sched *s, const struct worker *w,
+                     const struct class *h, int64_t *left)
+{
+    uint64_t count = h->waiting;
+    bool any = false;
+    memcpy(left, w->total, w->n_resources * sizeof *left);
+    for (uint32_t v = 0; v < h->n_ways; v++) {
+        const struct lane *l = lane_find(w, h->id, (uint8_t)v);
+        count += l ? l->grants : 0;
+    }
+    for (uint32_t v = 0; v < h->n_ways; v++) {
+        const struct way *way = &h->ways[v];
+        if (!worker_in_time(s, w, way) || way_dead(w, h, v))
+            continue;
+        uint32_t n = worker_fit(w, way, left, (uint32_t)MIN(count, UINT32_MAX));
+        any |= n > 0;
+        count -= n;
+        for (uint32_t i = 0; n && i < way->n_needs; i++)
+            left[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+    }
+    if (!any)
+        return false;
+    for (uint32_t r = 0; r < w->n_resources; r++)
+        left[r] -= w->total[r] - w->free[r];
+    for (uint32_t v = 0; v < h->n_ways; v++) {
+        const struct lane *l = lane_find(w, h->id, (uint8_t)v);
+        for (uint32_t i = 0; l && l->grants && i < h->ways[v].n_needs; i++) {
+            const struct need *n = &h->ways[v].needs[i];
+            if (n->resource < w->n_resources)
+                left[n->resource] += worker_need(w, n) * l->grants;
+        }
+    }
+    return true;
+}
+
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct class *c,
+                   const struct way *way, int32_t priority, uint32_t n)
+{
+    uint32_t allowed = n;
+    HQ_ASSERT(vec_reserve(&s->scratch2, w->n_resources + 1));
+    for (uint32_t i = 0; i < s->n_blockers && allowed; i++) {
+        const struct blocker *b = &s->blockers[i];
+        if (b->priority <= priority)
+            break;
+        if (b->class == c || b->class->gang || !b->class->waiting ||
+            !gap_left(s, w, b->class, s->scratch2.data))
+            continue;
+        allowed = worker_fit(w, way, s->scratch2.data, allowed);
+    }
+    if (allowed < n && !w->gap_denied) {
+        w->gap_denied = true;
+        s->n_gap_denied++;
+    }
+    return allowed;
+}

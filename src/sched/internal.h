@@ -1,0 +1,331 @@
+/*
+ * Inside of the scheduler. One state, one thread; files:
+ *   classes.c  requests as needs of numbered resources, their queues, order of classes
+ *   workers.c  workers, their free amounts, the index of workers with room
+ *   lanes.c    the books of one lane: tasks, grants, cancelled tasks
+ *   reports.c  what workers say
+ *   place.c    grants; gap.c: what higher priorities keep free
+ *   window.c   tasks sent ahead; steal.c: tasks asked back
+ *   gang.c     multi-node tasks
+ *   step.c     the order of all this; check.c: the invariants
+ *
+ * Books of a lane. A worker starts tasks on its own, so the server's knowledge lags: of
+ * `unstarted` some already run. grants <= tasks of the lane, always: a grant has a task
+ * that runs or is on the way.
+ *
+ * Cancelled tasks ("ghosts") may have been started before the worker hears of the
+ * cancel; they stay in the books without being tasks any more, until the worker reports
+ * their end or answers a RETRACT that was sent behind the cancel without having
+ * reported a start.
+ */
+#ifndef HQ_SCHED_INTERNAL_H
+#define HQ_SCHED_INTERNAL_H
+
+#include "base/list.h"
+#include "base/strmap.h"
+#include "base/u64map.h"
+#include "base/vec.h"
+#include "sched/ready.h"
+#include "sched/runs.h"
+#include "sched/sched.h"
+
+#define NO_INDEX UINT32_MAX
+#define BLOCKERS_MAX 16u
+
+/* Amount of a numbered resource. */
+struct need {
+    uint32_t resource;
+    bool all; /* the whole pool of the worker, whatever its size */
+    int64_t amount;
+};
+
+/* One variant of a class. */
+struct way {
+    struct need *needs;
+    uint32_t n_needs;
+    uint32_t n_nodes;
+    uint64_t min_time_us;
+    bool uses_cpus;
+    double duration_us; /* moving mean of ended tasks; < 0: none seen */
+};
+
+/* Waiting tasks of one class and priority. */
+struct queue {
+    int32_t priority;
+    struct ready_set ready;
+};
+
+struct class
+{
+    uint32_t id;
+    struct request request;
+    struct way *ways;
+    uint32_t n_ways;
+    bool gang;
+    bool gang_yields; /* one was started: others of this priority are first now */
+    double weight;    /* the largest of the variants */
+    double share;     /* see class_share; of cluster_version */
+    uint32_t share_version;
+    VEC(struct queue) queues; /* priority descending; may be empty ones among them */
+    uint64_t waiting;
+    uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
+    VEC(struct lane *) lanes; /* those that hold tasks */
+    uint64_t grants;          /* sum over lanes */
+    uint64_t unstarted;       /* sum over lanes, retractable at most */
+    struct list hungry;       /* lanes whose window should be filled */
+    uint64_t retracts;        /* sum of retract_count over lanes */
+    bool blocking;            /* among the blockers of this walk */
+};
+
+enum lane_list {
+    LANE_UNSTARTED,
+    LANE_STARTED,
+    LANE_GHOST_NEW,    /* cancelled; no RETRACT sent since */
+    LANE_GHOST_FENCED, /* cancelled; a RETRACT is under way */
+    LANE_GHOST_STARTED,
+    LANE_LISTS
+};
+
+struct lane {
+    struct worker *worker;
+    struct class *class;
+    uint8_t variant;
+    bool blocked;    /* refused; until something is released on the worker */
+    bool dead;       /* rejected for good */
+    bool retracting; /* a RETRACT is not answered yet */
+    uint32_t retract_count;
+    uint32_t grants;
+    uint32_t voided;  /* grants void by a rejection, which may be refused as well */
+    uint32_t window;  /* the last target, to grow step by step */
+    uint32_t n_tasks; /* in all lists */
+    struct run_list lists[LANE_LISTS];
+    uint32_t worker_pos, class_pos; /* in worker.active, class.lanes */
+    uint64_t granted_step;          /* the last step that granted something */
+    struct list_node hungry;
+    struct list_node ghosts; /* in sched.fences */
+};
+
+struct gang {
+    struct class *class;
+    int32_t priority;
+    uint32_t job, slot;
+    bool started;
+    VEC(uint32_t) workers; /* ids, root first */
+    uint32_t root;         /* id */
+};
+
+struct worker {
+    uint32_t id;
+    uint32_t index; /* in sched.workers, ascending with the id */
+    uint32_t group;
+    uint64_t end_us;
+    double min_utilization;
+    bool draining;
+    bool utilization_open; /* this step brings it above its minimum */
+    bool gap_denied;       /* room that a higher priority keeps */
+    bool dirty;            /* something was released since the last step */
+    struct gang *gang;
+    struct class *reserved; /* kept free for a gang of this class */
+    int32_t reserved_priority;
+    struct class *reserved_before; /* keeps a choice from moving about */
+    uint64_t idle_since_us;
+    uint32_t n_resources;
+    int64_t *total, *free;       /* by resource */
+    uint32_t n_tasks, n_running; /* without cancelled ones and gangs */
+    uint32_t n_blocked;          /* lanes */
+    bool was_idle;
+    struct u64map lane_of; /* class << 8 | variant -> pointer */
+    VEC(struct lane *) lanes;
+    VEC(struct lane *) active; /* with tasks */
+};
+
+/* What decides between classes; see classes.c. */
+struct order_key {
+    int32_t priority;
+    int gang_rank;
+    double weight, share;
+    uint64_t first; /* job and slot of the first task */
+};
+
+struct blocker {
+    struct class *class;
+    int32_t priority;
+    uint64_t waiting;
+};
+
+/* An assign of the step being made; the runs are at [first, first + n). */
+struct pending_assign {
+    struct lane *lane;
+    uint32_t grants;
+    size_t first_run, n_runs;
+};
+
+struct sched {
+    uint64_t now_us;
+    struct strmap *resource_ids; /* name -> id + 1 */
+    uint32_t n_resources;
+    uint32_t cpus;        /* id of that resource */
+    VEC(int64_t) cluster; /* total of all workers by resource */
+    uint32_t cluster_version;
+    struct strmap *group_ids; /* name -> id + 1 */
+    uint32_t n_groups;
+
+    struct u64map class_of; /* hash of the encoded request -> class id (first try) */
+    VEC(struct class *) classes;
+    VEC(struct class *) order; /* with waiting tasks, most important first */
+    VEC(struct order_key) order_keys;
+    uint64_t waiting;
+
+    struct u64map worker_of;      /* id -> pointer */
+    VEC(struct worker *) workers; /* by index, NULL where one left */
+    uint32_t n_workers;
+    VEC(struct worker *) thrifty; /* with a minimal utilisation */
+    VEC(struct worker *) dirty;
+    /* Bit (worker, class): the worker may hold a further grant. room[word * stride +
+     * class]; room_sum has a bit for every word of room. */
+    uint64_t *room, *room_sum;
+    uint32_t room_words, room_stride;
+
+    VEC(struct gang *) gangs;
+    bool gangs_dirty;
+    VEC(struct worker *) reserved; /* for gangs that wait */
+
+    struct list fences;    /* lanes with new ghosts */
+    bool retract_lower;    /* tasks below a blocker may be on workers */
+    uint32_t n_gap_denied; /* workers */
+
+    uint64_t budget; /* of this step */
+    bool out_of_budget;
+    uint64_t step_no;
+    /* Classes that could not place all tasks of their priority, in order; and those of
+     * the walk before. */
+    struct blocker blockers[BLOCKERS_MAX], blockers_before[BLOCKERS_MAX];
+    uint32_t n_blockers, n_blockers_before;
+
+    VEC(struct pending_assign) pending;
+    VEC(struct task_run) out_runs;
+    VEC(struct sched_assign) out_assigns;
+    VEC(struct sched_retract) out_retracts;
+    VEC(struct sched_gang) out_gangs;
+    VEC(struct sched_lost_task) lost;
+    VEC(int64_t) scratch, scratch2;
+    VEC(struct worker *) picked;
+    VEC(uint32_t) group_counts;
+};
+
+/* Appends or dies; the interface cannot fail. */
+#define must_push(v, value) HQ_ASSERT(vec_push(v, value))
+
+/* classes.c */
+uint32_t resource_intern(struct sched *s, const char *name);
+void class_release(struct class *c);
+struct queue *class_queue(struct class *c, int32_t priority); /* created when missing */
+struct queue *class_queue_find(struct class *c, int32_t priority);
+struct queue *class_top(struct class *c); /* first with tasks; NULL */
+void class_enqueue(struct sched *s, struct class *c, int32_t priority, uint32_t job,
+                   uint32_t slot, uint32_t count);
+/* Books n tasks as taken out of the queue (already removed from its set). */
+void class_dequeued(struct sched *s, struct class *c, uint64_t n);
+void classes_sort(struct sched *s);
+/* Moves the class at `at` behind those that are more important now. */
+void classes_resort_from(struct sched *s, size_t at);
+int32_t class_priority(const struct class *c); /* of its first waiting task */
+
+/* workers.c */
+struct worker *worker_find(const struct sched *s, uint32_t id);
+/* Amounts of the way on that worker; INT64_MAX-free arithmetic, may be 0. */
+int64_t worker_need(const struct worker *w, const struct need *n);
+bool worker_capable(const struct worker *w, const struct way *way); /* by its totals */
+bool worker_in_time(const struct sched *s, const struct worker *w,
+                    const struct way *way);
+uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t *free,
+                    uint32_t max);
+void worker_take(struct worker *w, const struct way *way, uint32_t n);
+void worker_give(struct worker *w, const struct way *way, uint32_t n);
+void worker_unblock(struct worker *w);
+bool worker_is_idle(const struct worker *w);
+/* Keeps idle_since_us right; call after any change of tasks, gang, reservation. */
+void worker_update_idle(struct sched *s, struct worker *w);
+void worker_mark_dirty(struct sched *s, struct worker *w);
+void room_resize(struct sched *s);
+void room_open(struct sched *s, const struct worker *w); /* for all classes */
+void room_close(struct sched *s, const struct worker *w, const struct class *c);
+uint32_t room_next(const struct sched *s, const struct class *c, uint32_t from);
+bool room_bit(const struct sched *s, uint32_t index, uint32_t class_id);
+void worker_destroy(struct worker *w);
+
+/* lanes.c */
+struct lane *lane_find(const struct worker *w, uint32_t class_id, uint8_t variant);
+struct lane *lane_get(struct sched *s, struct worker *w, struct class *c,
+                      uint8_t variant);
+static inline struct way *lane_way(const struct lane *l)
+{
+    return &l->class->ways[l->variant];
+}
+/* Unstarted tasks that hold no grant, and that no RETRACT may take. */
+uint32_t lane_spare(const struct lane *l);
+void lane_add(struct sched *s, struct lane *l, enum lane_list list,
+              struct task_run run);
+/* As run_list_take; keeps the sums. */
+uint32_t lane_take(struct sched *s, struct lane *l, enum lane_list list, uint32_t job,
+                   uint32_t slot, uint32_t count, int32_t *priority);
+/* Takes from whatever list has the first slot. */
+uint32_t lane_take_any(struct sched *s, struct lane *l, uint32_t job, uint32_t slot,
+                       uint32_t count, int32_t *priority, enum lane_list *list);
+uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot,
+                    uint32_t count);
+void lane_grant(struct sched *s, struct lane *l, uint32_t n);
+void lane_void_grants(struct sched *s, struct lane *l, uint32_t n);
+void lane_release_grants(struct sched *s, struct lane *l, uint32_t n);
+void lane_clamp_grants(struct sched *s, struct lane *l);
+uint32_t lane_cancel_job(struct sched *s, struct lane *l, uint32_t job);
+void lane_fence_sent(struct sched *s, struct lane *l);
+void lane_fence_answered(struct sched *s, struct lane *l);
+/* All the lane's books are empty again; the lane itself stays. */
+void lane_reset(struct sched *s, struct lane *l);
+void lane_check_hungry(struct lane *l);
+
+/* place.c */
+bool place_allowed(const struct worker *w, int32_t priority);
+/* Grants for tasks that are on workers without any; before the walk only when nothing
+ * that waits is more important, behind it as far as the gaps allow, else asks them
+ * back. */
+void place_spares(struct sched *s, bool before_walk);
+void place_walk(struct sched *s);
+void place_thrifty(struct sched *s);
+
+/* step.c */
+/* Sends up to max_tasks of the queue to the lane, and hands out grants. */
+void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_tasks,
+                struct queue *q);
+void out_retract(struct sched *s, struct lane *l, uint32_t max_count);
+
+/* gap.c */
+void blockers_begin(struct sched *s);
+void blockers_add(struct sched *s, struct class *c, int32_t priority);
+/* True when a gap became wider: the workers concerned are open again. */
+bool blockers_end(struct sched *s);
+/* How many of n more tasks of the way the blockers above the priority allow there. */
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct class *c,
+                   const struct way *way, int32_t priority, uint32_t n);
+/* Whether a task of the class could run there when the worker is empty. */
+bool class_capable(const struct sched *s, const struct worker *w,
+                   const struct class *c);
+
+/* window.c */
+void windows_fill(struct sched *s);
+
+/* steal.c */
+void fences_send(struct sched *s);
+void steal_lower(struct sched *s);
+void steal_for_free(struct sched *s);
+
+/* gang.c */
+void gang_place(struct sched *s, struct class *c, int32_t priority);
+void gangs_release_reservations(struct sched *s);
+void reserved_retract(struct sched *s);
+struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot);
+void gang_end(struct sched *s, struct gang *g, bool requeue);
+void gang_lose_worker(struct sched *s, struct worker *w);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * Placement: grants go to tasks by priority, and to workers by their number. The walk
+ * visits only workers whose bit says that they may have room for the class; the bit
+ * goes when they have not, and comes back with the next release there.
+ */
+#include "sched/internal.h"
+
+bool place_allowed(const struct worker *w, int32_t priority)
+{
+    return !w->draining && !w->gang &&
+           !(w->reserved && priority <= w->reserved_priority);
+}
+
+/* The worker wants a share of its cpus used or none, and is below. */
+static bool worker_below_minimum(const struct sched *s, const struct worker *w,
+                                 int64_t more)
+{
+    if (w->min_utilization <= 0 || s->cpus >= w->n_resources)
+        return false;
+    double used = (double)(w->total[s->cpus] - w->free[s->cpus] + more);
+    return used + 0.5 < w->min_utilization * (double)w->total[s->cpus];
+}
+
+/* Further grants of the way that the worker can hold now. */
+static uint32_t place_count(struct sched *s, struct worker *w, struct class *c,
+                            uint8_t variant, int32_t priority, const int64_t *free,
+                            uint32_t max)
+{
+    const struct way *way = &c->ways[variant];
+    const struct lane *l = lane_find(w, c->id, variant);
+    if (l && (l->dead || l->blocked || l->n_tasks >= SCHED_WINDOW_MAX))
+        return 0;
+    uint32_t n =
+        worker_fit(w, way, free, MIN(max, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0)));
+    if (!n || !worker_in_time(s, w, way))
+        return 0;
+    return gap_limit(s, w, c, way, priority, n);
+}
+
+/* Fills the worker with tasks of the queue, preferred variants first. */
+static void place_on(struct sched *s, struct worker *w, struct class *c,
+                     struct queue *q)
+{
+    if (!place_allowed(w, q->priority))
+        return;
+    for (uint32_t v = 0; v < c->n_ways && q->ready.n_tasks; v++) {
+        if (c->ways[v].uses_cpus && !w->utilization_open &&
+            worker_below_minimum(s, w, 0))
+            continue;
+        uint32_t max = (uint32_t)MIN(q->ready.n_tasks, SCHED_WINDOW_MAX);
+        uint32_t n = place_count(s, w, c, (uint8_t)v, q->priority, w->free, max);
+        if (n)
+            out_assign(s, lane_get(s, w, c, (uint8_t)v), n, n, q);
+    }
+}
+
+static void place_class(struct sched *s, struct class *c, struct queue *q)
+{
+    for (uint32_t i = room_next(s, c, 0); i != NO_INDEX; i = room_next(s, c, i + 1)) {
+        if (s->budget == 0) {
+            s->out_of_budget = true;
+            return;
+        }
+        s->budget--;
+        struct worker *w = s->workers.data[i];
+        place_on(s, w, c, q);
+        if (!q->ready.n_tasks)
+            return;
+        room_close(s, w, c);
+    }
+}
+
+void place_walk(struct sched *s)
+{
+    classes_sort(s);
+    blockers_begin(s);
+    if (s->gangs_dirty)
+        gangs_release_reservations(s);
+    for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
+        struct class *c = s->order.data[i];
+        struct queue *q = class_top(c);
+        if (!q)
+            continue;
+        int32_t priority = q->priority;
+        if (c->gang)
+            gang_place(s, c, priority);
+        else
+            place_class(s, c, q);
+        if (!c->waiting)
+            continue;
+        if (class_priority(c) == priority) {
+            blockers_add(s, c, priority);
+        } else {
+            /* Its next tasks are less important: their turn comes later. */
+            classes_resort_from(s, i);
+            i--;
+        }
+    }
+}
+
+/* Whether all that waits could bring the worker to its minimum. */
+static bool thrifty_reaches(struct sched *s, struct worker *w)
+{
+    int64_t more = 0;
+    vec_clear(&s->scratch);
+    HQ_ASSERT(vec_reserve(&s->scratch, w->n_resources + 1));
+    int64_t *free = s->scratch.data;
+    memcpy(free, w->free, w->n_resources * sizeof *free);
+    for (size_t i = 0; i < s->order.len; i++) {
+        struct class *c = s->order.data[i];
+        uint64_t left = c->waiting;
+        int32_t priority = left ? class_priority(c) : 0;
+        if (c->gang || !left || !place_allowed(w, priority))
+            continue;
+        for (uint32_t v = 0; v < c->n_ways && left; v++) {
+            uint32_t max = (uint32_t)MIN(left, SCHED_WINDOW_MAX);
+            uint32_t n = place_count(s, w, c, (uint8_t)v, priority, free, max);
+            const struct way *way = &c->ways[v];
+            for (uint32_t k = 0; n && k < way->n_needs; k++) {
+                int64_t amount = worker_need(w, &way->needs[k]) * n;
+                free[way->needs[k].resource] -= amount;
+                if (way->needs[k].resource == s->cpus)
+                    more += amount;
+            }
+            left -= n;
+        }
+    }
+    return more > 0 && !worker_below_minimum(s, w, more);
+}
+
+/* Workers with a minimal utilisation, as one decision each. */
+void place_thrifty(struct sched *s)
+{
+    for (size_t t = 0; t < s->thrifty.len && s->waiting; t++) {
+        struct worker *w = s->thrifty.data[t];
+        if (w->draining || w->gang || !worker_below_minimum(s, w, 0) ||
+            !thrifty_reaches(s, w))
+            continue;
+        w->utilization_open = true;
+        for (size_t i = 0; i < s->order.len; i++) {
+            struct class *c = s->order.data[i];
+            for (struct queue *q = c->gang ? NULL : class_top(c); q; q = class_top(c)) {
+                place_on(s, w, c, q);
+                if (q->ready.n_tasks)
+                    break;
+            }
+        }
+        w->utilization_open = false;
+    }
+}
+
+/* Priority of the most important waiting tasks. */
+static int32_t waiting_top(const struct sched *s)
+{
+    int32_t top = INT32_MIN;
+    for (size_t i = 0; i < s->order.len; i++)
+        if (s->order.data[i]->waiting)
+            top = MAX(top, class_priority(s->order.data[i]));
+    return top;
+}
+
+static uint32_t spare_grants(struct sched *s, struct lane *l, uint32_t spare,
+                             bool before_walk, int32_t top)
+{
+    struct worker *w = l->worker;
+    if (l->blocked || l->dead || w->gang)
+        return 0;
+    int32_t priority = run_list_first(&l->lists[LANE_UNSTARTED])->priority;
+    if (w->reserved && priority <= w->reserved_priority)
+        return 0;
+    uint32_t n = worker_fit(w, lane_way(l), w->free, spare);
+    if (before_walk)
+        return priority >= top ? n : 0;
+    return n ? gap_limit(s, w, l->class, lane_way(l), priority, n) : 0;
+}
+
+/*
+ * A worker may have run dry while more tasks were on the way: tasks without any grant.
+ * Only then is it certain that further grants meet tasks there.
+ */
+void place_spares(struct sched *s, bool before_walk)
+{
+    int32_t top = s->dirty.len && before_walk ? waiting_top(s) : 0;
+    for (size_t i = 0; i < s->dirty.len; i++) {
+        struct worker *w = s->dirty.data[i];
+        for (size_t k = 0; k < w->active.len; k++) {
+            struct lane *l = w->active.data[k];
+            if (l->grants || l->retracting)
+                continue;
+            uint32_t spare = lane_spare(l);
+            if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
+                continue;
+            uint32_t n = spare_grants(s, l, spare, before_walk, top);
+            if (n)
+                out_assign(s, l, n, 0, NULL);
+            else if (!before_walk)
+                out_retract(s, l, spare);
+        }
+        if (!before_walk)
+            w->dirty = false;
+    }
+    if (!before_walk)
+        vec_clear(&s->dirty);
+}

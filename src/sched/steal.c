@@ -1,0 +1,138 @@
+/* Tasks asked back: for the sake of higher priorities, of free workers, of cancels. */
+#include "sched/internal.h"
+
+/* Work that is done sooner than this is not worth moving. */
+#define STEAL_WORTH_US 2000.0
+#define STEAL_SLOTS_MAX 256u
+
+/* Makes certain what became of cancelled tasks; see internal.h. */
+void fences_send(struct sched *s)
+{
+    LIST_FOR_EACH_SAFE(&s->fences, node, next)
+    {
+        struct lane *l = CONTAINER_OF(node, struct lane, ghosts);
+        if (!l->retracting)
+            out_retract(s, l, 0);
+    }
+}
+
+/* The least important tasks of the lane that a waiting class above would hold up. */
+static uint32_t lane_count_lower(const struct sched *s, const struct lane *l)
+{
+    uint32_t lower = 0;
+    for (uint32_t i = 0; i < s->n_blockers && !lower; i++) {
+        const struct blocker *b = &s->blockers[i];
+        if (!b->class->gang && class_capable(s, l->worker, b->class))
+            lower = run_list_count_below(&l->lists[LANE_UNSTARTED], b->priority);
+    }
+    return MIN(lower, lane_spare(l));
+}
+
+void steal_lower(struct sched *s)
+{
+    if (!s->retract_lower || s->out_of_budget)
+        return;
+    s->retract_lower = false;
+    for (size_t i = 0; i < s->classes.len && s->n_blockers; i++) {
+        struct class *c = s->classes.data[i];
+        for (size_t k = 0; c->unstarted && k < c->lanes.len; k++) {
+            struct lane *l = c->lanes.data[k];
+            uint32_t n = l->retracting ? 0 : lane_count_lower(s, l);
+            if (n)
+                out_retract(s, l, n);
+        }
+    }
+}
+
+static bool lane_worth_stealing(const struct lane *l, uint32_t spare)
+{
+    double duration = lane_way(l)->duration_us;
+    return duration < 0 || !l->grants || duration * spare >= STEAL_WORTH_US * l->grants;
+}
+
+/* Tasks of the class that could be moved, and a priority of them. */
+static uint64_t class_movable(const struct class *c, int32_t *priority)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->lanes.len; i++) {
+        const struct lane *l = c->lanes.data[i];
+        uint32_t spare = l->retracting ? 0 : lane_spare(l);
+        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
+            !lane_worth_stealing(l, spare))
+            continue;
+        n += spare;
+        *priority = MAX(*priority, run_list_last(&l->lists[LANE_UNSTARTED])->priority);
+    }
+    return n;
+}
+
+static uint32_t worker_free_slots(struct sched *s, struct worker *w, struct class *c,
+                                  int32_t priority, uint32_t max)
+{
+    uint32_t slots = 0;
+    if (!place_allowed(w, priority) || w->min_utilization > 0)
+        return 0;
+    for (uint32_t v = 0; v < c->n_ways && !slots; v++) {
+        const struct lane *l = lane_find(w, c->id, (uint8_t)v);
+        uint32_t n =
+            l && (l->dead || l->blocked) ? 0 : worker_fit(w, &c->ways[v], w->free, max);
+        if (n && worker_in_time(s, w, &c->ways[v]))
+            slots = gap_limit(s, w, c, &c->ways[v], priority, n);
+    }
+    return slots;
+}
+
+static uint32_t class_free_slots(struct sched *s, struct class *c, int32_t priority,
+                                 uint32_t max)
+{
+    uint32_t slots = 0;
+    for (uint32_t i = room_next(s, c, 0); i != NO_INDEX && slots < max && s->budget;
+         i = room_next(s, c, i + 1)) {
+        struct worker *w = s->workers.data[i];
+        uint32_t n = worker_free_slots(s, w, c, priority, max - slots);
+        s->budget--;
+        slots += n;
+        if (!n)
+            room_close(s, w, c);
+    }
+    return slots;
+}
+
+/* Free workers get an even share of the tasks that others have not started. */
+static void class_steal(struct sched *s, struct class *c)
+{
+    int32_t priority = INT32_MIN;
+    uint64_t movable = class_movable(c, &priority);
+    if (!movable)
+        return;
+    uint64_t max = MIN(movable + c->retracts, STEAL_SLOTS_MAX);
+    uint64_t slots = class_free_slots(s, c, priority, (uint32_t)max);
+    uint64_t want = slots * (movable + c->retracts) / MAX(c->grants + slots, 1u);
+    want = MAX(want, slots);
+    if (want <= c->retracts)
+        return;
+    want -= c->retracts;
+    uint64_t all = movable;
+    for (size_t i = 0; i < c->lanes.len && want; i++) {
+        struct lane *l = c->lanes.data[i];
+        uint32_t spare = l->retracting ? 0 : lane_spare(l);
+        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
+            !lane_worth_stealing(l, spare))
+            continue;
+        uint64_t fair = l->grants * all / MAX(c->grants + slots, 1u);
+        uint32_t n = spare > fair ? (uint32_t)MIN(spare - fair, want) : 0;
+        if (!n)
+            continue;
+        want -= n;
+        out_retract(s, l, n);
+    }
+}
+
+void steal_for_free(struct sched *s)
+{
+    for (size_t i = 0; i < s->classes.len; i++) {
+        struct class *c = s->classes.data[i];
+        if (!c->waiting && c->unstarted && !c->gang && room_next(s, c, 0) != NO_INDEX)
+            class_steal(s, c);
+    }
+}

@@ -1,0 +1,85 @@
+/*
+ * Tasks sent ahead. A lane with grants holds about WINDOW_US of work, so that the
+ * worker goes on without asking; near the end of the work no more than an even share.
+ */
+#include "sched/internal.h"
+
+#define WINDOW_US 30000.0
+#define SLICE_US 5000.0      /* while others of the same priority wait for the room */
+#define ONE_AHEAD_US 50000.0 /* longer tasks: one for every allocation */
+#define NONE_AHEAD_US 2e6    /* a round trip is nothing against these */
+
+static uint32_t window_target(const struct lane *l, double work_us)
+{
+    double duration = lane_way(l)->duration_us, target = 2.0 * l->grants;
+    if (duration >= NONE_AHEAD_US)
+        return l->grants;
+    if (duration >= 0 && duration < ONE_AHEAD_US) {
+        double by_time = work_us * l->grants / MAX(duration, 1e-3);
+        double growth = 4.0 * l->window;
+        target = MAX(target, MIN(by_time, growth));
+    }
+    return (uint32_t)MIN(target, (double)SCHED_WINDOW_MAX);
+}
+
+/* The part of all work left that the lane's allocations should do. */
+static uint32_t window_share(const struct lane *l, const struct queue *q)
+{
+    const struct class *c = l->class;
+    uint64_t ahead = c->unstarted > c->grants ? c->unstarted - c->grants : 0;
+    uint64_t share = l->grants * (q->ready.n_tasks + ahead) / MAX(c->grants, 1u);
+    return (uint32_t)MIN(l->grants + share, SCHED_WINDOW_MAX);
+}
+
+/* Whether a class served before this one waits for the worker. */
+static bool window_contended(const struct sched *s, const struct lane *l,
+                             int32_t priority)
+{
+    for (uint32_t i = 0; i < s->n_blockers; i++) {
+        const struct blocker *b = &s->blockers[i];
+        if (b->class == l->class || b->priority < priority)
+            return false;
+        if (!b->class->gang && class_capable(s, l->worker, b->class))
+            return true;
+    }
+    return false;
+}
+
+static void window_fill(struct sched *s, struct lane *l, struct queue *q)
+{
+    if (!place_allowed(l->worker, q->priority) || l->dead || l->retracting ||
+        !l->grants || !worker_in_time(s, l->worker, lane_way(l)))
+        return;
+    bool contended = window_contended(s, l, q->priority);
+    if (contended && l->granted_step != s->step_no)
+        return;
+    uint32_t target = window_target(l, contended ? SLICE_US : WINDOW_US);
+    target = MIN(target, window_share(l, q));
+    l->window = MAX(target, l->grants * 2);
+    if (target > l->n_tasks)
+        out_assign(s, l, 0, target - l->n_tasks, q);
+}
+
+void windows_fill(struct sched *s)
+{
+    int32_t top = INT32_MIN;
+    for (size_t i = 0; i < s->order.len; i++)
+        if (s->order.data[i]->waiting && !s->order.data[i]->gang)
+            top = MAX(top, class_priority(s->order.data[i]));
+    for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
+        struct class *c = s->order.data[i];
+        struct queue *q = c->gang ? NULL : class_top(c);
+        if (!q || q->priority != top)
+            continue;
+        while (q->ready.n_tasks && !list_empty(&c->hungry)) {
+            if (s->budget == 0) {
+                s->out_of_budget = true;
+                return;
+            }
+            s->budget--;
+            struct lane *l = CONTAINER_OF(list_first(&c->hungry), struct lane, hungry);
+            list_remove(&l->hungry);
+            window_fill(s, l, q);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+/* Workers, their amounts, and the index of workers that may have room. */
+#include <stdlib.h>
+#include "base/xmem.h"
+#include "sched/internal.h"
+
+struct worker *worker_find(const struct sched *s, uint32_t id)
+{
+    uint64_t p;
+    return u64map_get(&s->worker_of, id, &p) ? (struct worker *)(uintptr_t)p : NULL;
+}
+
+int64_t worker_need(const struct worker *w, const struct need *n)
+{
+    if (n->resource >= w->n_resources)
+        return n->all ? 1 : n->amount;
+    return n->all ? MAX(w->total[n->resource], 1) : n->amount;
+}
+
+static int64_t worker_total(const struct worker *w, uint32_t resource)
+{
+    return resource < w->n_resources ? w->total[resource] : 0;
+}
+
+bool worker_capable(const struct worker *w, const struct way *way)
+{
+    for (uint32_t i = 0; i < way->n_needs; i++)
+        if (worker_total(w, way->needs[i].resource) < worker_need(w, &way->needs[i]))
+            return false;
+    return true;
+}
+
+bool worker_in_time(const struct sched *s, const struct worker *w,
+                    const struct way *way)
+{
+    return !w->end_us ||
+           (w->end_us >= s->now_us && w->end_us - s->now_us >= way->min_time_us);
+}
+
+uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t *free,
+                    uint32_t max)
+{
+    uint32_t fit = max;
+    for (uint32_t i = 0; i < way->n_needs && fit; i++) {
+        const struct need *n = &way->needs[i];
+        int64_t amount = worker_need(w, n);
+        int64_t left = n->resource < w->n_resources ? free[n->resource] : 0;
+        if (left < amount)
+            return 0;
+        if (amount > 0 && left / amount < (int64_t)fit)
+            fit = (uint32_t)(left / amount);
+    }
+    return fit;
+}
+
+void worker_take(struct worker *w, const struct way *way, uint32_t n)
+{
+    for (uint32_t i = 0; i < way->n_needs; i++)
+        if (way->needs[i].resource < w->n_resources)
+            w->free[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+}
+
+void worker_give(struct worker *w, const struct way *way, uint32_t n)
+{
+    for (uint32_t i = 0; i < way->n_needs; i++)
+        if (way->needs[i].resource < w->n_resources)
+            w->free[way->needs[i].resource] += worker_need(w, &way->needs[i]) * n;
+}
+
+void worker_unblock(struct worker *w)
+{
+    for (size_t i = 0; i < w->lanes.len && w->n_blocked; i++)
+        w->lanes.data[i]->blocked = false;
+    w->n_blocked = 0;
+}
+
+bool worker_is_idle(const struct worker *w)
+{
+    return w->active.len == 0 && !w->gang;
+}
+
+void worker_update_idle(struct sched *s, struct worker *w)
+{
+    bool idle = worker_is_idle(w);
+    if (idle && !w->was_idle)
+        s->gangs_dirty = true;
+    w->was_idle = idle;
+    if (!idle || w->reserved)
+        w->idle_since_us = 0;
+    else if (!w->idle_since_us)
+        w->idle_since_us = MAX(s->now_us, 1u);
+}
+
+void worker_mark_dirty(struct sched *s, struct worker *w)
+{
+    room_open(s, w);
+    if (w->dirty)
+        return;
+    w->dirty = true;
+    must_push(&s->dirty, w);
+}
+
+/* The index of room: one bit a worker and class, words of a worker side by side. */
+void room_resize(struct sched *s)
+{
+    uint32_t words = (uint32_t)(s->workers.len + 63) / 64;
+    uint32_t classes = (uint32_t)s->classes.len;
+    if (words <= s->room_words && classes <= s->room_stride)
+        return;
+    s->room_words =
+        words <= s->room_words ? s->room_words : MAX(words, s->room_words * 2);
+    s->room_stride =
+        classes <= s->room_stride ? s->room_stride : MAX(classes, s->room_stride * 2);
+    size_t sums = (s->room_words + 63) / 64;
+    free(s->room);
+    free(s->room_sum);
+    s->room = xcalloc((size_t)s->room_words * s->room_stride + 1, sizeof *s->room);
+    s->room_sum = xcalloc(sums * s->room_stride + 1, sizeof *s->room_sum);
+    for (size_t i = 0; i < s->workers.len; i++)
+        if (s->workers.data[i])
+            room_open(s, s->workers.data[i]);
+}
+
+void room_open(struct sched *s, const struct worker *w)
+{
+    uint32_t word = w->index / 64;
+    uint64_t bit = 1ULL << w->index % 64, sum_bit = 1ULL << word % 64;
+    uint64_t *row = s->room + (size_t)word * s->room_stride;
+    uint64_t *sum = s->room_sum + (size_t)(word / 64) * s->room_stride;
+    for (size_t i = 0; i < s->classes.len; i++) {
+        row[i] |= bit;
+        sum[i] |= sum_bit;
+    }
+}
+
+void room_close(struct sched *s, const struct worker *w, const struct class *c)
+{
+    uint32_t word = w->index / 64;
+    uint64_t *row = s->room + (size_t)word * s->room_stride + c->id;
+    *row &= ~(1ULL << w->index % 64);
+    if (!*row)
+        s->room_sum[(size_t)(word / 64) * s->room_stride + c->id] &=
+            ~(1ULL << word % 64);
+}
+
+bool room_bit(const struct sched *s, uint32_t index, uint32_t class_id)
+{
+    return s->room[(size_t)(index / 64) * s->room_stride + class_id] >> index % 64 & 1;
+}
+
+/* Lowest worker index from `from` on with the bit of this class. */
+uint32_t room_next(const struct sched *s, const struct class *c, uint32_t from)
+{
+    uint32_t word = from / 64;
+    if (word >= s->room_words)
+        return NO_INDEX;
+    uint64_t bits = s->room[(size_t)word * s->room_stride + c->id] & ~0ULL << from % 64;
+    if (bits)
+        return word * 64 + (uint32_t)__builtin_ctzll(bits);
+    for (word++; word < s->room_words; word = (word / 64 + 1) * 64) {
+        uint64_t sums = s->room_sum[(size_t)(word / 64) * s->room_stride + c->id] &
+                        ~0ULL << word % 64;
+        if (!sums)
+            continue;
+        word = word / 64 * 64 + (uint32_t)__builtin_ctzll(sums);
+        bits = s->room[(size_t)word * s->room_stride + c->id];
+        return word * 64 + (uint32_t)__builtin_ctzll(bits);
+    }
+    return NO_INDEX;
+}
+
+/* Renumbers the workers when most indices belong to gone ones. */
+static void workers_compact(struct sched *s)
+{
+    if (s->workers.len < 64 || s->n_workers > s->workers.len / 2)
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->workers.len; i++) {
+        struct worker *w = s->workers.data[i];
+        if (!w)
+            continue;
+        w->index = (uint32_t)kept;
+        s->workers.data[kept++] = w;
+    }
+    s->workers.len = kept;
+    memset(s->room, 0, (size_t)s->room_words * s->room_stride * sizeof *s->room);
+    memset(s->room_sum, 0,
+           (size_t)((s->room_words + 63) / 64) * s->room_stride * sizeof *s->room_sum);
+    for (size_t i = 0; i < kept; i++)
+        room_open(s, s->workers.data[i]);
+}
+
+static uint32_t group_intern(struct sched *s, const char *name)
+{
+    uintptr_t known = (uintptr_t)strmap_get(s->group_ids, name, strlen(name));
+    if (known)
+        return (uint32_t)(known - 1);
+    uint32_t id = s->n_groups++;
+    HQ_ASSERT(
+        !strmap_add(s->group_ids, name, strlen(name), (void *)((uintptr_t)id + 1)));
+    return id;
+}
+
+static void worker_set_totals(struct sched *s, struct worker *w,
+                              const struct pool_set *pools)
+{
+    for (size_t i = 0; i < pools->n_pools; i++)
+        (void)resource_intern(s, pools->pools[i].name);
+    w->n_resources = s->n_resources;
+    w->total = xcalloc(w->n_resources + 1, sizeof *w->total);
+    w->free = xcalloc(w->n_resources + 1, sizeof *w->free);
+    for (size_t i = 0; i < pools->n_pools; i++) {
+        uint32_t id = resource_intern(s, pools->pools[i].name);
+        uint64_t size = pool_size(&pools->pools[i]);
+        w->total[id] = w->free[id] = (int64_t)MIN(size, (uint64_t)INT64_MAX / 4);
+        s->cluster.data[id] += w->total[id];
+    }
+    s->cluster_version++;
+}
+
+void sched_worker_add(struct sched *s, const struct sched_worker *given,
+                      uint64_t now_us)
+{
+    s->now_us = MAX(s->now_us, now_us);
+    if (worker_find(s, given->id))
+        return;
+    struct worker *w = xcalloc(1, sizeof *w);
+    w->id = given->id;
+    w->index = (uint32_t)s->workers.len;
+    w->group = group_intern(s, given->group ? given->group : "");
+    w->end_us = given->end_us;
+    w->min_utilization = given->min_utilization;
+    worker_set_totals(s, w, given->pools);
+    /* Lower ids come first everywhere, also when one joins late. */
+    must_push(&s->workers, w);
+    HQ_ASSERT(!u64map_set(&s->worker_of, w->id, (uint64_t)(uintptr_t)w));
+    s->n_workers++;
+    while (w->index > 0 && (!s->workers.data[w->index - 1] ||
+                            s->workers.data[w->index - 1]->id > w->id)) {
+        struct worker *other = s->workers.data[w->index - 1];
+        s->workers.data[w->index] = other;
+        if (other)
+            other->index = w->index;
+        w->index--;
+        s->workers.data[w->index] = w;
+    }
+    room_resize(s);
+    for (size_t i = w->index; i < s->workers.len; i++)
+        if (s->workers.data[i])
+            room_open(s, s->workers.data[i]);
+    if (w->min_utilization > 0)
+        must_push(&s->thrifty, w);
+    w->was_idle = true;
+    s->gangs_dirty = true;
+    s->retract_lower = true;
+    worker_update_idle(s, w);
+}
+
+void worker_destroy(struct worker *w)
+{
+    for (size_t i = 0; i < w->lanes.len; i++) {
+        for (int list = 0; list < LANE_LISTS; list++)
+            run_list_release(&w->lanes.data[i]->lists[list]);
+        free(w->lanes.data[i]);
+    }
+    vec_release(&w->lanes);
+    vec_release(&w->active);
+    u64map_release(&w->lane_of);
+    free(w->total);
+    free(w->free);
+    free(w);
+}
+
+static void lost_list(struct sched *s, const struct run_list *l, bool running)
+{
+    for (uint32_t i = l->head; i < l->end; i++) {
+        HQ_ASSERT(vec_reserve(&s->lost, l->runs[i].count));
+        for (uint32_t k = 0; k < l->runs[i].count; k++)
+            s->lost.data[s->lost.len++] =
+                (struct sched_lost_task){l->runs[i].job, l->runs[i].slot + k, running};
+    }
+}
+
+#define VEC_DROP(v, item)                             \
+    for (size_t drop_ = 0; drop_ < (v)->len; drop_++) \
+        if ((v)->data[drop_] == (item)) {             \
+            vec_swap_remove(v, drop_);                \
+            break;                                    \
+        }
+
+void sched_worker_remove(struct sched *s, uint32_t id,
+                         const struct sched_lost_task **tasks, size_t *n_tasks)
+{
+    struct worker *w = worker_find(s, id);
+    vec_clear(&s->lost);
+    *tasks = s->lost.data;
+    *n_tasks = 0;
+    if (!w)
+        return;
+    gang_lose_worker(s, w);
+    while (w->active.len) {
+        struct lane *l = w->active.data[0];
+        lost_list(s, &l->lists[LANE_STARTED], true);
+        lost_list(s, &l->lists[LANE_UNSTARTED], false);
+        lane_reset(s, l);
+    }
+    for (uint32_t i = 0; i < w->n_resources; i++)
+        s->cluster.data[i] -= w->total[i];
+    s->cluster_version++;
+    for (size_t i = 0; i < s->classes.len; i++)
+        room_close(s, w, s->classes.data[i]);
+    VEC_DROP(&s->dirty, w);
+    VEC_DROP(&s->thrifty, w);
+    (void)u64map_remove(&s->worker_of, id);
+    s->workers.data[w->index] = NULL;
+    s->n_workers--;
+    s->gangs_dirty = true;
+    worker_destroy(w);
+    workers_compact(s);
+    *tasks = s->lost.data;
+    *n_tasks = s->lost.len;
+}
+
+void sched_worker_drain(struct sched *s, uint32_t id)
+{
+    struct worker *w = worker_find(s, id);
+    if (!w || w->draining)
+        return;
+    w->draining = true;
+    s->gangs_dirty = true;
+}
+
+uint64_t sched_worker_idle_since(const struct sched *s, uint32_t id)
+{
+    const struct worker *w = worker_find(s, id);
+    return w ? w->idle_since_us : 0;
+}
+
+void sched_worker_load(const struct sched *s, uint32_t id,
+                       struct sched_worker_load *out)
+{
+    const struct worker *w = worker_find(s, id);
+    *out = (struct sched_worker_load){0, 0, false, false, false};
+    if (!w)
+        return;
+    out->assigned = w->n_tasks;
+    out->running = w->n_running;
+    out->gang = w->gang != NULL;
+    out->gang_root = w->gang && w->gang->root == w->id;
+    out->reserved = w->reserved != NULL;
+    if (out->gang_root) {
+        out->assigned++;
+        out->running += w->gang->started;
+    }
+}
