@@ -2,6 +2,7 @@
 #include "model/resource.h"
 
 #include <stdlib.h>
+#include "model/resource_grammar.h"
 
 #define AMOUNT_MAX (AMOUNT_UNITS_MAX * AMOUNT_ONE + AMOUNT_ONE - 1)
 
@@ -207,12 +208,11 @@ static int groups_decode(struct pool *p, struct cursor *c)
 
 static int pool_decode(struct pool *p, struct cursor *c)
 {
-    int rc = 0;
-    p->name = cursor_strdup(c, RESOURCE_NAME_MAX);
+    int rc = resource_name_decode(&p->name, c);
     uint8_t kind = cursor_u8(c);
-    if (!p->name)
-        return c->failed ? ERR_CORRUPT : ERR_NOMEM;
-    if (c->failed || kind > POOL_SUM || !resource_name_valid(p->name))
+    if (rc < 0)
+        return rc;
+    if (c->failed || kind > POOL_SUM)
         return ERR_CORRUPT;
     p->kind = (enum pool_kind)kind;
     if (p->kind == POOL_RANGE) {

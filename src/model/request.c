@@ -2,6 +2,7 @@
 #include "model/resource.h"
 
 #include <stdlib.h>
+#include "model/resource_grammar.h"
 
 #define AMOUNT_MAX (AMOUNT_UNITS_MAX * AMOUNT_ONE + AMOUNT_ONE - 1)
 
@@ -174,17 +175,34 @@ void request_encode(const struct request *r, struct buf *out)
     }
 }
 
+int resource_name_decode(char **name, struct cursor *c)
+{
+    struct span text = cursor_bytes(c);
+    if (c->failed || text.n == 0 || text.n > RESOURCE_NAME_MAX ||
+        memchr(text.p, 0, text.n))
+        return ERR_CORRUPT;
+    char *copy = strndup((const char *)text.p, text.n);
+    if (!copy)
+        return ERR_NOMEM;
+    if (!resource_name_valid(copy)) {
+        free(copy);
+        return ERR_CORRUPT;
+    }
+    *name = copy;
+    return 0;
+}
+
 static int entry_decode(struct request_variant *v, struct cursor *c)
 {
-    char *name = cursor_strdup(c, RESOURCE_NAME_MAX);
+    char *name = NULL;
+    int rc = resource_name_decode(&name, c);
     uint8_t policy = cursor_u8(c);
     uint64_t amount = cursor_varint(c);
-    int rc = ERR_CORRUPT;
-    if (!name && !c->failed)
-        rc = ERR_NOMEM;
-    else if (!c->failed && resource_name_valid(name) && policy <= POLICY_ALL &&
-             amount > 0 && amount <= AMOUNT_MAX &&
-             (policy != POLICY_ALL || amount == 1) && !request_variant_find(v, name))
+    if (rc == 0 &&
+        (c->failed || policy > POLICY_ALL || amount == 0 || amount > AMOUNT_MAX ||
+         (policy == POLICY_ALL && amount != 1) || request_variant_find(v, name)))
+        rc = ERR_CORRUPT;
+    if (rc == 0)
         rc = variant_push(v, name, (enum request_policy)policy, amount);
     free(name);
     return rc;
