@@ -103,7 +103,7 @@ bool page_add(struct page_builder *b, const struct outlog_entry *e)
         b->first = e->key;
     }
     uint8_t *p = b->page + b->len;
-    *p++ = (uint8_t)(form | e->type << TYPE_SHIFT |
+    *p++ = (uint8_t)(form | (unsigned)e->type << TYPE_SHIFT |
                      (e->flags & OUTLOG_FLAG_END ? CTRL_END : 0) |
                      (e->flags & OUTLOG_FLAG_CUT ? CTRL_CUT : 0) |
                      (e->grouped ? CTRL_GROUPED : 0));

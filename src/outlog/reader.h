@@ -10,6 +10,7 @@
 #define HQ_OUTLOG_READER_H
 
 #include "outlog/index.h"
+#include "outlog/slot.h"
 
 struct outlog_reader;
 
@@ -73,6 +74,14 @@ int outlog_runs_seek(struct outlog_runs *it, uint32_t job, uint32_t task,
 /* 1: *run is filled; 0: the end; negative: reading failed. */
 int outlog_runs_next(struct outlog_runs *it, struct outlog_run *run,
                      struct error *err) MUST_CHECK;
+
+/* Adds a run to the counts of a log (n_jobs is left alone). */
+void outlog_count_run(struct outlog_counts *c, const struct outlog_run *run);
+/*
+ * Counts of the whole log. From the seal where it covers everything, else by walking
+ * all runs. */
+int outlog_reader_counts(struct outlog_reader *r, struct outlog_counts *c,
+                         struct error *err) MUST_CHECK;
 
 /* ---- by time ------------------------------------------------------------------------
  */

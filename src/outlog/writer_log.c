@@ -280,6 +280,7 @@ void outlog_writer_log_opened(struct outlog_writer *w, uint32_t number,
     log->may_replace = replace;
     free(log->first);
     log->first = first ? lease_msg_create(log, first) : NULL;
+    log->n_msgs += log->first ? 1 : 0; /* travels with IO_OPEN, comes back by itself */
     log->lease_asked = false;
     log->state = WLOG_OPENING;
     step_send(log, IO_OPEN);
