@@ -36,7 +36,7 @@ int access_read(const char *path, bool need_client, bool need_worker,
 int access_connect(const char *server_dir, uint32_t timeout_ms, struct client **out,
                    struct error *err) MUST_CHECK;
 /* What a worker reads at its start and at each reconnect. */
-int access_worker(const char *server_dir, struct access_part *out, struct error *err)
-    MUST_CHECK;
+int access_worker(const char *server_dir, struct access_part *out,
+                  struct error *err) MUST_CHECK;
 
 #endif

@@ -85,9 +85,9 @@ int weight_parse(const char *text, uint64_t *weight, struct error *err)
     int rc = parse_double(text, &v, err);
     if (rc)
         return rc;
-    double scaled = v * (double)AMOUNT_ONE + 0.5;
-    if (!(scaled >= 1))
+    if (!(v > 0))
         return error_set(err, ERR_PARSE, "Resource weight has to be positive number");
+    double scaled = v * (double)AMOUNT_ONE + 1e-6; /* further decimals are dropped */
     if (scaled > (double)UINT32_MAX)
         return error_set(err, ERR_PARSE, "Resource weight is too large");
     *weight = (uint64_t)scaled;
