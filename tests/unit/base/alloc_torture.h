@@ -21,9 +21,10 @@
 #define ALLOC_TORTURE 1
 #endif
 
-static long alloc_countdown; /* 0: never fail */
-static bool alloc_did_fail;
-static long alloc_live __attribute__((unused)); /* blocks that are not freed */
+/* Volatile: compilers know that malloc leaves the variables of a file alone. */
+static volatile long alloc_countdown; /* 0: never fail */
+static volatile bool alloc_did_fail;
+static volatile long alloc_live __attribute__((unused)); /* blocks that are not freed */
 
 static inline void alloc_fail_at(long n)
 {
