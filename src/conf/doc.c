@@ -229,6 +229,7 @@ static void put_line(struct buf *out, const char *s, size_t n)
         buf_putc(&shown, (c < 0x20 && c != '\t') || c == 0x7f ? '?' : (char)c);
     }
     text_lossy(out, buf_cstr(&shown), shown.len);
+    out->failed |= shown.failed;
     buf_release(&shown);
 }
 
@@ -244,6 +245,7 @@ static void put_blanks(struct buf *out, const char *s, size_t n)
         put_line(&shown, s + i, run - i);
         for (size_t w = text_width(buf_cstr(&shown), shown.len); w > 0; w--)
             buf_putc(out, ' ');
+        out->failed |= shown.failed;
         buf_release(&shown);
         if (run < n)
             buf_putc(out, '\t');

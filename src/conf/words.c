@@ -68,6 +68,8 @@ int words_unknown_key(const struct conf_doc *doc, const struct conf_schema *sche
     else
         rc =
             conf_fail(doc, key, err, "unknown key '%s' in %s", key->text, schema->what);
+    if (list.failed)
+        rc = error_nomem(err);
     buf_release(&list);
     return rc;
 }
@@ -188,6 +190,8 @@ int words_unknown_name(const struct conf_doc *doc, const struct conf_node *node,
                        conf_describe(node, found, sizeof found),
                        meant ? ", did you mean '" : "", meant ? meant : "",
                        meant ? "'?" : "");
+    if (list.failed)
+        rc = error_nomem(err);
     buf_release(&list);
     return rc;
 }

@@ -1,0 +1,7 @@
+#include "fuzz_conf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    fuzz_document(CONF_YAML, "f", data, n);
+    return 0;
+}
