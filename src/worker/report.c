@@ -1,0 +1,129 @@
+/*
+ * Starts and ends on their way to the server. They are gathered for up to a millisecond;
+ * ends are kept until the server acknowledges their batch, so that a lost connection
+ * loses none.
+ */
+#include "worker/internal.h"
+
+#include <stdlib.h>
+#include "base/xmem.h"
+
+#define ENDS_MAX ((size_t)4 << 20)
+
+void report_soon(struct worker *w)
+{
+    w->flush_now = true;
+}
+
+static void gather(struct worker *w)
+{
+    if (!io_timer_active(w->gather))
+        io_timer_start(w->gather, GATHER_MS, 0);
+}
+
+void report_start(struct worker *w, struct task *t)
+{
+    list_push_back(&w->fresh, &t->started);
+    if (t->group->dependants)
+        report_soon(w);
+    else
+        gather(w);
+}
+
+void report_end_run(struct worker *w, const struct task_end *e, uint32_t count)
+{
+    if (w->n_ends == 0)
+        task_end_writer_init(&w->end_writer, &w->ends);
+    if (count > 1)
+        task_end_write_run(&w->end_writer, e, count);
+    else
+        task_end_write(&w->end_writer, e);
+    /* The writer holds the last element back, whose text may be freed. */
+    if (e->message.n)
+        task_end_writer_finish(&w->end_writer);
+    w->n_ends += count;
+    if (w->ends.len > ENDS_MAX)
+        report_soon(w);
+}
+
+void report_end(struct worker *w, struct task *t)
+{
+    if (list_linked(&t->started))
+        list_remove(&t->started); /* the end tells the start as well */
+    report_end_run(w, &t->end, 1);
+    const struct lane *l = t->lane;
+    bool dry = !l || l->queued + l->launched <= l->window / 2;
+    if (t->group->dependants || t->released || dry)
+        report_soon(w);
+    else
+        gather(w);
+}
+
+static void send_starts(struct worker *w)
+{
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    while (!list_empty(&w->fresh)) {
+        struct task *t = CONTAINER_OF(list_first(&w->fresh), struct task, started);
+        list_remove(&t->started);
+        t->reported_start = true;
+        struct task_start s = {.job = t->job,
+                               .slot = t->slot,
+                               .instance = t->instance,
+                               .variant = t->end.variant,
+                               .start_us = t->end.start_us};
+        if (t->gang) {
+            s.n_nodes = (uint32_t)t->gang->n;
+            s.nodes = t->gang->workers;
+        }
+        task_start_encode(&s, &b);
+    }
+    struct msg_TASKS_STARTED m = {.starts = span_buf(&b)};
+    if (b.len)
+        msg_put_TASKS_STARTED(io_conn_batch(w->conn), &m);
+    buf_release(&b);
+}
+
+static void send_batch(struct worker *w, const struct sent_batch *b)
+{
+    struct msg_TASKS_ENDED m = {.seq = b->seq, .ends = span_buf(&b->ends)};
+    msg_put_TASKS_ENDED(io_conn_batch(w->conn), &m);
+}
+
+void report_flush(struct worker *w)
+{
+    w->flush_now = false;
+    io_timer_stop(w->gather);
+    if (w->registered)
+        send_starts(w);
+    if (w->n_ends == 0)
+        return;
+    task_end_writer_finish(&w->end_writer);
+    struct sent_batch *b = xcalloc(1, sizeof *b);
+    b->seq = w->next_seq++;
+    b->ends = w->ends;
+    buf_init(&w->ends, BUF_MAX_DEFAULT);
+    w->n_ends = 0;
+    list_push_back(&w->sent, &b->node);
+    if (w->registered)
+        send_batch(w, b);
+}
+
+void report_ack(struct worker *w, uint64_t seq)
+{
+    LIST_FOR_EACH_SAFE(&w->sent, node, next)
+    {
+        struct sent_batch *b = CONTAINER_OF(node, struct sent_batch, node);
+        if (b->seq > seq)
+            return;
+        list_remove(&b->node);
+        buf_release(&b->ends);
+        free(b);
+    }
+}
+
+void report_resend(struct worker *w, uint64_t acked)
+{
+    report_ack(w, acked);
+    LIST_FOR_EACH(&w->sent, node)
+    send_batch(w, CONTAINER_OF(node, struct sent_batch, node));
+}
