@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/job_json.h"
 #include "cli/job_text.h"
+#include "cli/task_select.h"
 
 #define FAILED_SHOWN 5
 #define WORKERS_SHOWN 2
@@ -203,20 +204,22 @@ static void json_submit(struct json *j, const struct submit *s)
     json_end_object(j);
 }
 
-static int json_tasks(struct json *j, const struct job_view *v, struct error *err)
+static int json_tasks(struct json *j, const struct job_view *v, const char *uid,
+                      struct error *err)
 {
     int rc = 0;
     json_key(j, "tasks");
     json_begin_array(j);
     for (uint32_t i = 0; rc == 0 && i < v->n_slots; i++) {
         struct task_ref task = job_view_task(v, i);
-        rc = json_task_with_paths(j, v, &task, "", err);
+        rc = json_task_with_paths(j, v, &task, uid, err);
     }
     json_end_array(j);
     return rc;
 }
 
-static int json_job(struct json *j, const struct job_view *v, bool tasks,
+/* `uid`: the server's, NULL to leave the tasks out. */
+static int json_job(struct json *j, const struct job_view *v, const char *uid,
                     struct error *err)
 {
     const struct job_detail *d = &v->detail;
@@ -238,7 +241,7 @@ static int json_job(struct json *j, const struct job_view *v, bool tasks,
     for (size_t i = 0; i < d->n_submits; i++)
         json_submit(j, &d->submits[i]);
     json_end_array(j);
-    int rc = tasks ? json_tasks(j, v, err) : 0;
+    int rc = uid ? json_tasks(j, v, uid, err) : 0;
     json_end_object(j);
     return rc;
 }
@@ -270,35 +273,31 @@ int job_info_run(struct run *r, struct error *err)
     struct client *c = NULL;
     struct job_views v;
     int rc = fetch(r, &c, &v, err);
-    bool tasks = r->out->mode == OUTPUT_JSON && !args_flag(r->args, "no-tasks");
+    char *uid = NULL;
     for (size_t i = 0; rc == 0 && i < v.n_missing; i++)
         log_error("Job %u not found", v.missing[i]);
     for (size_t i = 0; rc == 0 && r->out->mode != OUTPUT_QUIET && i < v.n; i++)
         if (needs_tasks(r, &v.items[i]))
             rc = job_view_load_tasks(c, &v.items[i], err);
+    if (rc == 0 && r->out->mode == OUTPUT_JSON && !args_flag(r->args, "no-tasks"))
+        rc = session_server_uid(c, &uid, err);
     client_close(c);
     if (rc == 0 && r->out->mode == OUTPUT_JSON) {
         struct json *j = output_json(r->out);
         json_begin_array(j);
         for (size_t i = 0; rc == 0 && i < v.n; i++)
-            rc = json_job(j, &v.items[i], tasks, err);
+            rc = json_job(j, &v.items[i], uid, err);
         json_end_array(j);
         output_end_json(r->out);
     }
     for (size_t i = 0; rc == 0 && r->out->mode == OUTPUT_CLI && i < v.n; i++)
         rc = print_job(r, &v.items[i], err);
+    free(uid);
     job_views_release(&v);
     return rc;
 }
 
 /* --- task-ids ----------------------------------------------------------- */
-
-static int compare_views(const void *a, const void *b)
-{
-    uint32_t x = ((const struct job_view *)a)->detail.info.id;
-    uint32_t y = ((const struct job_view *)b)->detail.info.id;
-    return (x > y) - (x < y);
-}
 
 static int ids_in_states(const struct job_view *v, uint32_t states, struct idset *ids,
                          struct error *err)
@@ -338,8 +337,7 @@ static int print_all_ids(struct run *r, struct job_views *v, struct error *err)
 {
     uint32_t states = session_states(r, "filter");
     int rc = 0;
-    if (v->n)
-        qsort(v->items, v->n, sizeof *v->items, compare_views);
+    job_views_sort(v);
     if (r->out->mode == OUTPUT_JSON)
         json_begin_object(output_json(r->out));
     for (size_t i = 0; rc == 0 && i < v->n; i++) {

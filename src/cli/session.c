@@ -40,6 +40,27 @@ struct job_ref session_job_ref(const struct run *r, const char *name)
     return (struct job_ref){.id = args_u32(r->args, name, 0)};
 }
 
+int session_server_uid(struct client *c, char **uid, struct error *err)
+{
+    struct msg_REQ_SERVER_INFO req;
+    struct msg_RSP_SERVER_INFO m;
+    struct server_info info;
+    struct span body;
+    memset(&req, 0, sizeof req);
+    msg_put_REQ_SERVER_INFO(client_batch(c), &req);
+    int rc = client_call(c, MSG_RSP_SERVER_INFO, &body, err);
+    if (rc == 0)
+        rc = msg_get_RSP_SERVER_INFO(body, &m, err);
+    if (rc)
+        return rc;
+    if (server_info_get(m.info, &info))
+        return error_set(err, ERR_CORRUPT, "malformed description of the server");
+    *uid = info.uid;
+    info.uid = NULL;
+    server_info_release(&info);
+    return 0;
+}
+
 uint32_t session_states(const struct run *r, const char *name)
 {
     struct args_list list = args_list(r->args, name);

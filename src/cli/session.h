@@ -22,6 +22,9 @@ struct job_ref {
 };
 struct job_ref session_job_ref(const struct run *r, const char *name);
 
+/* Id of the server, as %{SERVER_UID} stands for it; malloc'ed. */
+int session_server_uid(struct client *c, char **uid, struct error *err) MUST_CHECK;
+
 /* The states given to a list option, as bits of enum job_state; all when not given. */
 uint32_t session_states(const struct run *r, const char *name);
 

@@ -1,0 +1,51 @@
+#include "cli/task_select.h"
+
+#include <stdlib.h>
+
+int task_filter_init(struct task_filter *f, const struct run *r, struct error *err)
+{
+    const char *ids = args_str(r->args, "tasks");
+    *f = (struct task_filter){.has_ids = ids != NULL,
+                              .states = session_states(r, "task-status")};
+    return ids ? idset_parse(&f->ids, ids, err) : 0;
+}
+
+void task_filter_release(struct task_filter *f)
+{
+    idset_release(&f->ids);
+}
+
+bool task_filter_takes(const struct task_filter *f, const struct task_ref *t)
+{
+    return (f->states & (1u << t->state)) &&
+           (!f->has_ids || idset_contains(&f->ids, t->id));
+}
+
+int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
+                     struct error *err)
+{
+    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
+    *v = (struct job_views){0};
+    int rc = session_open(r, c, err);
+    if (rc == 0)
+        rc = session_selector(r, "JOB_SELECTOR", &selector, err);
+    if (rc == 0)
+        rc = job_views_fetch(*c, &selector, v, err);
+    for (size_t i = 0; rc == 0 && i < v->n; i++)
+        rc = job_view_load_tasks(*c, &v->items[i], err);
+    buf_release(&selector);
+    return rc;
+}
+
+static int compare_views(const void *a, const void *b)
+{
+    uint32_t x = ((const struct job_view *)a)->detail.info.id;
+    uint32_t y = ((const struct job_view *)b)->detail.info.id;
+    return (x > y) - (x < y);
+}
+
+void job_views_sort(struct job_views *v)
+{
+    if (v->n)
+        qsort(v->items, v->n, sizeof *v->items, compare_views);
+}

@@ -1,0 +1,24 @@
+/* Which tasks --tasks and --task-status choose. */
+#ifndef HQ_CLI_TASK_SELECT_H
+#define HQ_CLI_TASK_SELECT_H
+
+#include "cli/job_view.h"
+#include "cli/session.h"
+
+struct task_filter {
+    bool has_ids;
+    struct idset ids;
+    uint32_t states; /* bits of enum task_state */
+};
+
+int task_filter_init(struct task_filter *f, const struct run *r,
+                     struct error *err) MUST_CHECK;
+void task_filter_release(struct task_filter *f);
+bool task_filter_takes(const struct task_filter *f, const struct task_ref *t);
+/* The jobs of JOB_SELECTOR with their tasks. The caller closes *c. */
+int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
+                     struct error *err) MUST_CHECK;
+/* Sorts by the jobs' ids. */
+void job_views_sort(struct job_views *v);
+
+#endif
