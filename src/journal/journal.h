@@ -3,9 +3,9 @@
  * (model/event.h) that were applied together. Format: docs/format-journal.md.
  *
  * The file is written by one thread of its own; the loop thread appends records to a
- * queue and learns how far writing and syncing got. It is locked against a second server.
- * A torn last record is normal after a crash and is cut off at the next start; a damaged
- * record with whole ones behind it is corruption and refused with its offset.
+ * queue and learns how far writing and syncing got. It is locked against a second
+ * server. A torn last record is normal after a crash and is cut off at the next start;
+ * a damaged record with whole ones behind it is corruption and refused with its offset.
  */
 #ifndef HQ_JOURNAL_JOURNAL_H
 #define HQ_JOURNAL_JOURNAL_H
@@ -40,9 +40,10 @@ typedef void journal_notify_fn(void *arg);
 
 struct journal_config {
     const char *path;
-    const char *server_uid;    /* of a new file */
-    uint64_t now_us;           /* creation time of a new file */
-    uint64_t flush_period_ns;  /* fdatasync at least that often while there is something */
+    const char *server_uid; /* of a new file */
+    uint64_t now_us;        /* creation time of a new file */
+    uint64_t
+        flush_period_ns; /* fdatasync at least that often while there is something */
     journal_notify_fn *notify;
     void *arg;
 };
@@ -55,8 +56,8 @@ int journal_open(const struct journal_config *config, struct journal **out,
 /* Writes and syncs what is queued, ends the thread, closes. 0 or the first error. */
 int journal_close(struct journal *j, struct error *err);
 
-/* Appends one record: one or more events, each behind its varint length; copies. Returns its sequence number
- * (1, 2, …). Never blocks on the disk. */
+/* Appends one record: one or more events, each behind its varint length; copies.
+ * Returns its sequence number (1, 2, …). Never blocks on the disk. */
 uint64_t journal_append(struct journal *j, const void *events, size_t n);
 /* Sequence number of the last record appended; 0: none. */
 uint64_t journal_appended(const struct journal *j);
@@ -64,10 +65,10 @@ uint64_t journal_appended(const struct journal *j);
 void journal_want_sync(struct journal *j, uint64_t seq);
 
 struct journal_progress {
-    uint64_t written; /* records up to this one are in the file */
-    uint64_t synced;  /* … and survive a crash of the machine */
-    uint64_t failed;  /* 0, or the first record that could not be written: it and the
-                         queued ones behind it were dropped, the file is intact */
+    uint64_t written;   /* records up to this one are in the file */
+    uint64_t synced;    /* … and survive a crash of the machine */
+    uint64_t failed;    /* 0, or the first record that could not be written: it and the
+                           queued ones behind it were dropped, the file is intact */
     struct error error; /* when failed: "journal: no space left on device" */
 };
 void journal_progress(struct journal *j, struct journal_progress *p);

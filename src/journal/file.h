@@ -1,0 +1,27 @@
+/* The journal file in the hands of its one writer: locked, whole, ready to append. */
+#ifndef HQ_JOURNAL_FILE_H
+#define HQ_JOURNAL_FILE_H
+
+#include "journal/format.h"
+
+struct journal_file {
+    int fd;
+    uint64_t file_uid;
+    uint64_t end; /* offset behind the last whole record */
+};
+
+/*
+ * Opens and locks the file, makes it if needed, cuts a torn tail off. ERR_BUSY: another
+ * server holds it. The lock ends with close(fd).
+ */
+int journal_file_open(struct journal_file *f, const char *path, const char *server_uid,
+                      uint64_t now_us, struct error *err) MUST_CHECK;
+/* Writes n bytes behind the end without moving it; returns how many went in, with errno
+ * set when fewer than n. */
+size_t journal_file_write(const struct journal_file *f, const uint8_t *p, size_t n);
+/* fdatasync; 0 or an errno value. */
+int journal_file_sync(const struct journal_file *f) MUST_CHECK;
+/* Makes the file end at `end`; 0 or an errno value. */
+int journal_file_cut(const struct journal_file *f);
+
+#endif
