@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/duration.h"
 #include "base/text.h"
+#include "topo/topo.h"
 
 /* --- numbers ------------------------------------------------------------ */
 
@@ -316,38 +317,8 @@ int value_check_worker_resource(const char *text, struct error *err)
     return rc;
 }
 
-int detect_parse(const char *text, unsigned *flags, struct error *err)
-{
-    static const struct {
-        const char *word;
-        unsigned flag;
-    } kinds[] = {{"cpus", DETECT_CPUS},
-                 {"mem", DETECT_MEM},
-                 {"gpus/nvidia", DETECT_GPUS_NVIDIA},
-                 {"gpus/amd", DETECT_GPUS_AMD}};
-    *flags = DETECT_ALL;
-    if (strcmp(text, "all") == 0)
-        return 0;
-    *flags = 0;
-    if (strcmp(text, "none") == 0)
-        return 0;
-    for (;; text++) {
-        size_t len = strcspn(text, ",");
-        unsigned flag = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-            if (strlen(kinds[i].word) == len && strncmp(kinds[i].word, text, len) == 0)
-                flag = kinds[i].flag;
-        if (!flag)
-            return error_set(err, ERR_PARSE, "invalid variant: %.*s", (int)len, text);
-        *flags |= flag;
-        text += len;
-        if (!*text)
-            return 0;
-    }
-}
-
 int value_check_detect(const char *text, struct error *err)
 {
     unsigned flags;
-    return detect_parse(text, &flags, err);
+    return topo_detect_parse(text, &flags, err);
 }

@@ -56,13 +56,4 @@ int weight_parse(const char *text, uint64_t *weight, struct error *err) MUST_CHE
 int server_lost_parse(const char *text, enum server_lost_policy *policy, uint64_t *ns,
                       struct error *err) MUST_CHECK;
 
-enum detect_flag {
-    DETECT_CPUS = 1 << 0,
-    DETECT_MEM = 1 << 1,
-    DETECT_GPUS_NVIDIA = 1 << 2,
-    DETECT_GPUS_AMD = 1 << 3,
-    DETECT_ALL = (1 << 4) - 1
-};
-int detect_parse(const char *text, unsigned *flags, struct error *err) MUST_CHECK;
-
 #endif

@@ -508,6 +508,12 @@ static int set_up(struct worker *w, struct error *err)
     if (w->setup->config.time_limit_ns)
         io_timer_start(w->life, w->setup->config.time_limit_ns / 1000000, 0);
     io_loop_on_round(w->loop, on_round, w);
+    /* Entry points block them until there are handlers. */
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
     return 0;
 }
 

@@ -1,0 +1,70 @@
+#include "cli/pool_json.h"
+
+static void labels_json(struct json *j, const struct pool_group *g)
+{
+    json_begin_array(j);
+    for (size_t i = 0; i < g->n; i++)
+        json_str(j, g->labels[i]);
+    json_end_array(j);
+}
+
+static void one_json(struct json *j, const struct pool *p)
+{
+    json_begin_object(j);
+    switch (p->kind) {
+    case POOL_LIST:
+        json_kstr(j, "kind", "list");
+        json_kstr(j, "name", p->name);
+        json_key(j, "values");
+        labels_json(j, &p->groups[0]);
+        break;
+    case POOL_RANGE:
+        json_kuint(j, "end", p->range_last);
+        json_kstr(j, "kind", "range");
+        json_kstr(j, "name", p->name);
+        json_kuint(j, "start", p->range_first);
+        break;
+    case POOL_GROUPS:
+        json_key(j, "groups");
+        json_begin_array(j);
+        for (size_t g = 0; g < p->n_groups; g++)
+            labels_json(j, &p->groups[g]);
+        json_end_array(j);
+        json_kstr(j, "kind", "groups");
+        json_kstr(j, "name", p->name);
+        break;
+    case POOL_SUM:
+        json_kstr(j, "kind", "sum");
+        json_kstr(j, "name", p->name);
+        json_kuint(j, "size", p->sum);
+        break;
+    }
+    json_end_object(j);
+}
+
+void pool_json(struct json *j, const struct pool_set *pools)
+{
+    json_begin_object(j);
+    json_key(j, "coupling");
+    json_begin_object(j);
+    json_key(j, "weights");
+    json_begin_array(j);
+    for (size_t i = 0; i < pools->n_couplings; i++) {
+        const struct coupling *c = &pools->couplings[i];
+        json_begin_object(j);
+        json_kuint(j, "group1_idx", c->group1);
+        json_kuint(j, "group2_idx", c->group2);
+        json_kuint(j, "resource1_idx", c->resource1);
+        json_kuint(j, "resource2_idx", c->resource2);
+        json_kuint(j, "weight", c->weight);
+        json_end_object(j);
+    }
+    json_end_array(j);
+    json_end_object(j);
+    json_key(j, "resources");
+    json_begin_array(j);
+    for (size_t i = 0; i < pools->n_pools; i++)
+        one_json(j, &pools->pools[i]);
+    json_end_array(j);
+    json_end_object(j);
+}

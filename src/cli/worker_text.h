@@ -1,0 +1,20 @@
+/* How a worker is described: `worker start`, `worker info`, `worker list`. */
+#ifndef HQ_CLI_WORKER_TEXT_H
+#define HQ_CLI_WORKER_TEXT_H
+
+#include "cli/output.h"
+#include "wire/views.h"
+
+/* What `worker start` prints once: a table, or an array of one element. */
+int worker_text_started(struct output *o, const struct worker_info *info,
+                        struct error *err) MUST_CHECK;
+/* The table of `worker info`. */
+int worker_text_table(struct output *o, const struct worker_info *info,
+                      struct error *err) MUST_CHECK;
+/* The JSON object; `load`: with runtime_info. */
+void worker_text_json(struct json *j, const struct worker_info *info, bool load);
+/* "cpus 4; mem 2.00 GiB"; separators differ between list and details. */
+void worker_text_resources(const struct pool_set *pools, const char *name_end,
+                           const char *between, struct buf *out);
+
+#endif
