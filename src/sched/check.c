@@ -53,7 +53,7 @@ static void check_worker(const struct sched *s, const struct worker *w)
     }
     HQ_ASSERT(tasks == w->n_tasks && running == w->n_running);
     HQ_ASSERT(active == w->active.len && blocked == w->n_blocked);
-    HQ_ASSERT(!w->gang || (active == 0 && !w->reserved));
+    HQ_ASSERT(!w->gang || active == 0);
     HQ_ASSERT((w->idle_since_us != 0) == (active == 0 && !w->gang && !w->reserved));
     check_amounts(w);
 }

@@ -24,20 +24,25 @@ static bool gang_usable(const struct sched *s, const struct worker *w,
            (!w->reserved || w->reserved == c || w->reserved_priority < priority);
 }
 
-static void worker_unreserve(struct sched *s, struct worker *w)
+static void reserved_drop(struct sched *s, struct worker *w)
 {
-    if (!w->reserved)
-        return;
-    w->reserved_before = w->reserved;
+    for (size_t i = 0; w->reserved && i < s->reserved.len; i++)
+        if (s->reserved.data[i] == w) {
+            vec_swap_remove(&s->reserved, i);
+            break;
+        }
     w->reserved = NULL;
-    room_open(s, w);
-    worker_update_idle(s, w);
 }
 
 void gangs_release_reservations(struct sched *s)
 {
-    for (size_t i = 0; i < s->reserved.len; i++)
-        worker_unreserve(s, s->reserved.data[i]);
+    for (size_t i = 0; i < s->reserved.len; i++) {
+        struct worker *w = s->reserved.data[i];
+        w->reserved_before = w->reserved;
+        w->reserved = NULL;
+        room_open(s, w);
+        worker_update_idle(s, w);
+    }
     vec_clear(&s->reserved);
 }
 
@@ -77,7 +82,7 @@ static void gang_start(struct sched *s, struct class *c, struct queue *q)
     g->root = s->picked.data[0]->id;
     for (size_t i = 0; i < s->picked.len; i++) {
         struct worker *w = s->picked.data[i];
-        worker_unreserve(s, w);
+        reserved_drop(s, w);
         w->reserved_before = NULL;
         w->gang = g;
         worker_update_idle(s, w);
@@ -237,14 +242,7 @@ void gang_end(struct sched *s, struct gang *g, bool requeue)
 void gang_lose_worker(struct sched *s, struct worker *w)
 {
     struct gang *g = w->gang;
-    if (w->reserved) {
-        for (size_t i = 0; i < s->reserved.len; i++)
-            if (s->reserved.data[i] == w) {
-                vec_swap_remove(&s->reserved, i);
-                break;
-            }
-        w->reserved = NULL;
-    }
+    reserved_drop(s, w);
     if (!g)
         return;
     if (g->root == w->id) {

@@ -60,6 +60,10 @@ static void lane_deactivate(struct sched *s, struct lane *l)
     if (l->class_pos < c->lanes.len)
         c->lanes.data[l->class_pos]->class_pos = l->class_pos;
     l->worker_pos = l->class_pos = NO_INDEX;
+    if (list_linked(&l->hungry))
+        list_remove(&l->hungry);
+    if (list_linked(&l->ghosts))
+        list_remove(&l->ghosts);
     worker_update_idle(s, w);
 }
 
@@ -223,10 +227,6 @@ void lane_reset(struct sched *s, struct lane *l)
             lane_count(s, l, (enum lane_list)list, 0, n);
     }
     lane_release_grants(s, l, l->grants);
-    if (list_linked(&l->hungry))
-        list_remove(&l->hungry);
-    if (list_linked(&l->ghosts))
-        list_remove(&l->ghosts);
     l->retracting = false;
     l->class->retracts -= l->retract_count;
     l->retract_count = 0;

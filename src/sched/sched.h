@@ -3,25 +3,29 @@
  * and gang starts come out. No clock, no random source, no I/O; one thread.
  *
  * Terms
- *   class      a distinct request (all its variants), interned; (class, variant) is a
- * lane slot       position of a task in its job; (job, slot) names a task here grant
- * the right to hold one allocation of a lane on a worker. The server subtracts its
- * amounts from the worker's free totals. window     tasks of a lane that a worker
- * holds, running ones included
+ *   class      a distinct request (all its variants), interned
+ *   lane       (class, variant) on a worker
+ *   slot       position of a task in its job; (job, slot) names a task here
+ *   grant      the right to hold one allocation of a lane on a worker. The server
+ *              subtracts its amounts from the worker's free totals.
+ *   window     tasks of a lane that a worker holds, running ones included
  *
  * Contract with the worker (see docs/protocol.md)
  *   ASSIGN puts tasks into the worker's queue of a lane, ordered by (priority
- * descending, job, slot), and hands out `grants` more allocations. For each grant the
- * worker allocates indices and starts the head of the queue. When a task ends, the
- * worker starts the next of the same lane with the same allocation ("continued"); with
- * an empty queue it frees the allocation ("released"). Both sides thus agree without
- * further messages. A grant that cannot be honoured (fragmentation) is refused: the
- * tasks stay in the queue. RETRACT asks for unstarted tasks from the tail of a lane's
- * queue.
+ *   descending, job, slot), and hands out `grants` more allocations. For each grant the
+ *   worker allocates indices and starts the head of the queue. When a task ends, the
+ *   worker starts the next of the same lane with the same allocation ("continued");
+ *   with an empty queue it frees the allocation ("released"). Both sides thus agree
+ *   without further messages. A grant that cannot be honoured (fragmentation) is
+ *   refused: the tasks stay in the queue. RETRACT asks for unstarted tasks from the
+ *   tail of a lane's queue, perhaps for none; it is always answered, behind the reports
+ *   of all starts before. CANCEL of a job reaches the worker before anything that a
+ *   later step decides. A worker that rejects tasks for good voids the grants that
+ *   thereby have no task.
  *
- * Rules: reference of resources and scheduling, sections 7 to 9. Strict priorities with
- * backfilling that never delays a waiting gang or a higher priority; lower worker
- * numbers first when few tasks are there; equal requests run in (job, slot) order.
+ * Rules: strict priorities with backfilling that never delays a waiting gang or a
+ * higher priority; lower worker numbers first when few tasks are there; equal requests
+ * run in (job, slot) order.
  */
 #ifndef HQ_SCHED_SCHED_H
 #define HQ_SCHED_SCHED_H
@@ -94,8 +98,8 @@ struct sched_lost_task {
 struct sched *sched_create(void); /* NULL: out of memory */
 void sched_destroy(struct sched *s);
 
-/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no memory.
- */
+/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no
+ * memory. */
 uint32_t sched_class(struct sched *s, const struct request *r);
 const struct request *sched_class_request(const struct sched *s, uint32_t class_id);
 
@@ -126,8 +130,9 @@ void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t 
                  uint32_t slot, uint32_t count);
 /*
  * Forgets all waiting tasks of a job, and those in windows that were not started. The
- * caller tells the workers; tasks that run are reported by sched_done as always. Tasks
- * of this job that are made ready later are new ones.
+ * caller tells the workers before the next step; tasks that run, also those whose start
+ * was not reported yet, are reported by sched_done as always. Tasks of this job that
+ * are made ready later are new ones.
  */
 void sched_cancel_job(struct sched *s, uint32_t job);
 
@@ -136,7 +141,8 @@ void sched_cancel_job(struct sched *s, uint32_t job);
 void sched_started(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
                    uint32_t count);
 /* `released` allocations out of the `count` ended tasks were freed; the others went on
- * with their successor. duration_us: sum over the tasks. Works for gangs too. */
+ * with their successor. The tasks are of one lane. duration_us: sum over the tasks.
+ * Works for gangs too. */
 void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
                 uint32_t count, uint32_t released, uint64_t duration_us,
                 uint64_t now_us);
@@ -144,8 +150,8 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
  * granted again there before something is released on that worker. */
 void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
                          uint8_t variant, uint32_t n);
-/* Answer to RETRACT: what was given back (possibly nothing). Goes back to the queues.
- */
+/* Answer to RETRACT: what was given back (possibly nothing). Goes back to the
+ * queues. */
 void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,
                      uint8_t variant, const struct task_run *runs, size_t n_runs);
 /* The worker refuses the tasks for good (too little time left): back to the queues, and

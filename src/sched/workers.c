@@ -297,8 +297,8 @@ void sched_worker_remove(struct sched *s, uint32_t id,
     if (!w)
         return;
     gang_lose_worker(s, w);
-    while (w->active.len) {
-        struct lane *l = w->active.data[0];
+    for (size_t i = 0; i < w->lanes.len; i++) {
+        struct lane *l = w->lanes.data[i];
         lost_list(s, &l->lists[LANE_STARTED], true);
         lost_list(s, &l->lists[LANE_UNSTARTED], false);
         lane_reset(s, l);

@@ -1,0 +1,506 @@
+/*
+ * Random histories of the scheduler against a simulated cluster: workers join, leave
+ * and come back, jobs of all kinds arrive and are cancelled, grants are refused, tasks
+ * are rejected, while messages are under way. After every step the scheduler checks its
+ * whole state; in the end every task was done exactly once, or cancelled. sim_sched
+ * [first seed] [number of seeds] [events of a seed]
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include "sched_cluster.h"
+
+#define JOBS_MAX 400
+#define JOB_TASKS_MAX 60
+
+enum task_state { TASK_WAITING, TASK_ASSIGNED, TASK_DONE };
+
+struct task {
+    enum task_state state;
+    uint32_t worker; /* id */
+    bool started;
+};
+
+struct job {
+    uint32_t class_index;
+    int32_t priority;
+    uint32_t n_tasks;
+    uint32_t mean_us;
+    bool cancelled;
+    struct task *tasks;
+};
+
+struct history {
+    uint64_t seed;
+    struct sched *sched;
+    struct cluster cluster;
+    struct job jobs[JOBS_MAX];
+    uint32_t n_jobs, next_worker, n_groups;
+    uint64_t n_done, n_tasks, n_cancelled, n_events, steps;
+    bool closing; /* no more trouble: all has to end */
+    bool step_planned;
+};
+
+static struct history *current;
+
+_Noreturn void sim_failed(const char *cond, int line)
+{
+    (void)fprintf(stderr, "line %d: %s\n", line, cond);
+    abort();
+}
+
+/* A broken invariant of the scheduler aborts. */
+static void on_abort(int signal)
+{
+    (void)signal;
+    (void)fprintf(stderr, "seed %" PRIu64 ", event %" PRIu64 "\n", current->seed,
+                  current->n_events);
+}
+
+static uint64_t task_duration(struct cluster *c, uint32_t job, uint32_t slot)
+{
+    (void)slot;
+    return 1 + sim_below(c, 2 * ((struct history *)c->arg)->jobs[job].mean_us);
+}
+
+static void make_pools(const uint64_t total[SIM_RESOURCES], struct pool_set *set)
+{
+    static const char *const names[] = {"cpus", "gpus", "mem"};
+    struct error err;
+    *set = (struct pool_set)POOL_SET_INIT;
+    for (int r = 0; r < SIM_RESOURCES; r++) {
+        struct pool p = POOL_INIT;
+        char text[64];
+        (void)snprintf(text, sizeof text,
+                       r == 2 ? "%s=sum(%" PRIu64 ")" : "%s=range(1-%" PRIu64 ")",
+                       names[r], total[r]);
+        if (total[r] == 0)
+            continue;
+        SIM_ASSERT(!pool_parse(text, &p, &err) && !pool_set_add(set, &p, &err));
+    }
+    SIM_ASSERT(!pool_set_finish(set, &err));
+}
+
+static void make_class(struct history *h, struct sim_class *sc)
+{
+    static const char *const names[] = {"cpus", "gpus", "mem"};
+    struct request request = REQUEST_INIT;
+    struct error err;
+    for (uint32_t v = 0; v < sc->n_variants; v++) {
+        struct request_variant variant = REQUEST_VARIANT_INIT;
+        variant.n_nodes = sc->n_nodes;
+        for (int r = 0; r < SIM_RESOURCES; r++)
+            if (sc->amounts[v][r])
+                SIM_ASSERT(!request_variant_add(&variant, names[r], POLICY_COMPACT,
+                                                sc->amounts[v][r] * AMOUNT_ONE, &err));
+        SIM_ASSERT(!request_add(&request, &variant, &err));
+    }
+    sc->id = sched_class(h->sched, &request);
+    SIM_ASSERT(sc->id != SCHED_NO_CLASS);
+    request_release(&request);
+}
+
+static void add_classes(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    uint32_t n = 1 + sim_below(c, 7);
+    for (uint32_t i = 0; i < n; i++) {
+        struct sim_class *sc = &c->classes[c->n_classes];
+        *sc = (struct sim_class){.n_variants = 1 + sim_percent(c, 30)};
+        if (sim_percent(c, 20)) {
+            sc->n_nodes = 1 + sim_below(c, 3);
+            sc->n_variants = 1;
+        }
+        for (uint32_t v = 0; v < sc->n_variants && !sc->n_nodes; v++) {
+            sc->amounts[v][0] = 1 + sim_below(c, 4);
+            sc->amounts[v][1] = sim_percent(c, 30) ? 1 + v : 0;
+            sc->amounts[v][2] = sim_percent(c, 30) ? 1 + sim_below(c, 50) : 0;
+        }
+        make_class(h, sc);
+        bool known = false; /* two draws may be equal */
+        for (uint32_t k = 0; k < c->n_classes; k++)
+            known |= c->classes[k].id == sc->id;
+        c->n_classes += !known;
+    }
+}
+
+static struct sim_worker *worker_of_id(struct history *h, uint32_t id)
+{
+    for (size_t i = 0; i < h->cluster.workers.len; i++)
+        if (h->cluster.workers.data[i]->link && h->cluster.workers.data[i]->id == id)
+            return h->cluster.workers.data[i];
+    return NULL;
+}
+
+static void sched_add_worker(struct history *h, struct sim_worker *w, bool plain)
+{
+    struct cluster *c = &h->cluster;
+    struct pool_set pools;
+    char group[16];
+    make_pools(w->total, &pools);
+    (void)snprintf(group, sizeof group, "g%u", plain ? 0 : sim_below(c, h->n_groups));
+    sched_worker_add(h->sched,
+                     &(struct sched_worker){w->id, &pools, group, 0,
+                                            !plain && sim_percent(c, 10) ? 0.5 : 0},
+                     c->now_us);
+    pool_set_release(&pools);
+}
+
+static void join(struct history *h, bool plain)
+{
+    struct cluster *c = &h->cluster;
+    uint64_t total[SIM_RESOURCES] = {1 + sim_below(c, 8), sim_below(c, 3),
+                                     sim_percent(c, 50) ? 100 : 0};
+    if (plain) {
+        total[0] = 8;
+        total[1] = 4;
+        total[2] = 200;
+    }
+    sched_add_worker(h, cluster_join(c, ++h->next_worker, total), plain);
+}
+
+/* The server forgets the worker; what it held is queued again. */
+static void lose(struct history *h, struct sim_worker *w)
+{
+    const struct sched_lost_task *lost;
+    size_t n, expected = 0;
+    uint32_t id = w->id;
+    for (uint32_t j = 0; j < h->n_jobs; j++)
+        for (uint32_t k = 0; k < h->jobs[j].n_tasks; k++)
+            expected += !h->jobs[j].cancelled && h->jobs[j].tasks[k].worker == id &&
+                        h->jobs[j].tasks[k].state == TASK_ASSIGNED;
+    sched_worker_remove(h->sched, id, &lost, &n);
+    struct sched_lost_task *copy = malloc((n + 1) * sizeof *copy);
+    SIM_ASSERT(copy != NULL);
+    if (n)
+        memcpy(copy, lost, n * sizeof *copy);
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = &h->jobs[copy[i].job];
+        struct task *t = &job->tasks[copy[i].slot];
+        SIM_ASSERT(t->state == TASK_ASSIGNED && t->worker == id);
+        SIM_ASSERT(t->started == copy[i].running);
+        t->state = TASK_WAITING;
+        t->started = false;
+        if (job->cancelled)
+            continue;
+        expected--;
+        sched_ready(h->sched, h->cluster.classes[job->class_index].id, job->priority,
+                    copy[i].job, copy[i].slot, 1);
+    }
+    SIM_ASSERT(expected == 0);
+    free(copy);
+}
+
+static void task_done(struct history *h, uint32_t job, uint32_t slot)
+{
+    struct task *t = &h->jobs[job].tasks[slot];
+    SIM_ASSERT(t->state != TASK_DONE);
+    t->state = TASK_DONE;
+    h->n_done++;
+}
+
+/* A worker that was lost registers again, with the tasks it runs and ran. */
+static void come_back(struct history *h, struct sim_worker *w)
+{
+    struct cluster *c = &h->cluster;
+    w->id = ++h->next_worker;
+    w->link = ++c->n_links;
+    for (uint32_t i = 0; i < c->n_classes; i++)
+        for (int v = 0; v < SIM_VARIANTS; v++)
+            w->lanes[i][v].dead = false;
+    sched_add_worker(h, w, false);
+    for (size_t i = 0; i < w->unsent.len; i++) {
+        const struct sim_running *r = &w->unsent.data[i];
+        const struct job *job = &h->jobs[r->job];
+        if (!job->cancelled && sched_take(h->sched, c->classes[r->class_index].id,
+                                          job->priority, r->job, r->slot))
+            task_done(h, r->job, r->slot);
+    }
+    vec_clear(&w->unsent);
+    for (size_t i = w->running.len; i-- > 0;) {
+        struct sim_running *r = &w->running.data[i];
+        struct job *job = &h->jobs[r->job];
+        if (!r->gang && !job->cancelled &&
+            sched_adopt(h->sched, w->id, c->classes[r->class_index].id, r->variant,
+                        job->priority, r->job, r->slot)) {
+            job->tasks[r->slot] = (struct task){TASK_ASSIGNED, w->id, true};
+            r->reported = true;
+            continue;
+        }
+        if (!r->gang)
+            sim_free_amounts(c, w, r->class_index, r->variant);
+        vec_swap_remove(&w->running, i);
+    }
+}
+
+static void submit(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    if (h->n_jobs == JOBS_MAX)
+        return;
+    struct job *job = &h->jobs[h->n_jobs];
+    static const uint32_t means_us[] = {1, 50, 1000, 40000, 500000, 4000000};
+    *job = (struct job){
+        .class_index = sim_below(c, c->n_classes),
+        .priority = sim_percent(c, 60) ? 0 : (int32_t)sim_below(c, 5) - 2,
+        .n_tasks = 1 + sim_below(c, sim_percent(c, 50) ? 5 : JOB_TASKS_MAX),
+        .mean_us = means_us[sim_below(c, 6)]};
+    if (c->classes[job->class_index].n_nodes)
+        job->n_tasks = 1 + sim_below(c, 3);
+    job->tasks = calloc(job->n_tasks, sizeof *job->tasks);
+    SIM_ASSERT(job->tasks != NULL);
+    uint32_t id = c->classes[job->class_index].id;
+    if (sim_percent(c, 70)) {
+        sched_ready(h->sched, id, job->priority, h->n_jobs, 0, job->n_tasks);
+    } else {
+        for (uint32_t i = 0; i < job->n_tasks; i++) { /* in any order */
+            uint32_t slot = (i * 7 + 3) % job->n_tasks;
+            if (job->n_tasks % 7)
+                sched_ready(h->sched, id, job->priority, h->n_jobs, slot, 1);
+            else
+                sched_ready(h->sched, id, job->priority, h->n_jobs, i, 1);
+        }
+    }
+    h->n_tasks += job->n_tasks;
+    h->n_jobs++;
+}
+
+static void cancel(struct history *h, uint32_t job)
+{
+    struct cluster *c = &h->cluster;
+    if (h->jobs[job].cancelled)
+        return;
+    h->jobs[job].cancelled = true;
+    for (uint32_t i = 0; i < h->jobs[job].n_tasks; i++)
+        h->n_cancelled += h->jobs[job].tasks[i].state != TASK_DONE;
+    sched_cancel_job(h->sched, job);
+    for (size_t i = 0; i < c->workers.len; i++)
+        if (c->workers.data[i]->link)
+            sim_to_worker(c, c->workers.data[i],
+                          (struct sim_message){.kind = SIM_CANCEL, .job = job});
+}
+
+static void kill_lane(struct history *h, struct sim_worker *w)
+{
+    struct cluster *c = &h->cluster;
+    uint32_t index = sim_below(c, c->n_classes);
+    uint8_t variant = (uint8_t)sim_below(c, c->classes[index].n_variants);
+    if (c->classes[index].n_nodes || w->lanes[index][variant].dead)
+        return;
+    w->lanes[index][variant].dead = true;
+    sim_give_back(c, w, SIM_REJECTED, index, variant, UINT32_MAX);
+}
+
+/* Something from outside happens. */
+static void disturb(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    uint32_t what = sim_below(c, 100);
+    struct sim_worker *w =
+        c->workers.len ? c->workers.data[sim_below(c, (uint32_t)c->workers.len)] : NULL;
+    if (what < 45) {
+        submit(h);
+    } else if (what < 60) {
+        if (c->workers.len < 12)
+            join(h, false);
+    } else if (what < 68 && w && w->link) {
+        lose(h, w);
+        cluster_drop(c, w);
+    } else if (what < 74 && w && w->link) {
+        lose(h, w);
+        cluster_cut(c, w);
+    } else if (what < 84 && w && !w->link) {
+        come_back(h, w);
+    } else if (what < 94 && h->n_jobs) {
+        cancel(h, sim_below(c, h->n_jobs));
+    } else if (what < 96 && w && w->link) {
+        kill_lane(h, w);
+    } else if (what < 98 && w && w->link) {
+        sched_worker_drain(h->sched, w->id);
+    }
+}
+
+static void report(struct history *h, const struct sim_message *m)
+{
+    struct cluster *c = &h->cluster;
+    struct sim_worker *w = sim_by_link(c, m->link);
+    uint32_t id = w->id;
+    if (m->kind == SIM_STARTED) {
+        struct task *t = &h->jobs[m->job].tasks[m->slot];
+        if (t->state == TASK_ASSIGNED && t->worker == id)
+            t->started = true;
+        sched_started(h->sched, id, m->job, m->slot, m->count);
+    } else if (m->kind == SIM_DONE) {
+        for (uint32_t i = 0; i < m->count; i++) {
+            struct task *t = &h->jobs[m->job].tasks[m->slot + i];
+            if (h->jobs[m->job].cancelled)
+                continue;
+            SIM_ASSERT(t->state == TASK_ASSIGNED && t->worker == id);
+            task_done(h, m->job, m->slot + i);
+        }
+        sched_done(h->sched, id, m->job, m->slot, m->count, m->n, m->duration_us,
+                   c->now_us);
+    } else if (m->kind == SIM_REFUSED) {
+        sched_grant_refused(h->sched, id, m->class_id, m->variant, m->n);
+    } else if (m->kind == SIM_RETRACTED || m->kind == SIM_REJECTED) {
+        for (size_t i = 0; i < m->n_runs; i++) {
+            struct task *t = &h->jobs[m->runs[i].job].tasks[m->runs[i].slot];
+            if (!h->jobs[m->runs[i].job].cancelled)
+                SIM_ASSERT(t->state == TASK_ASSIGNED && t->worker == id && !t->started);
+            t->state = TASK_WAITING;
+        }
+        if (m->kind == SIM_RETRACTED)
+            sched_retracted(h->sched, id, m->class_id, m->variant, m->runs, m->n_runs);
+        else
+            sched_rejected(h->sched, id, m->class_id, m->variant, m->runs, m->n_runs);
+    }
+}
+
+static void apply_assign(struct history *h, const struct sched_assign *a)
+{
+    struct sim_worker *w = worker_of_id(h, a->worker);
+    SIM_ASSERT(w != NULL);
+    for (size_t i = 0; i < a->n_runs; i++)
+        for (uint32_t k = 0; k < a->runs[i].count; k++) {
+            struct job *job = &h->jobs[a->runs[i].job];
+            struct task *t = &job->tasks[a->runs[i].slot + k];
+            SIM_ASSERT(t->state == TASK_WAITING && !job->cancelled);
+            SIM_ASSERT(job->priority == a->runs[i].priority);
+            SIM_ASSERT(h->cluster.classes[job->class_index].id == a->class_id);
+            *t = (struct task){TASK_ASSIGNED, a->worker, false};
+        }
+    cluster_send(&h->cluster, w, a);
+}
+
+static void apply_gang(struct history *h, const struct sched_gang *g)
+{
+    struct job *job = &h->jobs[g->job];
+    struct task *t = &job->tasks[g->slot];
+    SIM_ASSERT(t->state == TASK_WAITING && !job->cancelled);
+    SIM_ASSERT(g->n_workers == h->cluster.classes[job->class_index].n_nodes);
+    for (size_t i = 1; i < g->n_workers; i++)
+        SIM_ASSERT(g->workers[i - 1] < g->workers[i] && worker_of_id(h, g->workers[i]));
+    *t = (struct task){TASK_ASSIGNED, g->workers[0], false};
+    sim_to_worker(
+        &h->cluster, worker_of_id(h, g->workers[0]),
+        (struct sim_message){
+            .kind = SIM_GANG, .class_id = g->class_id, .job = g->job, .slot = g->slot});
+}
+
+static void step(struct history *h)
+{
+    struct sched_out out;
+    do {
+        sched_step(h->sched, h->cluster.now_us, &out);
+        sched_sanity_check(h->sched);
+        h->steps++;
+        for (size_t i = 0; i < out.n_assigns; i++)
+            apply_assign(h, &out.assigns[i]);
+        for (size_t i = 0; i < out.n_gangs; i++)
+            apply_gang(h, &out.gangs[i]);
+        for (size_t i = 0; i < out.n_retracts; i++)
+            sim_to_worker(&h->cluster, worker_of_id(h, out.retracts[i].worker),
+                          (struct sim_message){.kind = SIM_RETRACT,
+                                               .class_id = out.retracts[i].class_id,
+                                               .variant = out.retracts[i].variant,
+                                               .n = out.retracts[i].max_count});
+    } while (out.more);
+}
+
+static void check_end(struct history *h)
+{
+    SIM_ASSERT(sched_waiting(h->sched) == 0);
+    for (uint32_t j = 0; j < h->n_jobs; j++)
+        for (uint32_t k = 0; k < h->jobs[j].n_tasks && !h->jobs[j].cancelled; k++)
+            SIM_ASSERT(h->jobs[j].tasks[k].state == TASK_DONE);
+    for (size_t i = 0; i < h->cluster.workers.len; i++) {
+        const struct sim_worker *w = h->cluster.workers.data[i];
+        struct sched_worker_load load;
+        if (!w->link)
+            continue;
+        sched_worker_load(h->sched, w->id, &load);
+        SIM_ASSERT(!load.assigned && !load.running && !load.gang && !load.reserved);
+        SIM_ASSERT(sched_worker_idle_since(h->sched, w->id) != 0);
+        SIM_ASSERT(w->running.len == 0);
+    }
+}
+
+/* From now on everything has to come to its end. */
+static void close_down(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    h->closing = true;
+    c->refuse_percent = c->refuse_percent == 100 ? 0 : c->refuse_percent / 2;
+    for (int i = 0; i < 4; i++)
+        join(h, true);
+}
+
+static void run_events(struct history *h, uint64_t limit)
+{
+    struct cluster *c = &h->cluster;
+    struct sim_message *m;
+    sim_post(c, 1, (struct sim_message){.kind = SIM_TIMER});
+    while ((m = cluster_next(c))) {
+        h->n_events++;
+        SIM_ASSERT(h->n_events < limit * 1000);
+        if (m->kind != SIM_TIMER) {
+            report(h, m);
+        } else if (!h->closing) {
+            disturb(h);
+            if (h->n_events >= limit)
+                close_down(h);
+            uint32_t pause_us =
+                sim_percent(c, 30) ? 1 + sim_below(c, 200000) : 1 + sim_below(c, 2000);
+            sim_post(c, c->now_us + pause_us, (struct sim_message){.kind = SIM_TIMER});
+        }
+        cluster_free(m);
+        /* Several reports may come before a step. */
+        if (h->closing || sim_percent(c, 70))
+            step(h);
+    }
+}
+
+static void run_seed(uint64_t seed, uint64_t limit)
+{
+    static struct history history;
+    struct history *h = &history;
+    *h = (struct history){.seed = seed};
+    current = h;
+    struct cluster *c = &h->cluster;
+    c->random = seed * 7919 + 1;
+    c->arg = h;
+    c->duration = task_duration;
+    c->latency_us = sim_percent(c, 50) ? 100 : sim_below(c, 20000);
+    c->start_percent = sim_below(c, 3) * 50;
+    c->refuse_percent = sim_percent(c, 50) ? 0 : sim_below(c, 60);
+    c->gather_us = sim_percent(c, 50) ? 0 : 1000;
+    c->refuse_void = sim_percent(c, 50);
+    h->n_groups = 1 + sim_below(c, 3);
+    h->sched = sched_create();
+    SIM_ASSERT(h->sched != NULL);
+    add_classes(h);
+    run_events(h, limit);
+    check_end(h);
+    sched_destroy(h->sched);
+    for (uint32_t j = 0; j < h->n_jobs; j++)
+        free(h->jobs[j].tasks);
+    cluster_release(c);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 150;
+    uint64_t limit = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000;
+    uint64_t events = 0, steps = 0, tasks = 0;
+    (void)signal(SIGABRT, on_abort);
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        run_seed(seed, limit);
+        events += current->n_events;
+        steps += current->steps;
+        tasks += current->n_tasks;
+    }
+    (void)printf("%" PRIu64 " histories, %" PRIu64 " events, %" PRIu64
+                 " steps, %" PRIu64 " tasks\n",
+                 n, events, steps, tasks);
+    return 0;
+}
