@@ -15,7 +15,7 @@ void show_server_info(struct server *s, struct server_info *info)
         .uid = s->uid,
         .client_host = (char *)s->config->client.host,
         .worker_host = (char *)s->config->worker.host,
-        .version = HQ_VERSION,
+        .version = (char *)HQ_VERSION,
         .journal_path = (char *)s->config->journal_path,
         .client_port = io_listener_port(s->client_listener),
         .worker_port = io_listener_port(s->worker_listener),

@@ -176,7 +176,7 @@ void task_complete(struct worker *w, struct task *t)
     remove_if_finished(t);
     if (!t->discard)
         report_end(w, t);
-    task_destroy(w, t);
+    task_free(w, t);
     worker_check_leave(w);
 }
 
@@ -235,7 +235,7 @@ void task_kill(struct worker *w, struct task *t, enum launch_kill how)
     struct error err = ERROR_INIT;
     if (t->exited) {
         /* A child holds the channels open; what it writes from now on is not wanted. */
-        output_close(w, t);
+        streams_close(w, t);
         return;
     }
     if (t->phase == PHASE_LOG) {
@@ -299,7 +299,7 @@ static void on_started(struct worker *w, struct task *t, const struct launch_eve
     if (&t->node == list_first(&t->seat->tasks))
         t->seat->head_since_us = clock_mono_us();
     start_deadline(w, t);
-    output_started(w, t, e->out_fd, e->err_fd);
+    streams_started(w, t, e->out_fd, e->err_fd);
     report_start(w, t);
 }
 
@@ -323,8 +323,8 @@ static void on_ended(struct worker *w, struct task *t, const struct launch_event
         end->failure = FAILURE_EXIT;
         end->exit = (uint16_t)e->exit_code;
     }
-    if (output_open(t))
-        output_exited(w, t); /* ends the task when both channels are at their end */
+    if (streams_open(t))
+        streams_exited(w, t); /* ends the task when both channels are at their end */
     else
         task_output_ended(w, t);
 }
@@ -335,7 +335,7 @@ static void on_failed(struct worker *w, struct task *t, const struct launch_even
                   e->step == LAUNCH_STEP_STDERR_DIR || e->step == LAUNCH_STEP_NONE;
     t->end.start_us = e->start_us;
     t->end.end_us = e->end_us ? e->end_us : e->start_us;
-    output_close(w, t);
+    streams_close(w, t);
     task_fail_before_start(w, t, !before, start_error(w, t, e->step, e->sys));
 }
 

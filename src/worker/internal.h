@@ -6,7 +6,7 @@
  *   lanes.c    queues of (class, variant), seats (allocations), what runs next
  *   run.c      one task: environment, paths, start
  *   ends.c     events of the launcher, ends, error texts
- *   output.c   pipes of streamed tasks into the shared log
+ *   streams.c  pipes of streamed tasks into the shared log
  *   report.c   starts and ends on their way to the server
  *   notify.c   HQ_ACCESS_KEY: notifications of tasks
  *   taskdir.c  task directories, node files, error files
@@ -263,7 +263,7 @@ void task_run(struct worker *w, struct task *t);
 void task_launch(struct worker *w, struct task *t); /* its log is open */
 void seat_make_env(struct worker *w, struct seat *s);
 struct path_context task_path_context(const struct worker *w, const struct task *t);
-void task_destroy(struct worker *w, struct task *t);
+void task_free(struct worker *w, struct task *t);
 struct task *task_of_handle(const struct worker *w, uint64_t handle);
 
 /* ends.c */
@@ -276,17 +276,17 @@ void task_output_ended(struct worker *w, struct task *t);
 void task_kill(struct worker *w, struct task *t, enum launch_kill how);
 void kill_all(struct worker *w, enum launch_kill how);
 
-/* output.c */
-int output_create(struct worker *w, struct error *err) MUST_CHECK;
-void output_destroy(struct worker *w);
+/* streams.c*/
+int streams_create(struct worker *w, struct error *err) MUST_CHECK;
+void streams_destroy(struct worker *w);
 /* OUTLOG_READY, OUTLOG_PENDING or negative with the task's message set. */
-int output_begin(struct worker *w, struct task *t);
-void output_started(struct worker *w, struct task *t, int out_fd, int err_fd);
-void output_exited(struct worker *w, struct task *t); /* read what is left in a hurry */
-bool output_open(const struct task *t);  /* a channel is not at its end */
-void output_close(struct worker *w, struct task *t); /* drops what is left */
-void output_flush(struct worker *w);
-void output_message(struct worker *w, uint8_t type, struct span body);
+int streams_begin(struct worker *w, struct task *t);
+void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd);
+void streams_exited(struct worker *w, struct task *t); /* read what is left in a hurry */
+bool streams_open(const struct task *t);  /* a channel is not at its end */
+void streams_close(struct worker *w, struct task *t); /* drops what is left */
+void streams_flush(struct worker *w);
+void streams_message(struct worker *w, uint8_t type, struct span body);
 
 /* report.c */
 void report_start(struct worker *w, struct task *t);

@@ -302,7 +302,7 @@ void lane_put_back(struct worker *w, struct task *t)
     l->launched--;
     list_remove(&t->node);
     t->seat = NULL;
-    task_destroy(w, t);
+    task_free(w, t);
     if (s->pending == 0)
         seat_fill(w, s);
     HQ_ASSERT(s->pending > 0 || !worker_serving(w) || l->queued == 0);

@@ -313,7 +313,7 @@ void task_run(struct worker *w, struct task *t)
         task_fail_before_start(w, t, false, xstrdup("No command arguments"));
         return;
     }
-    int rc = output_begin(w, t);
+    int rc = streams_begin(w, t);
     if (rc == OUTLOG_PENDING)
         t->phase = PHASE_LOG;
     else if (rc == OUTLOG_READY)
@@ -377,7 +377,7 @@ void task_launch(struct worker *w, struct task *t)
     w->launcher_dirty = true;
 }
 
-void task_destroy(struct worker *w, struct task *t)
+void task_free(struct worker *w, struct task *t)
 {
     HQ_ASSERT(!t->on_seat);
     (void)u64map_remove(&w->tasks, t->handle);

@@ -267,7 +267,7 @@ static void dispatch(struct worker *w, uint8_t type, struct span body)
                            (const char *)m.message.p);
            worker_fail(w, &err))
     default:
-        output_message(w, type, body);
+        streams_message(w, type, body);
     }
 #undef ON
     if (rc != 0)
@@ -401,7 +401,7 @@ static void launcher_lost(struct worker *w, const struct error *cause)
     for (size_t i = 0; i < n; i++) {
         if (all[i]->exited)
             continue;
-        output_close(w, all[i]);
+        streams_close(w, all[i]);
         task_fail_before_start(w, all[i], all[i]->end.started,
                                xstrdup("The launcher process of the worker died"));
     }
@@ -435,7 +435,7 @@ static void on_round(void *arg)
 {
     struct worker *w = arg;
     launcher_flush_now(w);
-    output_flush(w);
+    streams_flush(w);
     if (w->flush_now)
         report_flush(w);
     if (w->n_on_seat && !io_timer_active(w->stuck))
@@ -489,7 +489,7 @@ static int set_up(struct worker *w, struct error *err)
     if (rc == 0)
         rc = notify_create(w, err);
     if (rc == 0)
-        rc = output_create(w, err);
+        rc = streams_create(w, err);
     if (rc != 0)
         return rc;
     w->gather = io_timer_create(w->loop, on_gather, w);
@@ -522,14 +522,14 @@ static void tear_down(struct worker *w)
     struct io_timer *timers[] = {w->gather, w->heartbeat, w->life,
                                  w->retry,  w->leave,     w->stuck};
     lanes_clear(w);
-    output_destroy(w);
+    streams_destroy(w);
     size_t pos = 0;
     uint64_t handle, value;
     while (u64map_next(&w->tasks, &pos, &handle, &value)) {
         struct task *t = (struct task *)(uintptr_t)value;
         t->stream = NULL;
         t->exited = false;
-        output_close(w, t);
+        streams_close(w, t);
         taskdir_remove(t);
     }
     for (size_t i = 0; i < ARRAY_SIZE(timers); i++)

@@ -19,7 +19,7 @@ static void set_message(struct task *t, const char *text)
     t->message = xstrdup(text);
 }
 
-int output_begin(struct worker *w, struct task *t)
+int streams_begin(struct worker *w, struct task *t)
 {
     const struct task_body *b = &t->group->body->body;
     unsigned channels = (streamed(b, &b->out) ? 1u : 0) | (streamed(b, &b->err) ? 2u : 0);
@@ -54,14 +54,14 @@ static void channel_close(struct task_channel *c)
     *c = (struct task_channel){.fd = -1};
 }
 
-bool output_open(const struct task *t)
+bool streams_open(const struct task *t)
 {
     return t->channels[0].fd >= 0 || t->channels[1].fd >= 0;
 }
 
 static void ended_if_closed(struct task *t)
 {
-    if (t->exited && !output_open(t) && t->on_seat)
+    if (t->exited && !streams_open(t) && t->on_seat)
         task_output_ended(t->worker, t);
 }
 
@@ -118,7 +118,7 @@ static void on_readable1(void *arg, int events)
     ended_if_closed(arg);
 }
 
-void output_started(struct worker *w, struct task *t, int out_fd, int err_fd)
+void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd)
 {
     static io_poll_fn *const readers[] = {on_readable0, on_readable1};
     int fds[] = {out_fd, err_fd};
@@ -138,7 +138,7 @@ void output_started(struct worker *w, struct task *t, int out_fd, int err_fd)
     }
 }
 
-void output_exited(struct worker *w, struct task *t)
+void streams_exited(struct worker *w, struct task *t)
 {
     (void)w;
     for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
@@ -151,10 +151,10 @@ void output_exited(struct worker *w, struct task *t)
     ended_if_closed(t);
 }
 
-void output_close(struct worker *w, struct task *t)
+void streams_close(struct worker *w, struct task *t)
 {
     (void)w;
-    bool was_open = output_open(t);
+    bool was_open = streams_open(t);
     for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
         channel_close(&t->channels[i]);
     if (was_open)
@@ -316,7 +316,7 @@ static void log_leased(struct worker *w, const struct msg_LOG_LEASED *m)
     outlog_writer_lease(w->writer, m->log, &lease);
 }
 
-void output_message(struct worker *w, uint8_t type, struct span body)
+void streams_message(struct worker *w, uint8_t type, struct span body)
 {
     struct msg_LOG_OPENED opened;
     struct msg_LOG_LEASED leased;
@@ -340,10 +340,10 @@ static void on_writer(void *arg, int events)
 
 static void on_writer_timer(void *arg)
 {
-    output_flush(arg);
+    streams_flush(arg);
 }
 
-void output_flush(struct worker *w)
+void streams_flush(struct worker *w)
 {
     if (!w->writer)
         return;
@@ -354,7 +354,7 @@ void output_flush(struct worker *w)
         io_timer_start(w->writer_timer, next > now ? (next - now + 999) / 1000 : 0, 0);
 }
 
-int output_create(struct worker *w, struct error *err)
+int streams_create(struct worker *w, struct error *err)
 {
     struct outlog_writer_config c = {
         .io = w->setup->log_io,
@@ -377,7 +377,7 @@ int output_create(struct worker *w, struct error *err)
     return 0;
 }
 
-void output_destroy(struct worker *w)
+void streams_destroy(struct worker *w)
 {
     io_timer_destroy(w->writer_timer);
     io_poll_destroy(w->writer_poll);
