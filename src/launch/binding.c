@@ -1,0 +1,132 @@
+#include "launch/binding.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define WORD_BITS (8 * sizeof(unsigned long))
+#ifndef MPOL_PREFERRED_MANY
+#define MPOL_PREFERRED_MANY 5 /* Linux 5.15 */
+#endif
+
+static void copy_cpus(struct binding *b, const uint8_t *cpus, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        b->cpus[i / sizeof(long)] |= (unsigned long)cpus[i] << i % sizeof(long) * 8;
+    b->n_cpus = (size + sizeof(long) - 1) / sizeof(long);
+}
+
+static void own_cpus(struct binding *b)
+{
+    long size = syscall(SYS_sched_getaffinity, 0, sizeof b->cpus, b->cpus);
+    b->n_cpus = size > 0 ? (size_t)size / sizeof(long) : 0;
+}
+
+struct binding *binding_create(const struct launch_binding *from,
+                               const struct binding *rank)
+{
+    struct binding *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    atomic_init(&b->refs, 1);
+    b->must = from->must;
+    b->memory = from->memory;
+    if (from->cpus_size > 0) {
+        copy_cpus(b, from->cpus, MIN(from->cpus_size, sizeof b->cpus));
+    } else if (rank) {
+        memcpy(b->cpus, rank->cpus, sizeof b->cpus);
+        b->n_cpus = rank->n_cpus;
+    } else {
+        own_cpus(b);
+    }
+    for (size_t i = 0; i < MIN(from->n_nodes, LAUNCH_NODES_MAX_WORDS) * 64; i++)
+        if (from->nodes[i / 64] >> i % 64 & 1) {
+            b->nodes[i / WORD_BITS] |= 1UL << i % WORD_BITS;
+            b->n_nodes = i / WORD_BITS + 1;
+        }
+    return b;
+}
+
+struct binding *binding_hold(struct binding *b)
+{
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void binding_drop(struct binding *b)
+{
+    if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
+        free(b);
+}
+
+bool binding_equal(const struct binding *a, const struct binding *b)
+{
+    return a == b ||
+           (a->must == b->must && a->memory == b->memory && a->n_cpus == b->n_cpus &&
+            a->n_nodes == b->n_nodes && memcmp(a->cpus, b->cpus, sizeof a->cpus) == 0 &&
+            memcmp(a->nodes, b->nodes, sizeof a->nodes) == 0);
+}
+
+size_t binding_cpu_count(const struct binding *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_cpus; i++)
+        n += (size_t)__builtin_popcountl(b->cpus[i]);
+    return n;
+}
+
+static bool set_affinity(const struct binding *b)
+{
+    return syscall(SYS_sched_setaffinity, 0, b->n_cpus * sizeof(long), b->cpus) == 0;
+}
+
+static bool set_policy(int mode, const unsigned long *nodes, size_t n)
+{
+    /* The kernel takes one bit less than it is told. */
+    return syscall(SYS_set_mempolicy, mode, nodes, n * WORD_BITS + 1) == 0;
+}
+
+/* The policy MPOL_PREFERRED knows one domain only: the first. */
+static bool prefer_first(const struct binding *b)
+{
+    unsigned long one[ARRAY_SIZE(b->nodes)] = {0};
+    for (size_t i = 0; i < b->n_nodes; i++)
+        if (b->nodes[i]) {
+            one[i] = b->nodes[i] & -b->nodes[i];
+            return set_policy(MPOL_PREFERRED, one, b->n_nodes);
+        }
+    return false;
+}
+
+static bool apply_memory(const struct binding *b)
+{
+    if (b->memory == LAUNCH_MEMORY_STRICT && b->n_nodes > 0)
+        return set_policy(MPOL_BIND, b->nodes, b->n_nodes);
+    bool preferred =
+        b->memory == LAUNCH_MEMORY_PREFERRED && b->n_nodes > 0 &&
+        (set_policy(MPOL_PREFERRED_MANY, b->nodes, b->n_nodes) || prefer_first(b));
+    if (!preferred)
+        (void)syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0UL);
+    return true; /* a wish only */
+}
+
+enum launch_step binding_apply(const struct binding *b, const struct binding *rank,
+                               int *sys)
+{
+    if (!set_affinity(b)) {
+        if (b->must) {
+            *sys = errno;
+            return LAUNCH_STEP_AFFINITY;
+        }
+        (void)set_affinity(rank);
+    }
+    if (!apply_memory(b)) {
+        *sys = errno;
+        return LAUNCH_STEP_POLICY;
+    }
+    return LAUNCH_STEP_NONE;
+}

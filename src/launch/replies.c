@@ -1,0 +1,159 @@
+#include "launch/replies.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include "base/clock.h"
+
+#define GATHER_US 1000
+#define OUT_MAX ((size_t)16 << 20)
+#define FLUSH_BYTES ((size_t)32 << 10)
+
+int replies_init(struct replies *r, int sock, struct error *err)
+{
+    memset(r, 0, sizeof *r);
+    r->sock = sock;
+    r->first_pipe = 1;
+    buf_init(&r->out, OUT_MAX);
+    (void)pthread_mutex_init(&r->lock, NULL);
+    r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (r->timer < 0)
+        return error_sys(err, "cannot create a timer");
+    return 0;
+}
+
+static void arm(struct replies *r, uint64_t after_us)
+{
+    struct itimerspec when = {.it_value = {0, (long)after_us * 1000}};
+    (void)timerfd_settime(r->timer, 0, &when, NULL);
+}
+
+static void send_all(struct replies *r)
+{
+    size_t sent = 0;
+    while (sent < r->out.len && !r->broken) {
+        ssize_t n = send(r->sock, r->out.data + sent, r->out.len - sent, MSG_NOSIGNAL);
+        if (n >= 0)
+            sent += (size_t)n;
+        else if (errno != EINTR)
+            r->broken = true;
+    }
+    buf_clear(&r->out);
+}
+
+void replies_put(struct replies *r, const struct reply *reply, bool urgent)
+{
+    uint8_t bytes[REPLY_BYTES_MAX];
+    size_t n = reply_encode(reply, bytes);
+    uint64_t now_us = clock_mono_us();
+    (void)pthread_mutex_lock(&r->lock);
+    bool first = r->out.len == 0;
+    if (first)
+        r->first_us = now_us;
+    buf_append(&r->out, bytes, n);
+    HQ_ASSERT(!r->out.failed);
+    if (urgent || now_us - r->first_us >= GATHER_US || r->out.len >= FLUSH_BYTES)
+        send_all(r);
+    else if (first)
+        arm(r, GATHER_US);
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void replies_flush_due(struct replies *r)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    uint64_t age_us = clock_mono_us() - r->first_us;
+    if (r->out.len > 0 && age_us >= GATHER_US)
+        send_all(r);
+    else if (r->out.len > 0)
+        arm(r, GATHER_US - age_us);
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+void replies_flush(struct replies *r)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    send_all(r);
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
+/* Sends one message with n descriptors; they are attached to its first byte. */
+static int send_fds(struct replies *r, const struct buf *b, const int *fds, size_t n)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int) * PIPE_BATCH)];
+        struct cmsghdr align;
+    } control;
+    struct iovec io = {b->data, b->len};
+    struct msghdr msg = {.msg_iov = &io,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int) * n);
+    memcpy(CMSG_DATA(head), fds, sizeof(int) * n);
+    for (;;) {
+        /* Far smaller than the socket's buffer: all of it or nothing. */
+        if (sendmsg(r->sock, &msg, MSG_NOSIGNAL) == (ssize_t)b->len)
+            return 0;
+        if (errno != EINTR)
+            return errno;
+    }
+}
+
+/* Makes pipes and hands their read ends over. One is enough for success. */
+static int stock_pipes(struct replies *r)
+{
+    int reads[PIPE_BATCH];
+    uint32_t n = 0;
+    int sys = 0;
+    if (r->first_pipe > UINT32_MAX - PIPE_BATCH)
+        r->first_pipe = 1; /* 0 means none */
+    while (n < PIPE_BATCH) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) != 0) {
+            sys = errno;
+            break;
+        }
+        /* The ends are separate open files: tasks keep writing blockingly. */
+        (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        reads[n] = ends[0];
+        r->pipes[n++] = ends[1];
+    }
+    if (n == 0)
+        return sys;
+    send_all(r);
+    struct buf b = BUF_INIT(64);
+    size_t start = record_begin(&b, REPLY_PIPES);
+    buf_u32(&b, r->first_pipe);
+    buf_u32(&b, n);
+    record_end(&b, start);
+    sys = b.failed ? ENOMEM : send_fds(r, &b, reads, n);
+    buf_release(&b);
+    for (uint32_t i = 0; i < n; i++) {
+        (void)close(reads[i]);
+        if (sys)
+            (void)close(r->pipes[i]);
+    }
+    if (!sys)
+        r->n_pipes = n;
+    return sys;
+}
+
+int replies_take_pipe(struct replies *r, int *fd, uint32_t *number)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    int sys = r->n_pipes == 0 ? stock_pipes(r) : 0;
+    if (!sys) {
+        /* From the front, so that numbers rise and the worker finds them in order. */
+        *fd = r->pipes[0];
+        *number = r->first_pipe++;
+        memmove(r->pipes, r->pipes + 1, --r->n_pipes * sizeof *r->pipes);
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+    return sys;
+}

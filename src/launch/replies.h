@@ -1,0 +1,33 @@
+/*
+ * Replies on their way to the worker, gathered from all threads of the launcher, and
+ * the pipes whose read ends travel with them. Sending blocks while the worker is busy;
+ * it never blocks on us in turn. Private to this folder.
+ */
+#ifndef HQ_LAUNCH_REPLIES_H
+#define HQ_LAUNCH_REPLIES_H
+
+#include <pthread.h>
+#include "launch/record.h"
+
+#define PIPE_BATCH 16 /* read ends per message */
+
+struct replies {
+    pthread_mutex_t lock;
+    int sock;
+    int timer; /* timerfd: fires when gathered replies are due */
+    struct buf out;
+    uint64_t first_us;            /* monotonic time of the oldest reply in out */
+    bool broken;                  /* the worker is gone */
+    int pipes[PIPE_BATCH];        /* write ends in stock */
+    uint32_t n_pipes, first_pipe; /* pipes[i] has number first_pipe + i */
+};
+
+int replies_init(struct replies *r, int sock, struct error *err) MUST_CHECK;
+void replies_put(struct replies *r, const struct reply *reply, bool urgent);
+/* Sends what is due; the timer calls for it. */
+void replies_flush_due(struct replies *r);
+void replies_flush(struct replies *r);
+/* Takes the write end of a pipe whose read end is with the worker. 0 or errno. */
+int replies_take_pipe(struct replies *r, int *fd, uint32_t *number) MUST_CHECK;
+
+#endif
