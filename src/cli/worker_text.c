@@ -9,6 +9,11 @@
 static const char *const manager_labels[] = {"None", "PBS", "SLURM"};
 static const char *const manager_words[] = {"None", "PBS", "Slurm"};
 
+const char *worker_text_manager(const struct worker_config *c)
+{
+    return manager_labels[c->manager];
+}
+
 void worker_text_resources(const struct pool_set *pools, const char *name_end,
                            const char *between, struct buf *out)
 {
@@ -53,14 +58,17 @@ static void last_started(const struct worker_info *i, struct buf *out)
     buf_putc(out, '"');
 }
 
-int worker_text_table(struct output *o, const struct worker_info *i, struct error *err)
+int worker_text_table(struct output *o, const struct worker_info *i, bool load,
+                      struct error *err)
 {
     const struct worker_config *c = &i->config;
     struct table t;
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
     table_init(&t, TABLE_VERTICAL, 2, o->colour);
     table_pairf(&t, "Worker", "%u", i->id);
-    table_pair(&t, "State", worker_state_labels[i->end]);
+    table_cell(&t, "State");
+    table_cell_coloured(&t, i->end == WORKER_RUNNING ? TABLE_GREEN : TABLE_RED,
+                        worker_state_labels[i->end]);
     table_pair(&t, "Hostname", c->hostname);
     buf_putc(&b, '"');
     time_print_rfc3339(i->started_us, &b);
@@ -85,7 +93,7 @@ int worker_text_table(struct output *o, const struct worker_info *i, struct erro
     buf_clear(&b);
     last_started(i, &b);
     table_pair(&t, "Last task started", buf_cstr(&b));
-    if (i->end == WORKER_RUNNING) {
+    if (load && i->end == WORKER_RUNNING) {
         buf_clear(&b);
         load_text(i, &b);
         table_pair(&t, "Runtime Info", buf_cstr(&b));
@@ -196,7 +204,7 @@ int worker_text_started(struct output *o, const struct worker_info *info,
 {
     switch (o->mode) {
     case OUTPUT_CLI:
-        return worker_text_table(o, info, err);
+        return worker_text_table(o, info, false, err);
     case OUTPUT_JSON: {
         struct json *j = output_json(o);
         json_begin_array(j);
