@@ -149,7 +149,7 @@ static int find_end(struct journal_file *f, struct journal_scan *s, const char *
     struct span payload;
     int rc;
     do
-        rc = scan_next(s, &payload, err);
+        rc = journal_scan_next(s, &payload, err);
     while (rc == 1);
     if (rc != 0)
         return rc;
@@ -174,12 +174,12 @@ int journal_file_open(struct journal_file *f, const char *path, const char *serv
     if (rc != 0)
         return rc;
     struct journal_scan s;
-    rc = scan_open(&s, path, f->fd, err);
+    rc = journal_scan_open(&s, path, f->fd, err);
     if (rc == 0)
         rc = find_end(f, &s, path, err);
     else if (rc == ERR_NOT_FOUND)
         rc = write_header(f, path, server_uid, now_us, err);
-    scan_release(&s);
+    journal_scan_release(&s);
     if (rc != 0) {
         (void)close(f->fd);
         f->fd = -1;

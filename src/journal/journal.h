@@ -26,9 +26,12 @@ struct journal_header {
 };
 
 /*
- * Reads a whole journal. `torn` (may be NULL) receives the number of bytes behind the
- * last whole record. ERR_NOT_FOUND when there is no such file, ERR_CORRUPT, ERR_VERSION
- * ("<path> is not a journal", "... was written by format version N").
+ * Reads a whole journal; takes no lock. `torn` (may be NULL) receives the number of
+ * bytes behind the last whole record; `fn` may be NULL. ERR_NOT_FOUND: there is no such
+ * file, or it is empty or ends within the header, as a crash at creation leaves it
+ * (journal_open makes it anew). ERR_CORRUPT: no journal, or damaged. ERR_VERSION. The
+ * texts of the first two and of system errors do not name the path: callers that need
+ * it prefix it.
  */
 int journal_read(const char *path, struct journal_header *header, journal_event_fn *fn,
                  void *arg, uint64_t *torn, struct error *err) MUST_CHECK;
@@ -42,8 +45,8 @@ struct journal_config {
     const char *path;
     const char *server_uid; /* of a new file */
     uint64_t now_us;        /* creation time of a new file */
-    uint64_t
-        flush_period_ns; /* fdatasync at least that often while there is something */
+    /* fdatasync at least that often while something is not synced */
+    uint64_t flush_period_ns;
     journal_notify_fn *notify;
     void *arg;
 };
@@ -53,11 +56,13 @@ struct journal_config {
  */
 int journal_open(const struct journal_config *config, struct journal **out,
                  struct error *err) MUST_CHECK;
-/* Writes and syncs what is queued, ends the thread, closes. 0 or the first error. */
+/* Writes and syncs what is queued, ends the thread, closes. 0, or the error of a
+ * failure that was not resumed from. NULL is legal. */
 int journal_close(struct journal *j, struct error *err);
 
 /* Appends one record: one or more events, each behind its varint length; copies.
- * Returns its sequence number (1, 2, …). Never blocks on the disk. */
+ * Returns its sequence number (1, 2, …). Never blocks on the disk. An empty or too
+ * large record counts as a failed write. */
 uint64_t journal_append(struct journal *j, const void *events, size_t n);
 /* Sequence number of the last record appended; 0: none. */
 uint64_t journal_appended(const struct journal *j);
@@ -67,8 +72,9 @@ void journal_want_sync(struct journal *j, uint64_t seq);
 struct journal_progress {
     uint64_t written;   /* records up to this one are in the file */
     uint64_t synced;    /* … and survive a crash of the machine */
-    uint64_t failed;    /* 0, or the first record that could not be written: it and the
-                           queued ones behind it were dropped, the file is intact */
+    uint64_t failed;    /* 0, or the first record that is not in the file, as are all
+                           behind it until journal_resume; all before are synced. After
+                           a failed sync it lies before records once told as written */
     struct error error; /* when failed: "journal: no space left on device" */
 };
 void journal_progress(struct journal *j, struct journal_progress *p);

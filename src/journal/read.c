@@ -29,7 +29,7 @@ static int read_records(struct journal_scan *s, journal_event_fn *fn, void *arg,
     for (;;) {
         struct span payload;
         uint64_t at = s->next;
-        int rc = scan_next(s, &payload, err);
+        int rc = journal_scan_next(s, &payload, err);
         if (rc <= 0)
             return rc;
         rc = read_events(s, at, payload, fn, arg, err);
@@ -50,14 +50,14 @@ int journal_read(const char *path, struct journal_header *header, journal_event_
         return missing ? ERR_NOT_FOUND : rc;
     }
     struct journal_scan s;
-    int rc = scan_open(&s, path, fd, err);
+    int rc = journal_scan_open(&s, path, fd, err);
     if (rc == 0 && header)
         *header = s.header.pub;
     if (rc == 0)
         rc = read_records(&s, fn, arg, err);
     if (rc == 0 && torn)
         *torn = s.size > s.next ? s.size - s.next : 0;
-    scan_release(&s);
+    journal_scan_release(&s);
     (void)close(fd);
     return rc;
 }

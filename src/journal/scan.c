@@ -52,7 +52,7 @@ static int bytes_at(struct journal_scan *s, uint64_t at, size_t n, const uint8_t
     return 0;
 }
 
-int scan_open(struct journal_scan *s, const char *path, int fd, struct error *err)
+int journal_scan_open(struct journal_scan *s, const char *path, int fd, struct error *err)
 {
     struct stat st;
     *s = (struct journal_scan){.path = path, .fd = fd};
@@ -109,7 +109,7 @@ static int judge_damage(struct journal_scan *s, struct error *err)
     return 0;
 }
 
-int scan_next(struct journal_scan *s, struct span *payload, struct error *err)
+int journal_scan_next(struct journal_scan *s, struct span *payload, struct error *err)
 {
     if (s->next >= s->size)
         return 0;
@@ -121,7 +121,7 @@ int scan_next(struct journal_scan *s, struct span *payload, struct error *err)
     return rc;
 }
 
-void scan_release(struct journal_scan *s)
+void journal_scan_release(struct journal_scan *s)
 {
     buf_release(&s->window);
 }

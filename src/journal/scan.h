@@ -10,7 +10,7 @@
 struct journal_scan {
     const char *path; /* borrowed */
     int fd;           /* borrowed */
-    uint64_t size;    /* of the file, at the time of scan_open */
+    uint64_t size;    /* of the file, at the time of journal_scan_open */
     struct file_header header;
     uint64_t next; /* where the next record begins; at the end: of the whole ones */
     struct buf window;
@@ -18,15 +18,15 @@ struct journal_scan {
 };
 
 /* Reads the header. Errors as header_decode, ERR_SYSTEM; release it in any case. */
-int scan_open(struct journal_scan *s, const char *path, int fd,
+int journal_scan_open(struct journal_scan *s, const char *path, int fd,
               struct error *err) MUST_CHECK;
 /*
  * The next payload, valid until the next call: 1; 0 at the end of the whole records
  * (bytes behind `next` are a torn tail); ERR_CORRUPT when there are whole records
  * behind a damaged one; ERR_SYSTEM, ERR_NOMEM.
  */
-int scan_next(struct journal_scan *s, struct span *payload,
+int journal_scan_next(struct journal_scan *s, struct span *payload,
               struct error *err) MUST_CHECK;
-void scan_release(struct journal_scan *s);
+void journal_scan_release(struct journal_scan *s);
 
 #endif
