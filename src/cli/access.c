@@ -388,6 +388,8 @@ int access_worker(const char *server_dir, struct access_part *out, struct error 
     if (rc == 0) {
         *out = record.worker;
         access_release(&record);
+        if (!out->has_key)
+            log_warn("No worker key: Unauthenticated and unencrypted connection to server");
     }
     free(path);
     free(run_dir);

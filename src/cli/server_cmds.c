@@ -1,6 +1,7 @@
 /* hq server stop, info, generate-access, debug-dump, wait */
 #include "cli/cmds.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -168,6 +169,8 @@ static int write_record(const char *path, const char *uid, const struct role *cl
     log_info("Storing access file as '%s'", path);
     struct error why = ERROR_INIT;
     int rc = path_write_new(path, text.data, text.len, 0400, &why);
+    if (rc == ERR_EXISTS)
+        why.sys = EEXIST;
     if (rc && why.sys)
         error_errno(err, why.sys, "%s", "");
     else if (rc)

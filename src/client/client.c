@@ -52,10 +52,8 @@ static int connect_address(const struct addrinfo *a, int timeout_ms, int *out,
                 failed = errno;
         }
     }
-    if (rc == 0 && failed) {
-        rc = error_set(err, ERR_SYSTEM, "%s (os error %d)", strerror(failed), failed);
-        err->sys = failed;
-    }
+    if (rc == 0 && failed)
+        rc = error_errno(err, failed, "%s", "");
     if (rc != 0) {
         close(fd);
         return rc;

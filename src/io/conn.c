@@ -417,7 +417,7 @@ int io_listen(struct io_loop *loop, const struct io_listen_config *config,
         rc = uv_tcp_getsockname(&l->uv, (struct sockaddr *)&addr, &len);
     if (rc != 0) {
         uv_close((uv_handle_t *)&l->uv, free_listener);
-        return error_errno(err, -rc, "cannot listen on port %u", config->port);
+        return error_errno(err, -rc, "%s", "");
     }
     l->port = ntohs(addr.sin_port);
     *out = l;
