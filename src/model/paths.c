@@ -65,7 +65,9 @@ static bool put_value(const struct placeholder *ph, const struct path_context *c
     } else if (named(ph, "INSTANCE_ID") && ctx->task) {
         buf_printf(out, "%u", ctx->instance);
     } else if ((axis = find_axis(ctx, ph, &a)) != NULL) {
-        const char *value = axis->values[axis_value_index(ctx->axes, a, ctx->axis_index)];
+        char number[AXIS_NUMBER_SIZE];
+        const char *value = axis_value(
+            axis, axis_value_index(ctx->axes, a, ctx->axis_index), number);
         if (quote)
             text_shell_quote(out, value, strlen(value));
         else

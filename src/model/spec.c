@@ -1,5 +1,6 @@
 #include "model/spec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define GROW_MIN 4
@@ -118,8 +119,9 @@ void group_extra_release(struct group_extra *e)
     free(e->entry_ends);
     buf_release(&e->entry_data);
     for (size_t i = 0; i < e->n_axes; i++) {
-        for (size_t j = 0; j < e->axes[i].n_values; j++)
+        for (size_t j = 0; e->axes[i].values && j < e->axes[i].n_values; j++)
             free(e->axes[i].values[j]);
+        idset_release(&e->axes[i].numbers);
         free(e->axes[i].values);
         free(e->axes[i].name);
     }
@@ -287,4 +289,13 @@ size_t axis_value_index(const struct group_extra *e, size_t a, uint32_t i)
     for (size_t k = a + 1; k < e->n_axes; k++)
         below *= e->axes[k].n_values;
     return i / below % e->axes[a].n_values;
+}
+
+const char *axis_value(const struct axis *axis, size_t index,
+                       char number[AXIS_NUMBER_SIZE])
+{
+    if (axis->values)
+        return axis->values[index];
+    (void)snprintf(number, AXIS_NUMBER_SIZE, "%u", idset_at(&axis->numbers, index));
+    return number;
 }

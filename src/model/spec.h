@@ -85,9 +85,11 @@ struct need {
 /* One axis of a matrix; the last axis runs fastest. */
 struct axis {
     char *name;
-    char **values;
+    char **values; /* NULL: the values are `numbers`, in their order */
     size_t n_values;
+    struct idset numbers;
 };
+#define AXIS_NUMBER_SIZE 12 /* bytes that a number takes as text */
 
 /* What only some groups have. */
 struct group_extra {
@@ -170,6 +172,9 @@ uint64_t submit_task_count(const struct submit *s);
 struct span group_entry(const struct group_extra *e, uint32_t i);
 /* Value index of axis `a` for task i (last axis fastest). */
 size_t axis_value_index(const struct group_extra *e, size_t a, uint32_t i);
+/* The value of that index: borrowed from the axis, or written to `number`. */
+const char *axis_value(const struct axis *axis, size_t index,
+                       char number[AXIS_NUMBER_SIZE]);
 
 void task_body_encode(const struct task_body *b, struct buf *out);
 int task_body_decode(struct task_body *b, struct cursor *c) MUST_CHECK;

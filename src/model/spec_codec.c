@@ -147,9 +147,13 @@ void group_extra_encode(const struct group_extra *e, struct buf *out)
     buf_varint(out, e->n_axes);
     for (size_t a = 0; a < e->n_axes; a++) {
         buf_str(out, e->axes[a].name);
-        buf_varint(out, e->axes[a].n_values);
-        for (size_t v = 0; v < e->axes[a].n_values; v++)
+        /* No texts: numbers follow. */
+        size_t n = e->axes[a].values ? e->axes[a].n_values : 0;
+        buf_varint(out, n);
+        for (size_t v = 0; v < n; v++)
             buf_str(out, e->axes[a].values[v]);
+        if (n == 0)
+            idset_encode(&e->axes[a].numbers, out);
     }
 }
 
@@ -164,12 +168,26 @@ static void decode_entries(struct group_extra *e, struct cursor *c)
     }
 }
 
+static void decode_numbers(struct axis *axis, struct cursor *c)
+{
+    if (idset_decode(&axis->numbers, c) != 0)
+        c->failed = true;
+    uint64_t n = idset_count(&axis->numbers);
+    if (n == 0 || n > SUBMIT_TASKS_MAX) /* without values the matrix would be empty */
+        c->failed = true;
+    axis->n_values = n;
+}
+
 static void decode_axis(struct axis *axis, struct cursor *c)
 {
     axis->name = cursor_strdup(c, WORD_MAX);
     size_t n = cursor_count(c, 1);
-    axis->values = n ? calloc(n, sizeof *axis->values) : NULL;
-    if (!axis->values) /* an axis without values would make the matrix empty */
+    if (n == 0) {
+        decode_numbers(axis, c);
+        return;
+    }
+    axis->values = calloc(n, sizeof *axis->values);
+    if (!axis->values)
         c->failed = true;
     for (; axis->n_values < n && !c->failed; axis->n_values++)
         axis->values[axis->n_values] = cursor_strdup(c, WORD_MAX);

@@ -151,10 +151,12 @@ static void axis_env(struct words *env, const struct task *t)
 {
     const struct group_def *g = t->group;
     const struct group_extra *e = g->ids.n_extras ? &g->ids.extras[0] : NULL;
-    for (size_t a = 0; e && a < e->n_axes; a++)
+    char number[AXIS_NUMBER_SIZE];
+    for (size_t a = 0; e && a < e->n_axes; a++) {
+        size_t index = axis_value_index(e, a, t->slot - g->first_slot);
         words_add(env, xasprintf("HQ_AXIS_%s=%s", e->axes[a].name,
-                                 e->axes[a].values[axis_value_index(
-                                     e, a, t->slot - g->first_slot)]));
+                                 axis_value(&e->axes[a], index, number)));
+    }
 }
 
 static void gang_env(struct words *env, const struct task *t)
