@@ -168,7 +168,8 @@ int outlog_reader_open(struct outlog_reader **out, const char *path,
     if (!r)
         return error_nomem(err);
     buf_init(&r->block, BLOCK_MAX);
-    buf_init(&r->group, 2 * OUTLOG_GROUP_RAW_MAX);
+    for (size_t i = 0; i < GROUP_CACHE; i++)
+        buf_init(&r->groups[i].content, 2 * OUTLOG_GROUP_RAW_MAX);
     int rc = open_path(r, path, err);
     if (rc == 0 && server_uid)
         keep_server(r, server_uid);
@@ -190,7 +191,8 @@ void outlog_reader_destroy(struct outlog_reader *r)
         logfile_destroy(r->files[i]);
     free(r->files);
     buf_release(&r->block);
-    buf_release(&r->group);
+    for (size_t i = 0; i < GROUP_CACHE; i++)
+        buf_release(&r->groups[i].content);
     free(r);
 }
 
@@ -235,24 +237,38 @@ static int load_block(struct outlog_reader *r, struct logfile *f, uint64_t offse
     return 0;
 }
 
-static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offset)
+/* The content of a group, from the cache or in place of the least used one. */
+static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offset,
+                      const struct buf **content)
 {
-    if (r->group_offset == offset && r->group_file == f->number && r->group.len)
-        return 0;
+    struct group_cache *g = &r->groups[0];
+    for (size_t i = 0; i < GROUP_CACHE; i++) {
+        struct group_cache *c = &r->groups[i];
+        if (c->offset == offset && c->file == f->number) {
+            c->used = ++r->clock;
+            *content = &c->content;
+            return 0;
+        }
+        if (c->used < g->used)
+            g = c;
+    }
     struct outlog_block b;
-    r->group_offset = 0;
     int rc = load_block(r, f, offset, 64u << 10, &b);
     if (rc < 0)
         return rc;
     if (b.type != OUTLOG_BLOCK_GROUP)
         return ERR_CORRUPT;
-    buf_clear(&r->group);
-    rc = packer_unpack(r->block.data + OUTLOG_BLOCK_HEADER_BYTES, b.stored, &r->group);
-    if (rc == 0) {
-        r->group_offset = offset;
-        r->group_file = f->number;
-    }
-    return rc;
+    g->offset = 0;
+    buf_clear(&g->content);
+    rc =
+        packer_unpack(r->block.data + OUTLOG_BLOCK_HEADER_BYTES, b.stored, &g->content);
+    if (rc < 0)
+        return rc;
+    g->offset = offset;
+    g->file = f->number;
+    g->used = ++r->clock;
+    *content = &g->content;
+    return 0;
 }
 
 static bool is_same(const struct outlog_block *b, const struct outlog_entry *e)
@@ -270,13 +286,15 @@ static int load(struct outlog_reader *r, const struct outlog_ref *ref,
     const struct outlog_entry *e = &ref->e;
     int rc;
     if (e->grouped) {
-        rc = load_group(r, f, e->offset);
-        const uint8_t *p = r->group.data + e->inner;
-        size_t left = e->inner < r->group.len ? r->group.len - e->inner : 0;
-        if (rc == 0 && (!outlog_block_decode_inner(p, left, b) ||
-                        outlog_block_span(b->stored) > left))
+        const struct buf *group;
+        rc = load_group(r, f, e->offset, &group);
+        if (rc == 0 && (e->inner >= group->len ||
+                        !outlog_block_decode_inner(group->data + e->inner,
+                                                   group->len - e->inner, b) ||
+                        outlog_block_span(b->stored) > group->len - e->inner))
             rc = ERR_CORRUPT;
-        *payload = p + OUTLOG_BLOCK_HEADER_BYTES;
+        if (rc == 0)
+            *payload = group->data + e->inner + OUTLOG_BLOCK_HEADER_BYTES;
     } else {
         rc = load_block(r, f, e->offset,
                         e->output + (e->flags & OUTLOG_FLAG_END ? OUTLOG_END_BYTES : 0),

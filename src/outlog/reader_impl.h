@@ -49,6 +49,16 @@ struct logfile {
     struct extent_list tail; /* those that the seal does not cover */
 };
 
+/* Contents of the groups read last: tasks lie spread over the groups of the workers
+ * that ran at the same time. */
+#define GROUP_CACHE 32
+struct group_cache {
+    struct buf content;
+    uint64_t offset; /* 0: none */
+    uint32_t file;
+    uint64_t used;
+};
+
 struct outlog_reader {
     struct logfile **files;
     size_t n_files;
@@ -57,9 +67,8 @@ struct outlog_reader {
     struct outlog_reader_stats stats;
     /* last block read */
     struct buf block;
-    struct buf group;      /* content of the last group */
-    uint64_t group_offset; /* 0: none */
-    uint32_t group_file;
+    struct group_cache groups[GROUP_CACHE];
+    uint64_t clock; /* counts uses */
 };
 
 /* reader_file.c */

@@ -1,0 +1,284 @@
+/*
+ * Damage: files cut at any byte, flipped bytes, zeroed spans. Whatever lies outside the
+ * damage is read; nothing that was not written is ever shown.
+ */
+#include "logs.h"
+
+#define N_TASKS 40u
+
+struct image {
+    uint8_t *data;
+    size_t len;
+};
+
+/* Two writers, one of them killed; tasks with output of all sizes. */
+static void make_image(struct rig *r, struct image *im, bool compress, bool sealed)
+{
+    struct lease_book book;
+    book_init(&book);
+    struct maker a, b;
+    maker_open(&a, &book, 1, r->path, compress);
+    maker_open(&b, &book, 2, r->path, compress);
+    for (uint32_t i = 0; i < N_TASKS; i++)
+        maker_task(i % 2 ? &a : &b, 1, i, 0, i * 37, 1 + i % 3);
+    maker_close(&a, true);
+    maker_close(&b, false);
+    if (sealed)
+        CU_ASSERT(seal_log(r->path).done);
+    lease_book_release(&book);
+    struct buf file = BUF_INIT(BUF_MAX_DEFAULT);
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL_FATAL(path_read_file(r->path, &file, &err), 0);
+    im->len = file.len;
+    im->data = malloc(file.len);
+    memcpy(im->data, file.data, file.len);
+    buf_release(&file);
+}
+
+/* Only what differs from zero, so that holes stay holes. */
+static void put_image(const char *path, const uint8_t *data, size_t len)
+{
+    static const uint8_t zeros[4096];
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CU_ASSERT_FATAL(fd >= 0);
+    for (size_t at = 0; at < len; at += 4096) {
+        size_t n = MIN(len - at, (size_t)4096);
+        if (memcmp(data + at, zeros, n) != 0)
+            CU_ASSERT_EQUAL(pwrite(fd, data + at, n, (off_t)at), (ssize_t)n);
+    }
+    CU_ASSERT_EQUAL(ftruncate(fd, (off_t)len), 0);
+    (void)close(fd);
+}
+
+/* Places worth a look: all bytes that are not zero, thinned out. */
+static size_t next_place(const struct image *im, size_t at, size_t step)
+{
+    at += step;
+    while (at < im->len && im->data[at] == 0)
+        at++;
+    return at;
+}
+
+static void check_right(const struct tally *t, uint64_t least)
+{
+    /* `whole` counts only runs whose bytes are right: a run that reads as finished and
+     * gapless but differs would be missing from it. */
+    CU_ASSERT(t->rc <= 0);
+    CU_ASSERT(t->runs <= N_TASKS);
+    CU_ASSERT(t->whole >= least);
+}
+
+static void test_truncated(void)
+{
+    for (int k = 0; k < 4; k++) {
+        struct rig r;
+        struct image im;
+        rig_init(&r, "AbC123");
+        make_image(&r, &im, k & 1, k & 2);
+        uint64_t whole = N_TASKS;
+        for (size_t cut = im.len; cut > 100; cut -= cut > 1100000 ? 4099 : 97) {
+            if (cut < 1048576 && cut > 80000)
+                cut = 80000; /* a hole */
+            put_image(r.path, im.data, cut);
+            struct tally t = tally_log(r.path);
+            CU_ASSERT(t.rc == 0 || cut < 4096);
+            CU_ASSERT(t.whole <= whole); /* what is gone stays gone */
+            whole = t.rc == 0 ? t.whole : whole;
+            check_right(&t, 0);
+        }
+        CU_ASSERT_EQUAL(whole, 0);
+        free(im.data);
+        rig_release(&r);
+    }
+}
+
+static void test_flipped(void)
+{
+    for (int k = 0; k < 4; k++) {
+        struct rig r;
+        struct image im;
+        rig_init(&r, "AbC123");
+        make_image(&r, &im, k & 1, k & 2);
+        put_image(r.path, im.data, im.len);
+        CU_ASSERT_EQUAL(tally_log(r.path).whole, N_TASKS);
+        int fd = open(r.path, O_RDWR | O_CLOEXEC);
+        for (size_t at = 0; at < im.len; at = next_place(&im, at, 61)) {
+            uint8_t bad = im.data[at] ^ (uint8_t)(1u << at % 8);
+            CU_ASSERT_EQUAL(pwrite(fd, &bad, 1, (off_t)at), 1);
+            struct tally t = tally_log(r.path);
+            if (at < 4096) {
+                CU_ASSERT(t.rc < 0); /* the superblock is refused, by name */
+            } else {
+                /* One bit costs at most one block; packed, the blocks of its group. */
+                check_right(&t, k & 1 ? 0 : N_TASKS - 1);
+            }
+            CU_ASSERT_EQUAL(pwrite(fd, &im.data[at], 1, (off_t)at), 1);
+        }
+        (void)close(fd);
+        CU_ASSERT_EQUAL(tally_log(r.path).whole, N_TASKS);
+        free(im.data);
+        rig_release(&r);
+    }
+}
+
+static void test_zeroed(void)
+{
+    struct rig r;
+    struct image im;
+    rig_init(&r, "AbC123");
+    make_image(&r, &im, false, false);
+    uint8_t *copy = malloc(im.len);
+    uint64_t worst = N_TASKS;
+    for (size_t at = 4096; at < im.len; at += 4096) {
+        memcpy(copy, im.data, im.len);
+        size_t n = MIN((size_t)4096, im.len - at);
+        bool empty = true;
+        for (size_t i = 0; i < n; i++)
+            empty = empty && copy[at + i] == 0;
+        if (empty)
+            continue;
+        memset(copy + at, 0, n);
+        put_image(r.path, copy, im.len);
+        struct tally t = tally_log(r.path);
+        check_right(&t, 0);
+        CU_ASSERT(t.whole < N_TASKS);
+        worst = MIN(worst, t.whole);
+        struct outlog_check_report report = check_log(r.path);
+        /* The unclosed extent may have lost its last page without a trace. */
+        CU_ASSERT(!outlog_check_clean(&report) || t.whole + 10 > N_TASKS);
+    }
+    CU_ASSERT(worst > N_TASKS / 2); /* small tasks: a page holds many */
+    free(copy);
+    free(im.data);
+    rig_release(&r);
+}
+
+/* A task prints a whole log: its bytes are output, and no ghost blocks appear, even
+ * when the blocks around them are damaged. */
+static void test_ghosts(void)
+{
+    struct rig r;
+    struct image im;
+    rig_init(&r, "AbC123");
+    make_image(&r, &im, false, false);
+    CU_ASSERT_EQUAL(unlink(r.path), 0);
+    struct lease_book book;
+    book_init(&book); /* the same log identity: the hardest case */
+    struct maker m;
+    maker_open(&m, &book, 1, r.path, false);
+    struct outlog_block b = {.type = OUTLOG_BLOCK_STDOUT, .job = 9, .task = 9};
+    size_t printed = 0;
+    for (size_t at = 12288; at < im.len; at += b.stored) {
+        b.stored = (uint32_t)MIN(im.len - at, (size_t)4096);
+        bool empty = true;
+        for (size_t i = 0; i < b.stored; i++)
+            empty = empty && im.data[at + i] == 0;
+        if (empty)
+            continue;
+        maker_block(&m, b, im.data + at);
+        b.seq++;
+        printed += b.stored;
+    }
+    maker_close(&m, false);
+    struct rig_damage damage;
+    struct outlog_reader *reader = rig_open(r.path, &damage);
+    struct outlog_runs *it;
+    struct outlog_run run;
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL_FATAL(outlog_runs_create(&it, reader, &err), 0);
+    CU_ASSERT_EQUAL(outlog_runs_next(it, &run, &err), 1);
+    CU_ASSERT_EQUAL(run.job, 9);
+    CU_ASSERT_EQUAL(run.bytes[0], printed);
+    CU_ASSERT_EQUAL(outlog_runs_next(it, &run, &err), 0);
+    outlog_runs_destroy(it);
+    outlog_reader_destroy(reader);
+    /* Headers of all real blocks gone: the reader searches through their payloads. */
+    int fd = open(r.path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+    CU_ASSERT_EQUAL(fstat(fd, &st), 0);
+    for (off_t at = 12288; at < st.st_size; at += 8) {
+        uint8_t word[8];
+        if (pread(fd, word, 8, at) == 8 && memcmp(word + 4, "HQLB", 4) == 0)
+            CU_ASSERT_EQUAL(pwrite(fd, "damaged!", 4, at), 4);
+    }
+    (void)close(fd);
+    struct tally t = tally_log(r.path);
+    CU_ASSERT_EQUAL(t.runs, 0);
+    CU_ASSERT(t.damage.bytes > 0);
+    free(im.data);
+    lease_book_release(&book);
+    rig_release(&r);
+}
+
+/* Random damage all over: no crash, nothing wrong shown. */
+static void test_random(void)
+{
+    struct rig r;
+    struct image im;
+    uint64_t seed = 12345;
+    rig_init(&r, "AbC123");
+    for (int k = 0; k < 4; k++) {
+        make_image(&r, &im, k & 1, k & 2);
+        uint8_t *copy = malloc(im.len);
+        for (int round = 0; round < 100; round++) {
+            memcpy(copy, im.data, im.len);
+            for (int hit = 0; hit < 5; hit++) {
+                seed = seed * 6364136223846793005u + 1442695040888963407u;
+                size_t at =
+                    next_place(&im, 4096 + (size_t)(seed >> 20) % (im.len - 4096), 1);
+                size_t n = 1 + (size_t)(seed >> 8) % 64;
+                for (size_t i = at; i < at + n && i < im.len; i++)
+                    copy[i] = (uint8_t)(seed >> (i % 56));
+            }
+            put_image(r.path, copy, im.len);
+            struct tally t = tally_log(r.path);
+            check_right(&t, 0);
+            (void)check_log(r.path);
+        }
+        free(copy);
+        free(im.data);
+        CU_ASSERT_EQUAL(unlink(r.path), 0);
+    }
+    rig_release(&r);
+}
+
+static void test_no_log(void)
+{
+    static const struct {
+        const char *name;
+        size_t len;
+        uint8_t fill;
+        const char *want;
+    } cases[] = {
+        {"empty", 0, 0, "Not a directory (os error 20)"},
+        {"short", 100, 'x', "Not a directory (os error 20)"},
+        {"zeros", 20000, 0, "not an output log"},
+        {"text", 20000, 'x', "not an output log"},
+    };
+    struct rig r;
+    rig_init(&r, "AbC123");
+    uint8_t *data = malloc(20000);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        memset(data, cases[i].fill, 20000);
+        put_image(r.path, data, cases[i].len);
+        struct outlog_reader *reader;
+        struct error err = ERROR_INIT;
+        CU_ASSERT(outlog_reader_open(&reader, r.path, NULL, &err) < 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].want));
+    }
+    struct lease_book book;
+    book_init(&book);
+    outlog_superblock_encode(&book.ident, data);
+    put_u16(data + 8, 7);
+    put_image(r.path, data, 20000);
+    struct outlog_reader *reader;
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL(outlog_reader_open(&reader, r.path, NULL, &err), ERR_VERSION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "version 7"));
+    CU_ASSERT_EQUAL(outlog_reader_open(&reader, r.dir, NULL, &err), ERR_VERSION);
+    free(data);
+    rig_release(&r);
+}
+
+TEST_MAIN("outlog damage", TEST(test_truncated), TEST(test_flipped), TEST(test_zeroed),
+          TEST(test_ghosts), TEST(test_random), TEST(test_no_log))
