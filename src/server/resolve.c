@@ -15,7 +15,7 @@ static int check_job(struct server *s, const struct submit *spec, uint32_t id,
         return 0;
     const struct job *job = state_job(&s->state, id);
     if (!job)
-        return error_set(err, ERR_NOT_FOUND, "Error: Job %u not found.", id);
+        return error_set(err, ERR_NOT_FOUND, "Job %u not found.", id);
     return 0;
 }
 
@@ -23,7 +23,7 @@ static int check_open(struct server *s, const struct submit *spec, uint32_t id,
                       struct error *err)
 {
     if (spec->job && !state_job(&s->state, id)->open)
-        return error_set(err, ERR_INVALID, "Error: Job %u is not opened.", id);
+        return error_set(err, ERR_INVALID, "Job %u is not opened.", id);
     return 0;
 }
 
@@ -65,16 +65,16 @@ static int check_ids(const struct submit *spec, const struct job *job, struct er
         const struct idrange *r = &all.ranges[i];
         plain &= r->step == 1;
         if (i > 0 && plain && r->first < r[-1].first + r[-1].count)
-            rc = error_set(err, ERR_EXISTS, "Error: Task %u is defined more than once.",
+            rc = error_set(err, ERR_EXISTS, "Task %u is defined more than once.",
                            r->first);
     }
     if (rc == 0 && !plain && idset_overlaps(&all))
-        rc = error_set(err, ERR_EXISTS, "Error: A task is defined more than once.");
+        rc = error_set(err, ERR_EXISTS, "A task is defined more than once.");
     struct idset_iter it = IDSET_ITER(&all);
     uint32_t slot;
     while (rc == 0 && job && job->n_ids && idset_next(&it, &id))
         if (job_slot_of(job, id, &slot))
-            rc = error_set(err, ERR_EXISTS, "Error: Task %u already exists in job %u.", id,
+            rc = error_set(err, ERR_EXISTS, "Task %u already exists in job %u.", id,
                            job->id);
     idset_release(&all);
     return rc;
@@ -92,7 +92,7 @@ static int check_needs(const struct submit *spec, const struct job *job, struct 
             uint32_t slot;
             if (need->kind == NEED_TASK && !u64map_get(&seen, need->value, NULL) &&
                 !(job && job_slot_of(job, need->value, &slot)))
-                rc = error_set(err, ERR_INVALID, "Error: Invalid dependency on %u",
+                rc = error_set(err, ERR_INVALID, "Invalid dependency on %u",
                                need->value);
         }
         /* Only graphs have needs on ids, and their groups are single tasks mostly. */

@@ -289,9 +289,15 @@ int show_debug_dump(struct server *s, const char *path, struct error *err)
     json_end_object(&j);
     json_end_object(&j);
     (void)remove(path);
-    int rc = b.failed ? error_nomem(err) : path_write_new(path, b.data, b.len, 0644, err);
-    if (rc != 0)
+    struct error why = ERROR_INIT;
+    int rc = b.failed ? error_nomem(&why) : path_write_new(path, b.data, b.len, 0644, &why);
+    if (rc != 0) {
+        if (why.sys)
+            error_errno(err, why.sys, "%s", "");
+        else
+            error_set(err, rc, "%s", why.text);
         error_prefix(err, "Error: Could not write debug dump: ");
+    }
     buf_release(&b);
     return rc;
 }
