@@ -12,6 +12,7 @@
 #define HELLO_BYTES (4 + 2 + 2 + 1 + 1 + NONCE_BYTES + 32 + MAC1_BYTES)
 #define REPLY_BYTES (1 + 2 + 1 + NONCE_BYTES + 32 + STREAM_HEADER_BYTES + MAC_BYTES)
 #define FINISH_BYTES (STREAM_HEADER_BYTES + MAC_BYTES)
+#define MESSAGES_SLACK (16u * 1024 * 1024)
 #define FLAG_SEALED 1 /* the sender holds a key */
 #define FRAME_FINAL 0x80000000u /* open channels: marks the last frame */
 
@@ -27,6 +28,8 @@ struct channel {
     uint8_t key[CHANNEL_KEY_BYTES];
     uint8_t nonce[NONCE_BYTES];
     uint8_t secret[32], public_key[32];
+    uint8_t header[STREAM_HEADER_BYTES]; /* of this side's stream, when it is fixed */
+    bool header_fixed;
     crypto_generichash_state transcript;
     uint8_t mac3_key[32];
     uint8_t tx_key[32];
@@ -60,12 +63,15 @@ void channel_key_print(const uint8_t key[CHANNEL_KEY_BYTES], struct buf *out)
 
 int channel_key_parse(const char *hex, uint8_t key[CHANNEL_KEY_BYTES], struct error *err)
 {
+    uint8_t parsed[CHANNEL_KEY_BYTES];
     size_t n = 0;
     const char *end = NULL;
-    if (sodium_hex2bin(key, CHANNEL_KEY_BYTES, hex, strlen(hex), NULL, &n, &end) != 0 ||
+    if (sodium_hex2bin(parsed, sizeof parsed, hex, strlen(hex), NULL, &n, &end) != 0 ||
         *end || n != CHANNEL_KEY_BYTES)
         return error_set(err, ERR_PARSE,
                          "Could not load secret key: it must have 64 hexadecimal digits");
+    memcpy(key, parsed, sizeof parsed);
+    sodium_memzero(parsed, sizeof parsed);
     return 0;
 }
 
@@ -86,7 +92,8 @@ struct channel *channel_create(bool initiator, enum channel_role role, const uin
     crypto_generichash_init(&c->transcript, NULL, 0, 64);
     /* Grown only when the peer is known: see channel_input. */
     buf_init(&c->in, CHANNEL_HANDSHAKE_MAX + 4);
-    buf_init(&c->messages, CHANNEL_MESSAGE_MAX + CHANNEL_FRAME_MAX);
+    /* The largest message, its head, and what one channel_input brings behind it. */
+    buf_init(&c->messages, CHANNEL_MESSAGE_MAX + MESSAGES_SLACK);
     return c;
 }
 
@@ -106,6 +113,9 @@ void channel_fix_randomness(struct channel *c, const uint8_t seed[32])
     crypto_generichash(bytes, sizeof bytes, seed, 32, NULL, 0);
     memcpy(c->nonce, bytes, NONCE_BYTES);
     memcpy(c->secret, bytes + NONCE_BYTES, 32);
+    crypto_generichash(c->header, sizeof c->header, seed, 32, (const uint8_t *)"header",
+                       6);
+    c->header_fixed = true;
 }
 
 bool channel_established(const struct channel *c)
@@ -119,6 +129,17 @@ bool channel_finished(const struct channel *c)
 }
 
 /* ---- handshake ------------------------------------------------------------------- */
+
+static void start_stream(struct channel *c, uint8_t header[STREAM_HEADER_BYTES])
+{
+    if (c->header_fixed) {
+        /* Both directions derive their state from key and header in the same way. */
+        memcpy(header, c->header, STREAM_HEADER_BYTES);
+        (void)crypto_secretstream_xchacha20poly1305_init_pull(&c->tx, header, c->tx_key);
+    } else {
+        crypto_secretstream_xchacha20poly1305_init_push(&c->tx, header, c->tx_key);
+    }
+}
 
 static void put_frame(struct buf *out, const void *p, size_t n)
 {
@@ -214,6 +235,8 @@ static void open_channel(struct channel *c)
     c->in.max = CHANNEL_FRAME_MAX + STREAM_EXTRA_BYTES + 4;
     sodium_memzero(c->key, sizeof c->key);
     sodium_memzero(c->secret, sizeof c->secret);
+    sodium_memzero(c->mac3_key, sizeof c->mac3_key);
+    sodium_memzero(c->tx_key, sizeof c->tx_key);
 }
 
 static int check_hello(struct channel *c, const uint8_t *p, size_t n, struct buf *out,
@@ -278,19 +301,30 @@ static int take_hello(struct channel *c, const uint8_t *p, size_t n, struct buf 
     crypto_generichash_update(&c->transcript, reply, 68);
     uint8_t mac2_key[32], rx_key[32];
     rc = derive_keys(c, p + 42, mac2_key, rx_key, err);
-    if (rc != 0) {
-        c->phase = PHASE_FAILED;
+    if (rc != 0)
         return rc;
-    }
-    crypto_secretstream_xchacha20poly1305_init_push(&c->tx, reply + 68, c->tx_key);
+    start_stream(c, reply + 68);
     crypto_generichash_update(&c->transcript, reply + 68, STREAM_HEADER_BYTES);
     transcript_mac(c, mac2_key, reply + 68 + STREAM_HEADER_BYTES);
     crypto_generichash_update(&c->transcript, reply + 68 + STREAM_HEADER_BYTES, MAC_BYTES);
     put_frame(out, reply, sizeof reply);
     /* The receiving key waits in `secret` until the initiator's stream header is there. */
     memcpy(c->secret, rx_key, 32);
+    sodium_memzero(mac2_key, sizeof mac2_key);
+    sodium_memzero(rx_key, sizeof rx_key);
     c->phase = PHASE_FINISH;
     return 0;
+}
+
+/* The text comes from somebody who has proved nothing: no control characters. */
+static int take_refusal(const uint8_t *p, size_t n, struct error *err)
+{
+    char text[CHANNEL_HANDSHAKE_MAX];
+    if (p[0] != -ERR_AUTH && p[0] != -ERR_VERSION)
+        return error_set(err, ERR_CORRUPT, "malformed answer to the hello");
+    for (size_t i = 1; i < n; i++)
+        text[i - 1] = (char)(p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '?');
+    return error_set(err, -(int)p[0], "%.*s", (int)(n - 1), text);
 }
 
 static int take_reply(struct channel *c, const uint8_t *p, size_t n, struct buf *out,
@@ -298,7 +332,7 @@ static int take_reply(struct channel *c, const uint8_t *p, size_t n, struct buf 
 {
     c->phase = PHASE_FAILED;
     if (n >= 1 && p[0] != 0)
-        return error_set(err, -(int)p[0], "%.*s", (int)(n - 1), (const char *)p + 1);
+        return take_refusal(p, n, err);
     if (n != REPLY_BYTES || p[3] != c->role)
         return error_set(err, ERR_CORRUPT, "malformed answer to the hello");
     c->version = get_u16(p + 1);
@@ -319,10 +353,13 @@ static int take_reply(struct channel *c, const uint8_t *p, size_t n, struct buf 
     if (sodium_memcmp(mac, p + 68 + STREAM_HEADER_BYTES, MAC_BYTES) != 0)
         return error_set(err, ERR_AUTH, "Cannot verify challenge");
     crypto_generichash_update(&c->transcript, p + 68 + STREAM_HEADER_BYTES, MAC_BYTES);
-    if (crypto_secretstream_xchacha20poly1305_init_pull(&c->rx, p + 68, rx_key) != 0)
+    int bad = crypto_secretstream_xchacha20poly1305_init_pull(&c->rx, p + 68, rx_key);
+    sodium_memzero(mac2_key, sizeof mac2_key);
+    sodium_memzero(rx_key, sizeof rx_key);
+    if (bad)
         return error_set(err, ERR_CORRUPT, "malformed stream header");
     uint8_t finish[FINISH_BYTES];
-    crypto_secretstream_xchacha20poly1305_init_push(&c->tx, finish, c->tx_key);
+    start_stream(c, finish);
     crypto_generichash_update(&c->transcript, finish, STREAM_HEADER_BYTES);
     transcript_mac(c, c->mac3_key, finish + STREAM_HEADER_BYTES);
     put_frame(out, finish, sizeof finish);
@@ -391,6 +428,16 @@ static int take_frame(struct channel *c, const uint8_t *p, size_t n, bool final,
     return error_set(err, ERR_CLOSED, "the connection has failed before");
 }
 
+/* A connection does not go on after an error. */
+static int take_or_fail(struct channel *c, const uint8_t *p, size_t n, bool final,
+                        struct buf *out, struct error *err)
+{
+    int rc = take_frame(c, p, n, final, out, err);
+    if (rc != 0)
+        c->phase = PHASE_FAILED;
+    return rc;
+}
+
 /* Length of the frame that starts at p; ERR_TOO_BIG names the limit of this phase. */
 static int frame_length(struct channel *c, const uint8_t *p, size_t *n, bool *final,
                         struct error *err)
@@ -428,7 +475,7 @@ int channel_input(struct channel *c, const void *data, size_t n, struct buf *out
             if (rc != 0)
                 return rc;
             if (n - 4 >= len) {
-                rc = take_frame(c, p + 4, len, final, out, err);
+                rc = take_or_fail(c, p + 4, len, final, out, err);
                 if (rc != 0)
                     return rc;
                 p += 4 + len;
@@ -455,7 +502,7 @@ int channel_input(struct channel *c, const void *data, size_t n, struct buf *out
             if (rc != 0)
                 return rc;
             if (c->in.len == 4 + len) {
-                rc = take_frame(c, c->in.data + 4, len, final, out, err);
+                rc = take_or_fail(c, c->in.data + 4, len, final, out, err);
                 buf_clear(&c->in);
                 if (rc != 0)
                     return rc;
@@ -467,10 +514,10 @@ int channel_input(struct channel *c, const void *data, size_t n, struct buf *out
 
 int channel_message(struct channel *c, uint8_t *type, struct span *body)
 {
-    const uint8_t *p = c->messages.data + c->taken;
     size_t left = c->messages.len - c->taken;
     if (left < 2)
         return ERR_TIMEOUT;
+    const uint8_t *p = c->messages.data + c->taken;
     uint64_t n = 0;
     size_t k = 1;
     for (unsigned shift = 0;; shift += 7) {
