@@ -11,7 +11,6 @@
 
 #define HANDSHAKE_DEADLINE_MS 10000
 #define PENDING_MAX 1024 /* connections that are not authenticated yet */
-#define READ_CHUNK (256u * 1024u)
 #define OUT_MAX ((size_t)2 << 30)
 
 struct io_listener {
@@ -51,10 +50,6 @@ struct write_request {
     struct io_conn *conn;
     struct buf data;
 };
-
-/* Reads of all connections of a loop go through one buffer: the loop has one thread and
- * channel_input takes everything at once. */
-static __thread uint8_t read_buffer[READ_CHUNK];
 
 struct io_conn *io_conn_of_dirty(struct list_node *n)
 {
@@ -244,9 +239,9 @@ void io_conn_finish(struct io_conn *c)
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *b)
 {
-    (void)h;
+    struct io_conn *c = h->data;
     (void)suggested;
-    *b = uv_buf_init((char *)read_buffer, sizeof read_buffer);
+    *b = uv_buf_init((char *)c->loop->read_buffer, sizeof c->loop->read_buffer);
 }
 
 static void opened(struct io_conn *c)

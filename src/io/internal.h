@@ -6,6 +6,8 @@
 #include "base/list.h"
 #include "io/io.h"
 
+#define READ_CHUNK (256u * 1024u)
+
 struct io_loop {
     uv_loop_t uv;
     uv_prepare_t prepare; /* once per round, right before polling */
@@ -14,6 +16,9 @@ struct io_loop {
     io_fn *round_fn;
     void *round_arg;
     bool again;
+    /* Reads of all connections go through one buffer: channel_input takes all at once.
+     * Not thread-local storage, which would count against the stack of every thread. */
+    uint8_t read_buffer[READ_CHUNK];
     size_t n_pending; /* accepted, not authenticated yet */
 };
 
