@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/xmem.h"
 #include "sched/internal.h"
+#include "sched/room.h"
 
 static void check_lane(const struct worker *w, const struct lane *l)
 {
@@ -58,7 +59,7 @@ static void check_worker(const struct sched *s, const struct worker *w)
     check_amounts(w);
 }
 
-static void check_class(const struct sched *s, const struct class *c)
+static void check_class(const struct sched *s, const struct task_class *c)
 {
     uint64_t waiting = 0, grants = 0, unstarted = 0, retracts = 0;
     for (size_t i = 0; i < c->queues.len; i++) {
@@ -82,7 +83,7 @@ static void check_class(const struct sched *s, const struct class *c)
     }
     HQ_ASSERT(waiting == c->waiting && grants == c->grants);
     HQ_ASSERT(unstarted == c->unstarted && retracts == c->retracts);
-    HQ_ASSERT(!waiting || c->order_pos != NO_INDEX);
+    HQ_ASSERT(!waiting || c->touched || c->order_pos != NO_INDEX);
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->hungry, node)
     HQ_ASSERT(CONTAINER_OF(node, struct lane, hungry)->class == c);
 }

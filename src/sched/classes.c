@@ -33,9 +33,9 @@ static void way_init(struct sched *s, struct way *way, const struct request_vari
     }
 }
 
-static struct class *class_create(struct sched *s, const struct request *r)
+static struct task_class *class_create(struct sched *s, const struct request *r)
 {
-    struct class *c = xcalloc(1, sizeof *c);
+    struct task_class *c = xcalloc(1, sizeof *c);
     if (request_copy(&c->request, r)) {
         free(c);
         return NULL;
@@ -53,7 +53,7 @@ static struct class *class_create(struct sched *s, const struct request *r)
     return c;
 }
 
-void class_release(struct class *c)
+void class_release(struct task_class *c)
 {
     for (uint32_t i = 0; i < c->n_ways; i++)
         free(c->ways[i].needs);
@@ -64,6 +64,23 @@ void class_release(struct class *c)
     vec_release(&c->lanes);
     request_release(&c->request);
     free(c);
+}
+
+/* The largest share of the cluster that a task of this class takes of any resource. */
+static double class_share(const struct sched *s, const struct task_class *c)
+{
+    double best = 0;
+    for (uint32_t v = 0; v < c->n_ways; v++) {
+        double share = 0;
+        for (uint32_t i = 0; i < c->ways[v].n_needs; i++) {
+            const struct need *n = &c->ways[v].needs[i];
+            int64_t total = s->cluster.data[n->resource];
+            if (total > 0)
+                share = MAX(share, n->all ? 1 : (double)n->amount / (double)total);
+        }
+        best = v == 0 ? share : MIN(best, share);
+    }
+    return best;
 }
 
 /* Classes whose encodings share a checksum take the next key. */
@@ -83,12 +100,13 @@ uint32_t sched_class(struct sched *s, const struct request *r)
             return (uint32_t)id;
         key++;
     }
-    struct class *c = class_create(s, r);
+    struct task_class *c = class_create(s, r);
     if (!c || u64map_set(&s->class_of, key, c->id) || !vec_push(&s->classes, c)) {
         if (c)
             class_release(c);
         return SCHED_NO_CLASS;
     }
+    c->key.share = class_share(s, c);
     room_resize(s);
     return c->id;
 }
@@ -99,7 +117,7 @@ const struct request *sched_class_request(const struct sched *s, uint32_t class_
 }
 
 /* Index of the first queue whose priority is not above. */
-static size_t queue_position(const struct class *c, int32_t priority)
+static size_t queue_position(const struct task_class *c, int32_t priority)
 {
     size_t low = 0, high = c->queues.len;
     while (low < high) {
@@ -112,7 +130,7 @@ static size_t queue_position(const struct class *c, int32_t priority)
     return low;
 }
 
-struct queue *class_queue_find(struct class *c, int32_t priority)
+struct queue *class_queue_find(struct task_class *c, int32_t priority)
 {
     size_t at = queue_position(c, priority);
     if (at < c->queues.len && c->queues.data[at].priority == priority)
@@ -121,7 +139,7 @@ struct queue *class_queue_find(struct class *c, int32_t priority)
 }
 
 /* Queues stay when they run empty; many of them are swept before a new one is made. */
-static void class_sweep_queues(struct class *c)
+static void class_sweep_queues(struct task_class *c)
 {
     size_t kept = 0;
     for (size_t i = 0; i < c->queues.len; i++) {
@@ -133,7 +151,7 @@ static void class_sweep_queues(struct class *c)
     c->queues.len = kept;
 }
 
-struct queue *class_queue(struct class *c, int32_t priority)
+struct queue *class_queue(struct task_class *c, int32_t priority)
 {
     struct queue *q = class_queue_find(c, priority);
     if (q)
@@ -148,70 +166,41 @@ struct queue *class_queue(struct class *c, int32_t priority)
     return q;
 }
 
-struct queue *class_top(struct class *c)
+/* Its place in the order may have changed. */
+void class_touch(struct sched *s, struct task_class *c)
 {
-    for (size_t i = 0; i < c->queues.len; i++)
-        if (c->queues.data[i].ready.n_tasks)
-            return &c->queues.data[i];
-    return NULL;
+    if (c->touched)
+        return;
+    c->touched = true;
+    must_push(&s->touched, c);
 }
 
-int32_t class_priority(const struct class *c)
-{
-    for (size_t i = 0; i < c->queues.len; i++)
-        if (c->queues.data[i].ready.n_tasks)
-            return c->queues.data[i].priority;
-    return INT32_MIN;
-}
-
-void class_enqueue(struct sched *s, struct class *c, int32_t priority, uint32_t job,
-                   uint32_t slot, uint32_t count)
+void class_enqueue(struct sched *s, struct task_class *c, int32_t priority,
+                   uint32_t job, uint32_t slot, uint32_t count)
 {
     ready_set_add(&class_queue(c, priority)->ready, job, slot, count);
     c->waiting += count;
     s->waiting += count;
-    if (c->order_pos == NO_INDEX) {
-        c->order_pos = (uint32_t)s->order.len;
-        must_push(&s->order, c);
-    }
+    class_touch(s, c);
     s->gangs_dirty |= c->gang;
 }
 
-void class_dequeued(struct sched *s, struct class *c, uint64_t n)
+void class_dequeued(struct sched *s, struct task_class *c, uint64_t n)
 {
     HQ_ASSERT(c->waiting >= n && s->waiting >= n);
     c->waiting -= n;
     s->waiting -= n;
+    if (n)
+        class_touch(s, c);
 }
 
-/* The largest share of the cluster that a task of this class takes of any resource. */
-static double class_share(const struct sched *s, struct class *c)
-{
-    if (c->share_version == s->cluster_version)
-        return c->share;
-    double best = 0;
-    for (uint32_t v = 0; v < c->n_ways; v++) {
-        double share = 0;
-        for (uint32_t i = 0; i < c->ways[v].n_needs; i++) {
-            const struct need *n = &c->ways[v].needs[i];
-            int64_t total = s->cluster.data[n->resource];
-            if (total > 0)
-                share = MAX(share, n->all ? 1 : (double)n->amount / (double)total);
-        }
-        best = v == 0 ? share : MIN(best, share);
-    }
-    c->share = best;
-    c->share_version = s->cluster_version;
-    return best;
-}
-
-static struct order_key order_key(const struct sched *s, struct class *c)
+/* `share` changes with the workers only, so it is kept otherwise. */
+static struct order_key order_key(const struct task_class *c, double share)
 {
     const struct queue *q = class_top(c);
     struct ready_run run = ready_set_first(&q->ready);
     return (struct order_key){q->priority, c->gang ? (c->gang_yields ? 2 : 0) : 1,
-                              c->weight, class_share(s, c),
-                              (uint64_t)run.job << 32 | run.slot};
+                              c->weight, share, (uint64_t)run.job << 32 | run.slot};
 }
 
 static bool order_before(const struct order_key *a, const struct order_key *b)
@@ -227,56 +216,70 @@ static bool order_before(const struct order_key *a, const struct order_key *b)
     return a->first < b->first;
 }
 
-/* Nearly sorted from the step before, so insertion is the fast way. */
-void classes_sort(struct sched *s)
+static void order_set(struct sched *s, size_t at, struct task_class *c)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < s->order.len; i++) {
-        struct class *c = s->order.data[i];
-        if (c->waiting)
-            s->order.data[kept++] = c;
-        else
-            c->order_pos = NO_INDEX;
-    }
-    s->order.len = kept;
-    if (kept < 2) {
-        if (kept == 1)
-            s->order.data[0]->order_pos = 0;
-        return;
-    }
-    HQ_ASSERT(vec_reserve(&s->order_keys, kept));
-    struct order_key *keys = s->order_keys.data;
-    for (size_t i = 0; i < kept; i++) {
-        struct class *c = s->order.data[i];
-        struct order_key key = order_key(s, c);
-        size_t at = i;
-        for (; at > 0 && order_before(&key, &keys[at - 1]); at--) {
-            keys[at] = keys[at - 1];
-            s->order.data[at] = s->order.data[at - 1];
-        }
-        keys[at] = key;
-        s->order.data[at] = c;
-    }
-    for (size_t i = 0; i < kept; i++)
-        s->order.data[i]->order_pos = (uint32_t)i;
-}
-
-void classes_resort_from(struct sched *s, size_t at)
-{
-    struct class *c = s->order.data[at];
-    struct order_key key = order_key(s, c);
-    for (; at + 1 < s->order.len; at++) {
-        struct class *next = s->order.data[at + 1];
-        if (next->waiting) {
-            struct order_key next_key = order_key(s, next);
-            if (!order_before(&next_key, &key))
-                break;
-        }
-        s->order.data[at] = next;
-        next->order_pos = (uint32_t)at;
-    }
     s->order.data[at] = c;
     c->order_pos = (uint32_t)at;
+}
+
+static void order_remove(struct sched *s, struct task_class *c)
+{
+    for (size_t at = c->order_pos; at + 1 < s->order.len; at++)
+        order_set(s, at, s->order.data[at + 1]);
+    s->order.len--;
+    c->order_pos = NO_INDEX;
+}
+
+/* Moves the class to where its key belongs. */
+static void order_move(struct sched *s, struct task_class *c)
+{
+    size_t at = c->order_pos;
+    for (; at > 0 && order_before(&c->key, &s->order.data[at - 1]->key); at--)
+        order_set(s, at, s->order.data[at - 1]);
+    for (; at + 1 < s->order.len && order_before(&s->order.data[at + 1]->key, &c->key);
+         at++)
+        order_set(s, at, s->order.data[at + 1]);
+    order_set(s, at, c);
+}
+
+/* Few classes change between two steps; only these move. */
+void classes_sort(struct sched *s)
+{
+    if (s->order_version != s->cluster_version) {
+        for (size_t i = 0; i < s->classes.len; i++) {
+            struct task_class *c = s->classes.data[i];
+            c->key.share = class_share(s, c);
+            class_touch(s, c);
+        }
+        s->order_version = s->cluster_version;
+    }
+    for (size_t i = 0; i < s->touched.len; i++) {
+        struct task_class *c = s->touched.data[i];
+        c->touched = false;
+        if (!c->waiting) {
+            if (c->order_pos != NO_INDEX)
+                order_remove(s, c);
+            continue;
+        }
+        c->key = order_key(c, c->key.share);
+        if (c->order_pos == NO_INDEX) {
+            must_push(&s->order, c);
+            c->order_pos = (uint32_t)(s->order.len - 1);
+        }
+        order_move(s, c);
+    }
+    vec_clear(&s->touched);
+}
+
+/* The class at `at` became less important: others get in front of it. */
+void classes_resort_from(struct sched *s, size_t at)
+{
+    struct task_class *c = s->order.data[at];
+    c->key = order_key(c, c->key.share);
+    for (; at + 1 < s->order.len && order_before(&s->order.data[at + 1]->key, &c->key);
+         at++)
+        order_set(s, at, s->order.data[at + 1]);
+    order_set(s, at, c);
 }
 
 uint64_t sched_waiting(const struct sched *s)

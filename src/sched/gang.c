@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/xmem.h"
 #include "sched/internal.h"
+#include "sched/room.h"
 
 #define FREE_NEVER 1e18
 
@@ -17,7 +18,7 @@ struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot)
 }
 
 static bool gang_usable(const struct sched *s, const struct worker *w,
-                        const struct class *c, int32_t priority)
+                        const struct task_class *c, int32_t priority)
 {
     const struct lane *l = lane_find(w, c->id, 0);
     return !w->draining && worker_in_time(s, w, &c->ways[0]) && !(l && l->dead) &&
@@ -47,7 +48,7 @@ void gangs_release_reservations(struct sched *s)
 }
 
 /* The lowest idle workers of the first group that has enough, into s->picked. */
-static bool gang_pick_idle(struct sched *s, struct class *c, int32_t priority)
+static bool gang_pick_idle(struct sched *s, struct task_class *c, int32_t priority)
 {
     uint32_t need = c->ways[0].n_nodes, group = NO_INDEX;
     vec_clear(&s->group_counts);
@@ -70,7 +71,7 @@ static bool gang_pick_idle(struct sched *s, struct class *c, int32_t priority)
     return group != NO_INDEX;
 }
 
-static void gang_start(struct sched *s, struct class *c, struct queue *q)
+static void gang_start(struct sched *s, struct task_class *c, struct queue *q)
 {
     struct ready_run run = ready_set_pop(&q->ready, 1);
     struct gang *g = xcalloc(1, sizeof *g);
@@ -92,10 +93,11 @@ static void gang_start(struct sched *s, struct class *c, struct queue *q)
     must_push(&s->out_gangs, ((struct sched_gang){g->job, g->slot, c->id, 0,
                                                   g->workers.data, g->workers.len}));
     c->gang_yields = true;
+    class_touch(s, c);
 }
 
 /* About when the worker will be idle. */
-static double worker_free_in(const struct worker *w, const struct class *c)
+static double worker_free_in(const struct worker *w, const struct task_class *c)
 {
     double us = 0;
     if (w->gang)
@@ -151,7 +153,7 @@ static size_t candidates_choose(const struct candidate *list, size_t n, uint32_t
     return best;
 }
 
-static void gang_reserve(struct sched *s, struct class *c, int32_t priority)
+static void gang_reserve(struct sched *s, struct task_class *c, int32_t priority)
 {
     uint32_t need = c->ways[0].n_nodes;
     struct candidate *list = xcalloc(s->workers.len + 1, sizeof *list);
@@ -174,10 +176,11 @@ static void gang_reserve(struct sched *s, struct class *c, int32_t priority)
     }
     if (at < n)
         c->gang_yields = false;
+    class_touch(s, c);
     free(list);
 }
 
-void gang_place(struct sched *s, struct class *c, int32_t priority)
+void gang_place(struct sched *s, struct task_class *c, int32_t priority)
 {
     if (!s->gangs_dirty)
         return;

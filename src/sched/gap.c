@@ -4,6 +4,7 @@
  * packed into its total.
  */
 #include "sched/internal.h"
+#include "sched/room.h"
 
 /* Above this many waiting tasks a change of their number cannot widen a gap. */
 #define BLOCKER_MANY 4096u
@@ -15,7 +16,7 @@ void blockers_begin(struct sched *s)
     s->n_blockers = 0;
 }
 
-void blockers_add(struct sched *s, struct class *c, int32_t priority)
+void blockers_add(struct sched *s, struct task_class *c, int32_t priority)
 {
     if (s->n_blockers == BLOCKERS_MAX)
         return;
@@ -23,9 +24,12 @@ void blockers_add(struct sched *s, struct class *c, int32_t priority)
     s->blockers[s->n_blockers++] = (struct blocker){c, priority, c->waiting};
 }
 
+/* The order seldom changes between two steps, so `at` is looked at first. */
 static const struct blocker *blocker_find(const struct blocker *list, uint32_t n,
-                                          const struct class *c)
+                                          const struct task_class *c, uint32_t at)
 {
+    if (at < n && list[at].class == c)
+        return &list[at];
     for (uint32_t i = 0; i < n; i++)
         if (list[i].class == c)
             return &list[i];
@@ -49,32 +53,36 @@ bool blockers_end(struct sched *s)
     bool wider = false;
     if (s->out_of_budget)
         return false;
-    for (uint32_t i = 0; i < s->n_blockers_before && !wider; i++) {
+    for (uint32_t i = 0; s->n_gap_denied && i < s->n_blockers_before && !wider; i++) {
         const struct blocker *was = &s->blockers_before[i], *is;
-        is = blocker_find(s->blockers, s->n_blockers, was->class);
+        is = blocker_find(s->blockers, s->n_blockers, was->class, i);
         wider = !is || is->priority < was->priority ||
                 (is->waiting < was->waiting && is->waiting < BLOCKER_MANY);
     }
     for (uint32_t i = 0; i < s->n_blockers && !s->retract_lower; i++) {
+        if (s->blockers[i].priority <= s->lowest_sent)
+            break;
         const struct blocker *is = &s->blockers[i], *was;
-        was = blocker_find(s->blockers_before, s->n_blockers_before, is->class);
+        was = blocker_find(s->blockers_before, s->n_blockers_before, is->class, i);
         s->retract_lower = !was || was->priority < is->priority;
     }
     memcpy(s->blockers_before, s->blockers, s->n_blockers * sizeof *s->blockers);
     s->n_blockers_before = s->n_blockers;
-    if (!wider || !s->n_gap_denied)
+    if (!wider)
         return false;
     gaps_reopen(s);
     return true;
 }
 
-static bool way_dead(const struct worker *w, const struct class *c, uint32_t variant)
+static bool way_dead(const struct worker *w, const struct task_class *c,
+                     uint32_t variant)
 {
     const struct lane *l = lane_find(w, c->id, (uint8_t)variant);
     return l && l->dead;
 }
 
-bool class_capable(const struct sched *s, const struct worker *w, const struct class *c)
+bool class_capable(const struct sched *s, const struct worker *w,
+                   const struct task_class *c)
 {
     for (uint32_t v = 0; v < c->n_ways; v++)
         if (worker_capable(w, &c->ways[v]) && worker_in_time(s, w, &c->ways[v]) &&
@@ -86,7 +94,7 @@ bool class_capable(const struct sched *s, const struct worker *w, const struct c
 /* Fills *left with what the others may still take. False when the class cannot run
  * there at all. */
 static bool gap_left(const struct sched *s, const struct worker *w,
-                     const struct class *h, int64_t *left)
+                     const struct task_class *h, int64_t *left)
 {
     uint64_t count = h->waiting;
     bool any = false;
@@ -120,7 +128,7 @@ static bool gap_left(const struct sched *s, const struct worker *w,
     return true;
 }
 
-uint32_t gap_limit(struct sched *s, struct worker *w, const struct class *c,
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct task_class *c,
                    const struct way *way, int32_t priority, uint32_t n)
 {
     uint32_t allowed = n;

@@ -55,8 +55,15 @@ struct queue {
     struct ready_set ready;
 };
 
-struct class
-{
+/* What decides between classes; see classes.c. */
+struct order_key {
+    int32_t priority;
+    int gang_rank;
+    double weight, share;
+    uint64_t first; /* job and slot of the first task */
+};
+
+struct task_class {
     uint32_t id;
     struct request request;
     struct way *ways;
@@ -64,17 +71,19 @@ struct class
     bool gang;
     bool gang_yields; /* one was started: others of this priority are first now */
     double weight;    /* the largest of the variants */
-    double share;     /* see class_share; of cluster_version */
-    uint32_t share_version;
     VEC(struct queue) queues; /* priority descending; may be empty ones among them */
     uint64_t waiting;
     uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
+    bool touched;             /* in sched.touched */
+    struct order_key key;     /* its place in the order, when not touched */
     VEC(struct lane *) lanes; /* those that hold tasks */
     uint64_t grants;          /* sum over lanes */
     uint64_t unstarted;       /* sum over lanes, retractable at most */
     struct list hungry;       /* lanes whose window should be filled */
     uint64_t retracts;        /* sum of retract_count over lanes */
-    bool blocking;            /* among the blockers of this walk */
+    bool nothing_to_steal;
+    uint64_t steal_at_us;
+    bool blocking; /* among the blockers of this walk */
 };
 
 enum lane_list {
@@ -88,7 +97,7 @@ enum lane_list {
 
 struct lane {
     struct worker *worker;
-    struct class *class;
+    struct task_class *class;
     uint8_t variant;
     bool blocked;    /* refused; until something is released on the worker */
     bool dead;       /* rejected for good */
@@ -100,13 +109,14 @@ struct lane {
     uint32_t n_tasks; /* in all lists */
     struct run_list lists[LANE_LISTS];
     uint32_t worker_pos, class_pos; /* in worker.active, class.lanes */
+    uint64_t progress_us;           /* the last grant or end of a task */
     uint64_t granted_step;          /* the last step that granted something */
     struct list_node hungry;
     struct list_node ghosts; /* in sched.fences */
 };
 
 struct gang {
-    struct class *class;
+    struct task_class *class;
     int32_t priority;
     uint32_t job, slot;
     bool started;
@@ -125,9 +135,9 @@ struct worker {
     bool gap_denied;       /* room that a higher priority keeps */
     bool dirty;            /* something was released since the last step */
     struct gang *gang;
-    struct class *reserved; /* kept free for a gang of this class */
+    struct task_class *reserved; /* kept free for a gang of this class */
     int32_t reserved_priority;
-    struct class *reserved_before; /* keeps a choice from moving about */
+    struct task_class *reserved_before; /* keeps a choice from moving about */
     uint64_t idle_since_us;
     uint32_t n_resources;
     int64_t *total, *free;       /* by resource */
@@ -139,16 +149,8 @@ struct worker {
     VEC(struct lane *) active; /* with tasks */
 };
 
-/* What decides between classes; see classes.c. */
-struct order_key {
-    int32_t priority;
-    int gang_rank;
-    double weight, share;
-    uint64_t first; /* job and slot of the first task */
-};
-
 struct blocker {
-    struct class *class;
+    struct task_class *class;
     int32_t priority;
     uint64_t waiting;
 };
@@ -171,9 +173,11 @@ struct sched {
     uint32_t n_groups;
 
     struct u64map class_of; /* hash of the encoded request -> class id (first try) */
-    VEC(struct class *) classes;
-    VEC(struct class *) order; /* with waiting tasks, most important first */
-    VEC(struct order_key) order_keys;
+    VEC(struct task_class *) classes;
+    VEC(struct task_class *) order;   /* with waiting tasks, most important first */
+    VEC(struct task_class *) touched; /* whose place in the order may be another */
+    uint32_t order_version;
+    int32_t lowest_sent; /* no task with a lower priority is on workers */
     uint64_t waiting;
 
     struct u64map worker_of;      /* id -> pointer */
@@ -197,6 +201,7 @@ struct sched {
     uint64_t budget; /* of this step */
     bool out_of_budget;
     uint64_t step_no;
+    uint64_t wake_us;
     /* Classes that could not place all tasks of their priority, in order; and those of
      * the walk before. */
     struct blocker blockers[BLOCKERS_MAX], blockers_before[BLOCKERS_MAX];
@@ -218,18 +223,32 @@ struct sched {
 
 /* classes.c */
 uint32_t resource_intern(struct sched *s, const char *name);
-void class_release(struct class *c);
-struct queue *class_queue(struct class *c, int32_t priority); /* created when missing */
-struct queue *class_queue_find(struct class *c, int32_t priority);
-struct queue *class_top(struct class *c); /* first with tasks; NULL */
-void class_enqueue(struct sched *s, struct class *c, int32_t priority, uint32_t job,
-                   uint32_t slot, uint32_t count);
+void class_release(struct task_class *c);
+struct queue *class_queue(struct task_class *c,
+                          int32_t priority); /* created when missing */
+struct queue *class_queue_find(struct task_class *c, int32_t priority);
+/* The first queue with tasks; NULL. */
+static inline struct queue *class_top(const struct task_class *c)
+{
+    for (size_t i = 0; i < c->queues.len; i++)
+        if (c->queues.data[i].ready.n_tasks)
+            return &c->queues.data[i];
+    return NULL;
+}
+/* Priority of its first waiting task. */
+static inline int32_t class_priority(const struct task_class *c)
+{
+    const struct queue *q = class_top(c);
+    return q ? q->priority : INT32_MIN;
+}
+void class_touch(struct sched *s, struct task_class *c);
+void class_enqueue(struct sched *s, struct task_class *c, int32_t priority,
+                   uint32_t job, uint32_t slot, uint32_t count);
 /* Books n tasks as taken out of the queue (already removed from its set). */
-void class_dequeued(struct sched *s, struct class *c, uint64_t n);
+void class_dequeued(struct sched *s, struct task_class *c, uint64_t n);
 void classes_sort(struct sched *s);
 /* Moves the class at `at` behind those that are more important now. */
 void classes_resort_from(struct sched *s, size_t at);
-int32_t class_priority(const struct class *c); /* of its first waiting task */
 
 /* workers.c */
 struct worker *worker_find(const struct sched *s, uint32_t id);
@@ -248,15 +267,11 @@ bool worker_is_idle(const struct worker *w);
 void worker_update_idle(struct sched *s, struct worker *w);
 void worker_mark_dirty(struct sched *s, struct worker *w);
 void room_resize(struct sched *s);
-void room_open(struct sched *s, const struct worker *w); /* for all classes */
-void room_close(struct sched *s, const struct worker *w, const struct class *c);
-uint32_t room_next(const struct sched *s, const struct class *c, uint32_t from);
-bool room_bit(const struct sched *s, uint32_t index, uint32_t class_id);
 void worker_destroy(struct worker *w);
 
 /* lanes.c */
 struct lane *lane_find(const struct worker *w, uint32_t class_id, uint8_t variant);
-struct lane *lane_get(struct sched *s, struct worker *w, struct class *c,
+struct lane *lane_get(struct sched *s, struct worker *w, struct task_class *c,
                       uint8_t variant);
 static inline struct way *lane_way(const struct lane *l)
 {
@@ -302,15 +317,15 @@ void out_retract(struct sched *s, struct lane *l, uint32_t max_count);
 
 /* gap.c */
 void blockers_begin(struct sched *s);
-void blockers_add(struct sched *s, struct class *c, int32_t priority);
+void blockers_add(struct sched *s, struct task_class *c, int32_t priority);
 /* True when a gap became wider: the workers concerned are open again. */
 bool blockers_end(struct sched *s);
 /* How many of n more tasks of the way the blockers above the priority allow there. */
-uint32_t gap_limit(struct sched *s, struct worker *w, const struct class *c,
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct task_class *c,
                    const struct way *way, int32_t priority, uint32_t n);
 /* Whether a task of the class could run there when the worker is empty. */
 bool class_capable(const struct sched *s, const struct worker *w,
-                   const struct class *c);
+                   const struct task_class *c);
 
 /* window.c */
 void windows_fill(struct sched *s);
@@ -321,7 +336,7 @@ void steal_lower(struct sched *s);
 void steal_for_free(struct sched *s);
 
 /* gang.c */
-void gang_place(struct sched *s, struct class *c, int32_t priority);
+void gang_place(struct sched *s, struct task_class *c, int32_t priority);
 void gangs_release_reservations(struct sched *s);
 void reserved_retract(struct sched *s);
 struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot);

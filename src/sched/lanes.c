@@ -11,7 +11,7 @@ struct lane *lane_find(const struct worker *w, uint32_t class_id, uint8_t varian
                : NULL;
 }
 
-struct lane *lane_get(struct sched *s, struct worker *w, struct class *c,
+struct lane *lane_get(struct sched *s, struct worker *w, struct task_class *c,
                       uint8_t variant)
 {
     (void)s;
@@ -52,7 +52,7 @@ static void lane_activate(struct sched *s, struct lane *l)
 static void lane_deactivate(struct sched *s, struct lane *l)
 {
     struct worker *w = l->worker;
-    struct class *c = l->class;
+    struct task_class *c = l->class;
     vec_swap_remove(&w->active, l->worker_pos);
     if (l->worker_pos < w->active.len)
         w->active.data[l->worker_pos]->worker_pos = l->worker_pos;
@@ -213,6 +213,7 @@ void lane_fence_answered(struct sched *s, struct lane *l)
     if (n)
         lane_count(s, l, LANE_GHOST_FENCED, 0, n);
     l->retracting = false;
+    l->class->nothing_to_steal = false;
     l->class->retracts -= l->retract_count;
     l->retract_count = 0;
     lane_clamp_grants(s, l);
@@ -228,6 +229,7 @@ void lane_reset(struct sched *s, struct lane *l)
     }
     lane_release_grants(s, l, l->grants);
     l->retracting = false;
+    l->class->nothing_to_steal = false;
     l->class->retracts -= l->retract_count;
     l->retract_count = 0;
 }

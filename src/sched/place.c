@@ -4,6 +4,7 @@
  * goes when they have not, and comes back with the next release there.
  */
 #include "sched/internal.h"
+#include "sched/room.h"
 
 bool place_allowed(const struct worker *w, int32_t priority)
 {
@@ -22,23 +23,23 @@ static bool worker_below_minimum(const struct sched *s, const struct worker *w,
 }
 
 /* Further grants of the way that the worker can hold now. */
-static uint32_t place_count(struct sched *s, struct worker *w, struct class *c,
+static uint32_t place_count(struct sched *s, struct worker *w, struct task_class *c,
                             uint8_t variant, int32_t priority, const int64_t *free,
                             uint32_t max)
 {
     const struct way *way = &c->ways[variant];
+    uint32_t n = worker_fit(w, way, free, max);
+    if (!n || !worker_in_time(s, w, way))
+        return 0;
     const struct lane *l = lane_find(w, c->id, variant);
     if (l && (l->dead || l->blocked || l->n_tasks >= SCHED_WINDOW_MAX))
         return 0;
-    uint32_t n =
-        worker_fit(w, way, free, MIN(max, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0)));
-    if (!n || !worker_in_time(s, w, way))
-        return 0;
+    n = MIN(n, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0));
     return gap_limit(s, w, c, way, priority, n);
 }
 
 /* Fills the worker with tasks of the queue, preferred variants first. */
-static void place_on(struct sched *s, struct worker *w, struct class *c,
+static void place_on(struct sched *s, struct worker *w, struct task_class *c,
                      struct queue *q)
 {
     if (!place_allowed(w, q->priority))
@@ -54,7 +55,7 @@ static void place_on(struct sched *s, struct worker *w, struct class *c,
     }
 }
 
-static void place_class(struct sched *s, struct class *c, struct queue *q)
+static void place_class(struct sched *s, struct task_class *c, struct queue *q)
 {
     for (uint32_t i = room_next(s, c, 0); i != NO_INDEX; i = room_next(s, c, i + 1)) {
         if (s->budget == 0) {
@@ -77,7 +78,7 @@ void place_walk(struct sched *s)
     if (s->gangs_dirty)
         gangs_release_reservations(s);
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
-        struct class *c = s->order.data[i];
+        struct task_class *c = s->order.data[i];
         struct queue *q = class_top(c);
         if (!q)
             continue;
@@ -107,7 +108,7 @@ static bool thrifty_reaches(struct sched *s, struct worker *w)
     int64_t *free = s->scratch.data;
     memcpy(free, w->free, w->n_resources * sizeof *free);
     for (size_t i = 0; i < s->order.len; i++) {
-        struct class *c = s->order.data[i];
+        struct task_class *c = s->order.data[i];
         uint64_t left = c->waiting;
         int32_t priority = left ? class_priority(c) : 0;
         if (c->gang || !left || !place_allowed(w, priority))
@@ -138,7 +139,7 @@ void place_thrifty(struct sched *s)
             continue;
         w->utilization_open = true;
         for (size_t i = 0; i < s->order.len; i++) {
-            struct class *c = s->order.data[i];
+            struct task_class *c = s->order.data[i];
             for (struct queue *q = c->gang ? NULL : class_top(c); q; q = class_top(c)) {
                 place_on(s, w, c, q);
                 if (q->ready.n_tasks)

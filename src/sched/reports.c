@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "sched/internal.h"
 
-static struct class *class_get(const struct sched *s, uint32_t id)
+static struct task_class *class_get(const struct sched *s, uint32_t id)
 {
     HQ_ASSERT(id < s->classes.len);
     return s->classes.data[id];
@@ -18,7 +18,7 @@ void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t 
 void sched_cancel_job(struct sched *s, uint32_t job)
 {
     for (size_t i = 0; i < s->classes.len; i++) {
-        struct class *c = s->classes.data[i];
+        struct task_class *c = s->classes.data[i];
         for (size_t k = 0; k < c->queues.len; k++) {
             uint64_t n = ready_set_drop_job(&c->queues.data[k].ready, job);
             class_dequeued(s, c, n);
@@ -96,6 +96,7 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
         if (l) {
             uint32_t freed = MIN(released, MIN(l->grants, n));
             released -= freed;
+            l->progress_us = s->now_us;
             way_ended(lane_way(l), n, mean_us);
             lane_release_grants(s, l, freed);
             lane_clamp_grants(s, l);
@@ -180,7 +181,7 @@ void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id,
 bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,
                 uint32_t slot)
 {
-    struct class *c = class_get(s, class_id);
+    struct task_class *c = class_get(s, class_id);
     struct queue *q = class_queue_find(c, priority);
     if (!q || !ready_set_remove(&q->ready, job, slot))
         return false;
@@ -193,11 +194,12 @@ bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t va
                  int32_t priority, uint32_t job, uint32_t slot)
 {
     struct worker *w = worker_find(s, worker);
-    struct class *c = class_get(s, class_id);
+    struct task_class *c = class_get(s, class_id);
     if (!w || w->gang || variant >= c->n_ways || c->gang ||
         !sched_take(s, class_id, priority, job, slot))
         return false;
     struct lane *l = lane_get(s, w, c, variant);
+    s->lowest_sent = MIN(s->lowest_sent, priority);
     lane_add(s, l, LANE_STARTED, (struct task_run){job, slot, 1, priority});
     lane_grant(s, l, 1);
     return true;

@@ -1,5 +1,6 @@
 /* Tasks asked back: for the sake of higher priorities, of free workers, of cancels. */
 #include "sched/internal.h"
+#include "sched/room.h"
 
 /* Work that is done sooner than this is not worth moving. */
 #define STEAL_WORTH_US 2000.0
@@ -32,9 +33,13 @@ void steal_lower(struct sched *s)
 {
     if (!s->retract_lower || s->out_of_budget)
         return;
+    if (s->n_blockers && s->blockers[0].priority <= s->lowest_sent) {
+        s->retract_lower = false;
+        return;
+    }
     s->retract_lower = false;
     for (size_t i = 0; i < s->classes.len && s->n_blockers; i++) {
-        struct class *c = s->classes.data[i];
+        struct task_class *c = s->classes.data[i];
         for (size_t k = 0; c->unstarted && k < c->lanes.len; k++) {
             struct lane *l = c->lanes.data[k];
             uint32_t n = l->retracting ? 0 : lane_count_lower(s, l);
@@ -44,21 +49,28 @@ void steal_lower(struct sched *s)
     }
 }
 
-static bool lane_worth_stealing(const struct lane *l, uint32_t spare)
+/* Also when it does not get on: what is expected of durations may be wrong. */
+static bool lane_worth_stealing(const struct sched *s, const struct lane *l,
+                                uint32_t spare)
 {
     double duration = lane_way(l)->duration_us;
-    return duration < 0 || !l->grants || duration * spare >= STEAL_WORTH_US * l->grants;
+    return duration < 0 || !l->grants ||
+           duration * spare >= STEAL_WORTH_US * l->grants ||
+           s->now_us >= l->progress_us + (uint64_t)STEAL_WORTH_US;
 }
 
 /* Tasks of the class that could be moved, and a priority of them. */
-static uint64_t class_movable(const struct class *c, int32_t *priority)
+static uint64_t class_movable(const struct sched *s, const struct task_class *c,
+                              int32_t *priority, bool *any)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < c->lanes.len; i++) {
         const struct lane *l = c->lanes.data[i];
         uint32_t spare = l->retracting ? 0 : lane_spare(l);
-        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
-            !lane_worth_stealing(l, spare))
+        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
+            continue;
+        *any = true;
+        if (!lane_worth_stealing(s, l, spare))
             continue;
         n += spare;
         *priority = MAX(*priority, run_list_last(&l->lists[LANE_UNSTARTED])->priority);
@@ -66,8 +78,8 @@ static uint64_t class_movable(const struct class *c, int32_t *priority)
     return n;
 }
 
-static uint32_t worker_free_slots(struct sched *s, struct worker *w, struct class *c,
-                                  int32_t priority, uint32_t max)
+static uint32_t worker_free_slots(struct sched *s, struct worker *w,
+                                  struct task_class *c, int32_t priority, uint32_t max)
 {
     uint32_t slots = 0;
     if (!place_allowed(w, priority) || w->min_utilization > 0)
@@ -82,8 +94,8 @@ static uint32_t worker_free_slots(struct sched *s, struct worker *w, struct clas
     return slots;
 }
 
-static uint32_t class_free_slots(struct sched *s, struct class *c, int32_t priority,
-                                 uint32_t max)
+static uint32_t class_free_slots(struct sched *s, struct task_class *c,
+                                 int32_t priority, uint32_t max)
 {
     uint32_t slots = 0;
     for (uint32_t i = room_next(s, c, 0); i != NO_INDEX && slots < max && s->budget;
@@ -98,13 +110,25 @@ static uint32_t class_free_slots(struct sched *s, struct class *c, int32_t prior
     return slots;
 }
 
+static void steal_wake(struct sched *s, const struct task_class *c)
+{
+    s->wake_us = s->wake_us ? MIN(s->wake_us, c->steal_at_us) : c->steal_at_us;
+}
+
 /* Free workers get an even share of the tasks that others have not started. */
-static void class_steal(struct sched *s, struct class *c)
+static void class_steal(struct sched *s, struct task_class *c)
 {
     int32_t priority = INT32_MIN;
-    uint64_t movable = class_movable(c, &priority);
-    if (!movable)
+    bool any = false;
+    uint64_t movable = class_movable(s, c, &priority, &any);
+    if (!movable) {
+        /* Nothing, until tasks are sent or a RETRACT is answered; or not yet. */
+        c->nothing_to_steal = !any;
+        c->steal_at_us += any ? (uint64_t)STEAL_WORTH_US : 0;
+        if (any)
+            steal_wake(s, c);
         return;
+    }
     uint64_t max = MIN(movable + c->retracts, STEAL_SLOTS_MAX);
     uint64_t slots = class_free_slots(s, c, priority, (uint32_t)max);
     uint64_t want = slots * (movable + c->retracts) / MAX(c->grants + slots, 1u);
@@ -117,7 +141,7 @@ static void class_steal(struct sched *s, struct class *c)
         struct lane *l = c->lanes.data[i];
         uint32_t spare = l->retracting ? 0 : lane_spare(l);
         if (!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
-            !lane_worth_stealing(l, spare))
+            !lane_worth_stealing(s, l, spare))
             continue;
         uint64_t fair = l->grants * all / MAX(c->grants + slots, 1u);
         uint32_t n = spare > fair ? (uint32_t)MIN(spare - fair, want) : 0;
@@ -128,11 +152,24 @@ static void class_steal(struct sched *s, struct class *c)
     }
 }
 
+/* Looking through the lanes costs, so it is not done more often than this. */
+static uint64_t class_steal_pause_us(const struct task_class *c)
+{
+    return c->lanes.len / 2;
+}
+
 void steal_for_free(struct sched *s)
 {
     for (size_t i = 0; i < s->classes.len; i++) {
-        struct class *c = s->classes.data[i];
-        if (!c->waiting && c->unstarted && !c->gang && room_next(s, c, 0) != NO_INDEX)
-            class_steal(s, c);
+        struct task_class *c = s->classes.data[i];
+        if (c->waiting || !c->unstarted || c->gang || c->nothing_to_steal ||
+            room_next(s, c, 0) == NO_INDEX)
+            continue;
+        if (s->now_us < c->steal_at_us) {
+            steal_wake(s, c);
+            continue;
+        }
+        c->steal_at_us = s->now_us + class_steal_pause_us(c);
+        class_steal(s, c);
     }
 }

@@ -21,6 +21,7 @@ struct sched *sched_create(void)
         return NULL;
     }
     s->cluster_version = 1;
+    s->lowest_sent = INT32_MAX;
     list_init(&s->fences);
     s->cpus = resource_intern(s, "cpus");
     return s;
@@ -46,7 +47,7 @@ void sched_destroy(struct sched *s)
     vec_release(&s->cluster);
     vec_release(&s->classes);
     vec_release(&s->order);
-    vec_release(&s->order_keys);
+    vec_release(&s->touched);
     vec_release(&s->workers);
     vec_release(&s->thrifty);
     vec_release(&s->dirty);
@@ -81,6 +82,8 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     struct pending_assign *p = pending_of(s, l);
     uint32_t sent = 0;
     p->grants += grants;
+    if (max_tasks)
+        s->lowest_sent = MIN(s->lowest_sent, q->priority);
     while (sent < max_tasks && q->ready.n_tasks) {
         struct ready_run ready = ready_set_pop(&q->ready, max_tasks - sent);
         struct task_run run = {ready.job, ready.slot, ready.count, q->priority};
@@ -97,9 +100,11 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
         s->budget -= MIN(s->budget, 1u);
     }
     class_dequeued(s, l->class, sent);
+    l->class->nothing_to_steal = false;
     if (grants) {
         lane_grant(s, l, grants);
         l->granted_step = s->step_no;
+        l->progress_us = s->now_us;
         lane_check_hungry(l);
     }
 }
@@ -126,7 +131,7 @@ static void out_finish(struct sched *s, struct sched_out *out)
     *out = (struct sched_out){s->out_assigns.data,  s->out_assigns.len,
                               s->out_retracts.data, s->out_retracts.len,
                               s->out_gangs.data,    s->out_gangs.len,
-                              s->out_of_budget,     0};
+                              s->out_of_budget,     s->wake_us};
 }
 
 void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
@@ -135,6 +140,7 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
     s->step_no++;
     s->budget = STEP_BUDGET;
     s->out_of_budget = false;
+    s->wake_us = 0;
     vec_clear(&s->pending);
     vec_clear(&s->out_runs);
     vec_clear(&s->out_assigns);

@@ -25,7 +25,7 @@ static uint32_t window_target(const struct lane *l, double work_us)
 /* The part of all work left that the lane's allocations should do. */
 static uint32_t window_share(const struct lane *l, const struct queue *q)
 {
-    const struct class *c = l->class;
+    const struct task_class *c = l->class;
     uint64_t ahead = c->unstarted > c->grants ? c->unstarted - c->grants : 0;
     uint64_t share = l->grants * (q->ready.n_tasks + ahead) / MAX(c->grants, 1u);
     return (uint32_t)MIN(l->grants + share, SCHED_WINDOW_MAX);
@@ -67,7 +67,7 @@ void windows_fill(struct sched *s)
         if (s->order.data[i]->waiting && !s->order.data[i]->gang)
             top = MAX(top, class_priority(s->order.data[i]));
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
-        struct class *c = s->order.data[i];
+        struct task_class *c = s->order.data[i];
         struct queue *q = c->gang ? NULL : class_top(c);
         if (!q || q->priority != top)
             continue;

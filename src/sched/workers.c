@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/xmem.h"
 #include "sched/internal.h"
+#include "sched/room.h"
 
 struct worker *worker_find(const struct sched *s, uint32_t id)
 {
@@ -118,54 +119,6 @@ void room_resize(struct sched *s)
     for (size_t i = 0; i < s->workers.len; i++)
         if (s->workers.data[i])
             room_open(s, s->workers.data[i]);
-}
-
-void room_open(struct sched *s, const struct worker *w)
-{
-    uint32_t word = w->index / 64;
-    uint64_t bit = 1ULL << w->index % 64, sum_bit = 1ULL << word % 64;
-    uint64_t *row = s->room + (size_t)word * s->room_stride;
-    uint64_t *sum = s->room_sum + (size_t)(word / 64) * s->room_stride;
-    for (size_t i = 0; i < s->classes.len; i++) {
-        row[i] |= bit;
-        sum[i] |= sum_bit;
-    }
-}
-
-void room_close(struct sched *s, const struct worker *w, const struct class *c)
-{
-    uint32_t word = w->index / 64;
-    uint64_t *row = s->room + (size_t)word * s->room_stride + c->id;
-    *row &= ~(1ULL << w->index % 64);
-    if (!*row)
-        s->room_sum[(size_t)(word / 64) * s->room_stride + c->id] &=
-            ~(1ULL << word % 64);
-}
-
-bool room_bit(const struct sched *s, uint32_t index, uint32_t class_id)
-{
-    return s->room[(size_t)(index / 64) * s->room_stride + class_id] >> index % 64 & 1;
-}
-
-/* Lowest worker index from `from` on with the bit of this class. */
-uint32_t room_next(const struct sched *s, const struct class *c, uint32_t from)
-{
-    uint32_t word = from / 64;
-    if (word >= s->room_words)
-        return NO_INDEX;
-    uint64_t bits = s->room[(size_t)word * s->room_stride + c->id] & ~0ULL << from % 64;
-    if (bits)
-        return word * 64 + (uint32_t)__builtin_ctzll(bits);
-    for (word++; word < s->room_words; word = (word / 64 + 1) * 64) {
-        uint64_t sums = s->room_sum[(size_t)(word / 64) * s->room_stride + c->id] &
-                        ~0ULL << word % 64;
-        if (!sums)
-            continue;
-        word = word / 64 * 64 + (uint32_t)__builtin_ctzll(sums);
-        bits = s->room[(size_t)word * s->room_stride + c->id];
-        return word * 64 + (uint32_t)__builtin_ctzll(bits);
-    }
-    return NO_INDEX;
 }
 
 /* Renumbers the workers when most indices belong to gone ones. */
