@@ -106,7 +106,7 @@ static void put_description(struct rows *rows, const struct submit *s)
     print_environment(body, &rows->text);
     put(rows, "Environment");
     table_pair(&rows->t, "Working directory", body->cwd ? body->cwd : s->submit_dir);
-    duration_or(body->time_limit_ns, "None", &rows->text);
+    print_time_limit(body->time_limit_ns, &rows->text);
     put(rows, "Task time limit");
     print_crash_limit(body->crash_limit, &rows->text);
     put(rows, "Crash limit");

@@ -1,6 +1,7 @@
 #include "cli/job_json.h"
 
 #include <stdlib.h>
+#include "cli/job_text.h"
 
 #define PIPE_WORD "<pipe>"
 
@@ -133,7 +134,10 @@ void json_task_body(struct json *j, const struct submit *s, const struct task_gr
     json_key(j, "resources");
     json_request(j, &body->request);
     json_kbool(j, "task_dir", body->task_dir);
-    json_seconds_or_null(j, "time_limit", body->time_limit_ns);
+    if (body->time_limit_ns == TIME_LIMIT_ZERO_NS)
+        json_seconds(j, "time_limit", 0);
+    else
+        json_seconds_or_null(j, "time_limit", body->time_limit_ns);
     json_end_object(j);
 }
 

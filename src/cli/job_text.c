@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/duration.h"
 #include "base/text.h"
 #include "base/xmem.h"
 
@@ -183,17 +184,29 @@ const char *pin_word(uint8_t pin)
     return pin < ARRAY_SIZE(words) ? words[pin] : "unknown";
 }
 
+void print_time_limit(uint64_t ns, struct buf *out)
+{
+    if (ns == 0)
+        buf_puts(out, "None");
+    else
+        duration_print(ns == TIME_LIMIT_ZERO_NS ? 0 : ns, out);
+}
+
 int print_task_ids(const struct job_view *v, struct buf *out, struct error *err)
 {
-    struct idset ids = IDSET_INIT;
+    struct idset ids = IDSET_INIT, sorted = IDSET_INIT;
+    bool several = v->detail.n_submits > 1;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < v->n_groups; i++)
         rc = group_ids(v->groups[i].submit, v->groups[i].group, &ids);
+    if (rc == 0 && several)
+        rc = idset_sorted(&sorted, &ids);
     if (rc == 0)
-        idset_print(&ids, out);
+        idset_print(several ? &sorted : &ids, out);
     else
         rc = error_nomem(err);
     idset_release(&ids);
+    idset_release(&sorted);
     return rc;
 }
 

@@ -19,7 +19,10 @@ void print_stdio(const struct task_body *body, const struct stdio_spec *spec,
                  const char *path, struct buf *out);
 void print_crash_limit(uint32_t limit, struct buf *out);
 const char *pin_word(uint8_t pin);
-/* Ids of all tasks, in the order they were submitted. */
+/* A limit of 0 is kept as the shortest one, since 0 means that there is none. */
+#define TIME_LIMIT_ZERO_NS 1
+void print_time_limit(uint64_t ns, struct buf *out); /* "1h 5m", "None" */
+/* Ids of all tasks: of one submit in the order given, of several ascending. */
 int print_task_ids(const struct job_view *v, struct buf *out,
                    struct error *err) MUST_CHECK;
 /* At most `max` bytes and "..." behind a cut; whether it was cut. */

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/xmem.h"
 #include "cli/entries.h"
+#include "cli/job_text.h"
 #include "cli/values.h"
 #include "model/paths.h"
 
@@ -201,7 +202,7 @@ static int build_limits(const struct submit_input *in, struct task_body *body,
     int rc = crash_limit_parse(pick(in, "crash-limit"), &body->crash_limit, err);
     if (rc == 0 && limit) {
         rc = duration_parse(limit, &body->time_limit_ns, err);
-        body->time_limit_ns = MAX(body->time_limit_ns, 1); /* 0 would mean none */
+        body->time_limit_ns = MAX(body->time_limit_ns, TIME_LIMIT_ZERO_NS);
     }
     return rc;
 }
@@ -369,7 +370,8 @@ static int add_array(struct submit *s, struct task_group g, const struct idset *
             rc = idset_add(&part, r->first, r->count, r->step);
             last = r->first + (uint64_t)(r->count - 1) * r->step;
         }
-        struct group_extra extra = {0};
+        struct group_extra extra;
+        group_extra_init(&extra);
         if (rc)
             rc = error_nomem(err);
         else
@@ -386,7 +388,8 @@ static int add_entries(struct submit *s, struct task_group g,
                        const struct task_source *t, struct error *err)
 {
     struct idset kept = IDSET_INIT, sorted = IDSET_INIT;
-    struct group_extra extra = {0};
+    struct group_extra extra;
+    group_extra_init(&extra);
     int rc = 0;
     if (t->has_ids)
         rc = idset_sorted(&sorted, &t->ids);

@@ -122,7 +122,7 @@ static int print_task(struct run *r, const struct job_view *v, const struct task
     put(&rows, "Environment");
     put_run(&rows, v, t);
     int rc = put_paths(&rows, v, t, uid, err);
-    duration_or(body->time_limit_ns, "None", &rows.text);
+    print_time_limit(body->time_limit_ns, &rows.text);
     put(&rows, "Time limit");
     print_request(&body->request, &rows.text);
     put(&rows, "Resources");
