@@ -95,6 +95,7 @@ class Log:
         self.server_uid = d[96:128].rstrip(b"\0").decode()
         self.key = struct.pack("<Q", xxh3(self.uid))
         self.damage = []
+        self.groups = {}  # blocks of the groups looked at last
         self.slot = self.read_slots()
 
     def seed(self, offset):
@@ -294,16 +295,20 @@ class Log:
     def entry_block(self, entry):
         """The block that an index entry names."""
         key, offset, inner, output, time, type_, has_end, state = entry
-        raw = self.header_at(offset)
-        payload = self.payload_at(offset, raw) if raw else None
-        if payload is None:
-            raise BadLog(f"index names {offset}, where no block is")
-        for b in self.blocks_at(offset, raw, payload):
-            if b.inner == inner:
-                got = (b.job, b.task, b.instance, b.seq), len(b.output), b.time, b.type, b.end is not None
-                if got != (key, output, time, type_, has_end) or (b.end and b.end[0] != state):
-                    raise BadLog(f"index and block differ at {offset}: {entry} {got}")
-                return b
+        if inner is None or offset not in self.groups:
+            raw = self.header_at(offset)
+            payload = self.payload_at(offset, raw) if raw else None
+            if payload is None:
+                raise BadLog(f"index names {offset}, where no block is")
+            self.groups[offset] = {b.inner: b for b in self.blocks_at(offset, raw, payload)}
+            if len(self.groups) > 64:
+                del self.groups[next(iter(self.groups))]
+        b = self.groups[offset].get(inner)
+        if b:
+            got = (b.job, b.task, b.instance, b.seq), len(b.output), b.time, b.type, b.end is not None
+            if got != (key, output, time, type_, has_end) or (b.end and b.end[0] != state):
+                raise BadLog(f"index and block differ at {offset}: {entry} {got}")
+            return b
         raise BadLog(f"group at {offset} has nothing at {inner}")
 
     def indexed(self):

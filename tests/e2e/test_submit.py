@@ -117,7 +117,8 @@ def test_progress(pair):
 def test_names(env):
     assert env.job(env.submit("--", "/bin/echo"))["info"]["name"] == "echo"
     assert env.job(env.submit("--name", "my job", "--", "true"))["info"]["name"] == "my job"
-    env.hq("submit", "--name", "a\nb", "--", "true", code=2)
+    result = env.hq("submit", "--name", "a\nb", "--", "true", code=1)
+    assert "name cannot have a newline or a tab" in result.stderr
 
 
 def test_each_task_gets_the_stdin(pair):
