@@ -3,6 +3,8 @@
  * worker. Libuv-free: the caller polls one descriptor, gives the time, carries messages
  * to and from the server.
  *
+ * `now_us` may be of any clock that goes forward; the times in the log are real time.
+ *
  * Two threads: all functions here are called on the loop thread; the writer's I/O
  * thread does every file operation (and is the only one that calls the io ops, so it is
  * MPI's main thread). Callbacks come on the loop thread, only from

@@ -129,7 +129,6 @@ struct outlog_task {
     uint64_t group_serial;                    /* last group that holds a block of it */
     uint32_t n_groups;                        /* groups that hold blocks of it */
     struct outlog_end end;
-    uint64_t end_time_us;
 };
 
 struct outlog_writer {

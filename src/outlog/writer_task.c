@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/fault.h"
 
 #define READ_MAX (64u << 10)
@@ -113,7 +114,7 @@ static bool group_join(struct group *g, struct outlog_task *t)
 
 /* Encodes the header in front of `stored` payload bytes that are there already. */
 static void group_add_block(struct group *g, struct outlog_task *t, uint8_t type,
-                            uint8_t flags, uint32_t stored, uint64_t time_us)
+                            uint8_t flags, uint32_t stored)
 {
     struct outlog_block b = {
         .type = type,
@@ -123,7 +124,7 @@ static void group_add_block(struct group *g, struct outlog_task *t, uint8_t type
         .task = t->id,
         .instance = t->instance,
         .seq = t->seq++,
-        .time_us = time_us,
+        .time_us = clock_real_us(),
     };
     uint8_t *p = g->data + g->len;
     outlog_block_encode(&b, p);
@@ -178,7 +179,7 @@ static bool put_begin(struct outlog_task *t)
     struct group *g = group_room(t->log, RECORD_SPAN);
     if (!g || !group_join(g, t))
         return false;
-    group_add_block(g, t, OUTLOG_BLOCK_EVENT, 0, 0, t->log->w->now_us);
+    group_add_block(g, t, OUTLOG_BLOCK_EVENT, 0, 0);
     t->want_begin = false;
     return true;
 }
@@ -192,8 +193,7 @@ static bool put_end(struct outlog_task *t)
         if (!g || !group_join(g, t))
             return false;
         outlog_end_encode(&t->end, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES);
-        group_add_block(g, t, OUTLOG_BLOCK_EVENT, end_flags(t), OUTLOG_END_BYTES,
-                        t->end_time_us);
+        group_add_block(g, t, OUTLOG_BLOCK_EVENT, end_flags(t), OUTLOG_END_BYTES);
         g->tail = NULL;
     }
     mark_end(g, t);
@@ -367,7 +367,6 @@ void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
         t->end.state = OUTLOG_FAILED;
         t->end.cut = true;
     }
-    t->end_time_us = now_us;
     t->ended = true;
     t->want_end = true;
     if (!put_records(t))
