@@ -144,6 +144,15 @@ static bool end_read_detail(struct cursor *c, struct task_end *e)
            e->state < TASK_STATE_COUNT;
 }
 
+/* base plus the next zigzag number; fails outside of 32 bits. */
+static uint32_t read_delta(struct cursor *c, uint64_t base)
+{
+    uint64_t v = base + (uint64_t)cursor_zigzag(c);
+    if (v > UINT32_MAX) /* also below 0: base and a wrapped sum are far apart */
+        c->failed = true;
+    return (uint32_t)v;
+}
+
 bool task_end_read(struct task_end_reader *r, struct task_end *e, uint32_t *count)
 {
     struct cursor *c = r->c;
@@ -157,9 +166,9 @@ bool task_end_read(struct task_end_reader *r, struct task_end *e, uint32_t *coun
                            .started = true,
                            .released = (flags & END_RELEASED) != 0};
     if (flags & END_JOB)
-        e->job = (uint32_t)((int64_t)base->job + cursor_zigzag(c));
+        e->job = read_delta(c, base->job);
     if (flags & END_SLOT)
-        e->slot = (uint32_t)((int64_t)base->slot + 1 + cursor_zigzag(c));
+        e->slot = read_delta(c, (uint64_t)base->slot + 1);
     if (flags & END_INSTANCE)
         e->instance = cursor_varint32(c);
     if ((flags & END_DETAIL) && !end_read_detail(c, e))
@@ -170,9 +179,9 @@ bool task_end_read(struct task_end_reader *r, struct task_end *e, uint32_t *coun
     if (flags & END_USAGE) {
         e->user_ms = cursor_varint32(c);
         e->system_ms = cursor_varint32(c);
-        e->max_rss_kib = (uint32_t)((int64_t)base->max_rss_kib + cursor_zigzag(c));
+        e->max_rss_kib = read_delta(c, base->max_rss_kib);
     }
-    if ((flags & 0x80) || repeat > UINT32_MAX - 1 - e->slot)
+    if ((flags & 0x80) || (repeat && (e->message.n || repeat >= UINT32_MAX - e->slot)))
         c->failed = true;
     if (c->failed)
         return false;
