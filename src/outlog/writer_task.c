@@ -350,7 +350,7 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
         return error_sys(err, "cannot read the output of the task");
     group_add_block(
         g, t, channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR, 0,
-        (uint32_t)n, now_us);
+        (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
     t->last_read_us[channel] = (size_t)n < LINGER_BELOW ? now_us : 0;
     return OUTLOG_READY;
