@@ -61,7 +61,7 @@ static void check_worker(const struct sched *s, const struct worker *w)
 
 static void check_class(const struct sched *s, const struct task_class *c)
 {
-    uint64_t waiting = 0, grants = 0, unstarted = 0, retracts = 0;
+    uint64_t waiting = 0, grants = 0, unstarted = 0, started = 0, retracts = 0;
     for (size_t i = 0; i < c->queues.len; i++) {
         HQ_ASSERT(ready_set_valid(&c->queues.data[i].ready));
         HQ_ASSERT(i == 0 ||
@@ -73,6 +73,7 @@ static void check_class(const struct sched *s, const struct task_class *c)
         HQ_ASSERT(l->class == c && l->class_pos == i);
         grants += l->grants;
         unstarted += l->lists[LANE_UNSTARTED].n_tasks;
+        started += l->lists[LANE_STARTED].n_tasks;
     }
     for (size_t i = 0; i < s->workers.len; i++) {
         const struct worker *w = s->workers.data[i];
@@ -82,7 +83,8 @@ static void check_class(const struct sched *s, const struct task_class *c)
         }
     }
     HQ_ASSERT(waiting == c->waiting && grants == c->grants);
-    HQ_ASSERT(unstarted == c->unstarted && retracts == c->retracts);
+    HQ_ASSERT(started == c->started && unstarted == c->unstarted &&
+              retracts == c->retracts);
     HQ_ASSERT(!waiting || c->touched || c->order_pos != NO_INDEX);
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->hungry, node)
     HQ_ASSERT(CONTAINER_OF(node, struct lane, hungry)->class == c);

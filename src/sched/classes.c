@@ -33,6 +33,14 @@ static void way_init(struct sched *s, struct way *way, const struct request_vari
     }
 }
 
+static int64_t way_cpus(const struct sched *s, const struct way *way)
+{
+    for (uint32_t i = 0; i < way->n_needs; i++)
+        if (way->needs[i].resource == s->cpus)
+            return way->needs[i].amount;
+    return 0;
+}
+
 static struct task_class *class_create(struct sched *s, const struct request *r)
 {
     struct task_class *c = xcalloc(1, sizeof *c);
@@ -44,9 +52,12 @@ static struct task_class *class_create(struct sched *s, const struct request *r)
     c->n_ways = (uint32_t)r->n_variants;
     c->ways = xcalloc(r->n_variants + 1, sizeof *c->ways);
     c->order_pos = NO_INDEX;
+    c->lowest_sent = INT32_MAX;
+    c->least_cpus = INT64_MAX;
     list_init(&c->hungry);
     for (size_t i = 0; i < r->n_variants; i++) {
         way_init(s, &c->ways[i], &r->variants[i]);
+        c->least_cpus = MIN(c->least_cpus, way_cpus(s, &c->ways[i]));
         c->gang |= r->variants[i].n_nodes > 0;
         c->weight = MAX(c->weight, (double)r->variants[i].weight / AMOUNT_ONE);
     }

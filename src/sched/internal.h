@@ -79,6 +79,10 @@ struct task_class {
     VEC(struct lane *) lanes; /* those that hold tasks */
     uint64_t grants;          /* sum over lanes */
     uint64_t unstarted;       /* sum over lanes, retractable at most */
+    uint64_t started;         /* sum over lanes */
+    int32_t lowest_sent;      /* see sched.lowest_sent */
+    int64_t least_cpus;       /* of all variants */
+    size_t steal_cursor;      /* in lanes */
     struct list hungry;       /* lanes whose window should be filled */
     uint64_t retracts;        /* sum of retract_count over lanes */
     bool nothing_to_steal;
@@ -310,6 +314,7 @@ void place_walk(struct sched *s);
 void place_thrifty(struct sched *s);
 
 /* step.c */
+void sent_priority(struct sched *s, struct task_class *c, int32_t priority);
 /* Sends up to max_tasks of the queue to the lane, and hands out grants. */
 void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_tasks,
                 struct queue *q);

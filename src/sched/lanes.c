@@ -75,8 +75,10 @@ static void lane_count(struct sched *s, struct lane *l, enum lane_list list,
     l->n_tasks += added - removed;
     if (list == LANE_UNSTARTED)
         l->class->unstarted += (uint64_t)added - removed;
-    if (list == LANE_STARTED)
+    if (list == LANE_STARTED) {
         l->worker->n_running += added - removed;
+        l->class->started += (uint64_t)added - removed;
+    }
     if (list == LANE_UNSTARTED || list == LANE_STARTED)
         l->worker->n_tasks += added - removed;
     if (!was_active && l->n_tasks > 0)
@@ -138,6 +140,7 @@ uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot
         run_list_add(&l->lists[moves[i].to], (struct task_run){job, slot, n, priority});
         if (moves[i].from == LANE_UNSTARTED) {
             l->class->unstarted -= n;
+            l->class->started += n;
             l->worker->n_running += n;
         }
         return n;

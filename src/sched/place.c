@@ -55,6 +55,11 @@ static void place_on(struct sched *s, struct worker *w, struct task_class *c,
     }
 }
 
+static int64_t worker_free_cpus(const struct sched *s, const struct worker *w)
+{
+    return s->cpus < w->n_resources ? w->free[s->cpus] : 0;
+}
+
 static void place_class(struct sched *s, struct task_class *c, struct queue *q)
 {
     for (uint32_t i = room_next(s, c, 0); i != NO_INDEX; i = room_next(s, c, i + 1)) {
@@ -64,7 +69,8 @@ static void place_class(struct sched *s, struct task_class *c, struct queue *q)
         }
         s->budget--;
         struct worker *w = s->workers.data[i];
-        place_on(s, w, c, q);
+        if (worker_free_cpus(s, w) >= c->least_cpus)
+            place_on(s, w, c, q);
         if (!q->ready.n_tasks)
             return;
         room_close(s, w, c);

@@ -59,23 +59,12 @@ static bool lane_worth_stealing(const struct sched *s, const struct lane *l,
            s->now_us >= l->progress_us + (uint64_t)STEAL_WORTH_US;
 }
 
-/* Tasks of the class that could be moved, and a priority of them. */
-static uint64_t class_movable(const struct sched *s, const struct task_class *c,
-                              int32_t *priority, bool *any)
+/* Tasks of the class on workers that hold no grant, roughly; on the way back included.
+ */
+static uint64_t class_ahead(const struct task_class *c)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->lanes.len; i++) {
-        const struct lane *l = c->lanes.data[i];
-        uint32_t spare = l->retracting ? 0 : lane_spare(l);
-        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
-            continue;
-        *any = true;
-        if (!lane_worth_stealing(s, l, spare))
-            continue;
-        n += spare;
-        *priority = MAX(*priority, run_list_last(&l->lists[LANE_UNSTARTED])->priority);
-    }
-    return n;
+    uint64_t running = c->grants > c->started ? c->grants - c->started : 0;
+    return c->unstarted > running ? c->unstarted - running : 0;
 }
 
 static uint32_t worker_free_slots(struct sched *s, struct worker *w,
@@ -115,47 +104,53 @@ static void steal_wake(struct sched *s, const struct task_class *c)
     s->wake_us = s->wake_us ? MIN(s->wake_us, c->steal_at_us) : c->steal_at_us;
 }
 
-/* Free workers get an even share of the tasks that others have not started. */
-static void class_steal(struct sched *s, struct task_class *c)
+/* Asks for `want` tasks, from lanes that have more than `fair` a grant; the search goes
+ * on where the last one ended. Returns whether any lane has tasks to spare. */
+static bool class_retract(struct sched *s, struct task_class *c, uint64_t want,
+                          double fair)
 {
-    int32_t priority = INT32_MIN;
     bool any = false;
-    uint64_t movable = class_movable(s, c, &priority, &any);
-    if (!movable) {
-        /* Nothing, until tasks are sent or a RETRACT is answered; or not yet. */
-        c->nothing_to_steal = !any;
-        c->steal_at_us += any ? (uint64_t)STEAL_WORTH_US : 0;
-        if (any)
-            steal_wake(s, c);
-        return;
-    }
-    uint64_t max = MIN(movable + c->retracts, STEAL_SLOTS_MAX);
-    uint64_t slots = class_free_slots(s, c, priority, (uint32_t)max);
-    uint64_t want = slots * (movable + c->retracts) / MAX(c->grants + slots, 1u);
-    want = MAX(want, slots);
-    if (want <= c->retracts)
-        return;
-    want -= c->retracts;
-    uint64_t all = movable;
-    for (size_t i = 0; i < c->lanes.len && want; i++) {
-        struct lane *l = c->lanes.data[i];
+    size_t n_lanes = c->lanes.len;
+    for (size_t i = 0; i < n_lanes && want; i++) {
+        if (c->steal_cursor >= n_lanes)
+            c->steal_cursor = 0;
+        struct lane *l = c->lanes.data[c->steal_cursor++];
         uint32_t spare = l->retracting ? 0 : lane_spare(l);
-        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
-            !lane_worth_stealing(s, l, spare))
+        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
             continue;
-        uint64_t fair = l->grants * all / MAX(c->grants + slots, 1u);
-        uint32_t n = spare > fair ? (uint32_t)MIN(spare - fair, want) : 0;
-        if (!n)
+        any = true;
+        uint32_t keep = (uint32_t)MIN(fair * l->grants, (double)SCHED_WINDOW_MAX);
+        if (spare <= keep || !lane_worth_stealing(s, l, spare))
             continue;
+        uint32_t n = (uint32_t)MIN(spare - keep, want);
         want -= n;
         out_retract(s, l, n);
     }
+    return any;
 }
 
-/* Looking through the lanes costs, so it is not done more often than this. */
-static uint64_t class_steal_pause_us(const struct task_class *c)
+/* Free workers get an even share of the tasks that others have not started. */
+static void class_steal(struct sched *s, struct task_class *c)
 {
-    return c->lanes.len / 2;
+    uint64_t ahead = class_ahead(c);
+    if (ahead <= c->retracts)
+        return;
+    uint32_t slots =
+        class_free_slots(s, c, c->lowest_sent, (uint32_t)MIN(ahead, STEAL_SLOTS_MAX));
+    uint64_t want = MAX(slots * ahead / MAX(c->grants + slots, 1u), slots);
+    if (want <= c->retracts)
+        return;
+    double fair = (double)ahead / (double)(c->grants + slots);
+    uint64_t before = c->retracts;
+    bool any = class_retract(s, c, want - c->retracts, fair);
+    if (c->retracts > before)
+        return;
+    /* Nothing, until tasks are sent or a RETRACT is answered; or not yet. */
+    c->nothing_to_steal = !any;
+    if (any) {
+        c->steal_at_us = s->now_us + (uint64_t)STEAL_WORTH_US;
+        steal_wake(s, c);
+    }
 }
 
 void steal_for_free(struct sched *s)
@@ -169,7 +164,6 @@ void steal_for_free(struct sched *s)
             steal_wake(s, c);
             continue;
         }
-        c->steal_at_us = s->now_us + class_steal_pause_us(c);
         class_steal(s, c);
     }
 }

@@ -68,6 +68,12 @@ void sched_destroy(struct sched *s)
     free(s);
 }
 
+void sent_priority(struct sched *s, struct task_class *c, int32_t priority)
+{
+    s->lowest_sent = MIN(s->lowest_sent, priority);
+    c->lowest_sent = MIN(c->lowest_sent, priority);
+}
+
 static struct pending_assign *pending_of(struct sched *s, struct lane *l)
 {
     if (s->pending.len && vec_last(&s->pending).lane == l)
@@ -83,7 +89,7 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     uint32_t sent = 0;
     p->grants += grants;
     if (max_tasks)
-        s->lowest_sent = MIN(s->lowest_sent, q->priority);
+        sent_priority(s, l->class, q->priority);
     while (sent < max_tasks && q->ready.n_tasks) {
         struct ready_run ready = ready_set_pop(&q->ready, max_tasks - sent);
         struct task_run run = {ready.job, ready.slot, ready.count, q->priority};

@@ -63,12 +63,12 @@ static void window_fill(struct sched *s, struct lane *l, struct queue *q)
 void windows_fill(struct sched *s)
 {
     int32_t top = INT32_MIN;
-    for (size_t i = 0; i < s->order.len; i++)
+    for (size_t i = 0; i < s->order.len && top == INT32_MIN; i++)
         if (s->order.data[i]->waiting && !s->order.data[i]->gang)
-            top = MAX(top, class_priority(s->order.data[i]));
+            top = class_priority(s->order.data[i]);
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
         struct task_class *c = s->order.data[i];
-        struct queue *q = c->gang ? NULL : class_top(c);
+        struct queue *q = list_empty(&c->hungry) || c->gang ? NULL : class_top(c);
         if (!q || q->priority != top)
             continue;
         while (q->ready.n_tasks && !list_empty(&c->hungry)) {
