@@ -25,59 +25,53 @@ static void print_id(struct run *r, uint32_t job, const struct notices *notices)
     }
 }
 
-static int send_submit(struct client *c, const struct submit *s, uint32_t *job,
-                       struct error *err)
+/* The encoded submit is gone from memory before the answer is waited for. */
+static int put_submit(struct client *c, const struct submit *s, struct error *err)
 {
     struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-    struct msg_RSP_SUBMITTED reply;
-    struct span body;
     submit_encode(s, &text);
-    if (text.failed) {
-        buf_release(&text);
-        return error_set(err, ERR_TOO_BIG, "the submit is larger than 1 GiB");
-    }
+    bool failed = text.failed;
     struct msg_REQ_SUBMIT req = {.submit = span_buf(&text)};
-    msg_put_REQ_SUBMIT(client_batch(c), &req);
+    if (!failed)
+        msg_put_REQ_SUBMIT(client_batch(c), &req);
     buf_release(&text);
-    int rc = client_call(c, MSG_RSP_SUBMITTED, &body, err);
-    if (rc == 0)
-        rc = msg_get_RSP_SUBMITTED(body, &reply, err);
-    if (rc == 0)
-        *job = reply.job;
-    return rc;
+    return failed ? error_set(err, ERR_TOO_BIG, "the submit is larger than 1 GiB") : 0;
 }
 
-static int wait_for(struct run *r, struct client *c, uint32_t job, uint64_t n_tasks,
-                    struct notices *notices, struct error *err)
+/* Whether the command, which may be one that cannot wait, was told to. */
+static bool wants_waiting(const struct run *r, struct waiting *w)
 {
-    struct selector s = {.kind = SELECT_IDS};
-    struct buf jobs = BUF_INIT(BUF_MAX_DEFAULT);
-    if (idset_add(&s.ids, job, 1, 1))
-        return error_nomem(err);
-    selector_put(&jobs, &s);
-    selector_release(&s);
-    struct waiting w = {.jobs = &jobs,
-                        .progress = args_flag(r->args, "progress"),
-                        .on_notify = args_str(r->args, "on-notify"),
-                        .submitted = &n_tasks,
-                        .notices = notices,
-                        .fail_on_error = waiting_fails_on_error(r)};
-    output_flush(r->out);
-    int rc = waiting_run(c, r->out, &w, err);
-    r->status = w.failed ? 1 : 0;
-    buf_release(&jobs);
-    return rc;
+    if (!args_declared(r->args, "wait"))
+        return false;
+    w->progress = args_flag(r->args, "progress");
+    w->on_notify = args_str(r->args, "on-notify");
+    w->fail_on_error = waiting_fails_on_error(r);
+    return w->progress || args_flag(r->args, "wait");
 }
 
 int submit_send(struct run *r, struct client *c, struct submit *s,
                 struct notices *notices, struct error *err)
 {
-    uint32_t job = 0;
-    bool waits = args_declared(r->args, "wait") &&
-                 (args_flag(r->args, "wait") || args_flag(r->args, "progress"));
-    int rc = send_submit(c, s, &job, err);
+    uint64_t n_tasks = submit_task_count(s);
+    struct waiting w = {.submitted = &n_tasks, .notices = notices};
+    bool waits = wants_waiting(r, &w);
+    struct msg_RSP_SUBMITTED reply;
+    struct span body;
+    int rc = put_submit(c, s, err);
+    /* In one batch, so that nothing happens to the job before it is watched. */
+    if (rc == 0 && waits)
+        waiting_put(c, &w);
+    if (rc == 0)
+        rc = client_call(c, MSG_RSP_SUBMITTED, &body, err);
+    if (rc == 0)
+        rc = msg_get_RSP_SUBMITTED(body, &reply, err);
     if (rc)
         return rc;
-    print_id(r, job, notices);
-    return waits ? wait_for(r, c, job, submit_task_count(s), notices, err) : 0;
+    print_id(r, reply.job, notices);
+    if (!waits)
+        return 0;
+    output_flush(r->out);
+    rc = waiting_follow(c, r->out, &w, err);
+    r->status = w.failed ? 1 : 0;
+    return rc;
 }

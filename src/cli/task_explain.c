@@ -170,7 +170,7 @@ static void put_item(const struct item *i, struct buf *type, struct buf *provide
     case ITEM_TIME:
         buf_puts(type, "time");
         if (i->known)
-            duration_print(i->offered, provides);
+            duration_print(i->offered / NS_PER_MS * NS_PER_MS, provides);
         else
             buf_puts(provides, "unknown");
         duration_print(i->wanted, request);

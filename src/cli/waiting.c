@@ -65,16 +65,21 @@ static void run_words(char **words, char **env)
                  WTERMSIG(status));
 }
 
-static void log_call(struct waiting *w, char **words)
+static void log_call(struct waiting *w, char **words, const struct msg_RSP_NOTIFY *m)
 {
     struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-    for (size_t i = 1; words[i]; i++)
+    buf_printf(&text, "Running on_notify callback: %s [", words[0]);
+    for (size_t i = 1; words[i + 1]; i++)
         buf_printf(&text, "%s\"%s\"", i > 1 ? ", " : "", words[i]);
+    buf_printf(&text,
+               "]: TaskNotification { job: %u, task: %u, worker: %u, message: \"",
+               m->job, m->task, m->worker);
+    text_lossy(&text, (const char *)m->message.p, m->message.n);
+    buf_puts(&text, "\" }");
     if (w->notices)
-        notice_info(w->notices, "Running on_notify callback: %s [%s]", words[0],
-                    buf_cstr(&text));
+        notice_info(w->notices, "%s", buf_cstr(&text));
     else
-        log_info("Running on_notify callback: %s [%s]", words[0], buf_cstr(&text));
+        log_info("%s", buf_cstr(&text));
     buf_release(&text);
 }
 
@@ -95,7 +100,7 @@ static void call_handler(struct waiting *w, const struct msg_RSP_NOTIFY *m)
                       xasprintf("HQ_TASK_ID=%u", m->task),
                       xasprintf("HQ_WORKER_ID=%u", m->worker)};
     char **env = handler_environment(added);
-    log_call(w, words);
+    log_call(w, words, m);
     run_words(words, env);
     for (size_t i = 0; i < 3; i++)
         free(added[i]);
@@ -217,18 +222,32 @@ static int follow(struct client *c, struct output *o, struct waiting *w,
     return 0;
 }
 
-int waiting_run(struct client *c, struct output *o, struct waiting *w,
-                struct error *err)
+void waiting_put(struct client *c, const struct waiting *w)
 {
-    struct msg_REQ_JOB_WAIT req = {.jobs = span_buf(w->jobs),
+    struct buf none = BUF_INIT(BUF_MAX_DEFAULT);
+    struct selector nothing = {.kind = SELECT_IDS};
+    selector_put(&none, &nothing);
+    struct msg_REQ_JOB_WAIT req = {.jobs = span_buf(w->jobs ? w->jobs : &none),
                                    .without_close = w->without_close,
                                    .progress = w->progress,
                                    .notify = w->on_notify != NULL};
     msg_put_REQ_JOB_WAIT(client_batch(c), &req);
-    int rc = client_send(c, err);
-    if (rc == 0)
-        rc = follow(c, o, w, err);
+    buf_release(&none);
+}
+
+int waiting_follow(struct client *c, struct output *o, struct waiting *w,
+                   struct error *err)
+{
+    int rc = follow(c, o, w, err);
     w->failed = rc == 0 && w->fail_on_error &&
                 ended_tasks(&w->counts) > w->counts.n[TASK_FINISHED];
     return rc;
+}
+
+int waiting_run(struct client *c, struct output *o, struct waiting *w,
+                struct error *err)
+{
+    waiting_put(c, w);
+    int rc = client_send(c, err);
+    return rc ? rc : waiting_follow(c, o, w, err);
 }

@@ -6,7 +6,8 @@
 #include "cli/session.h"
 
 struct waiting {
-    const struct buf *jobs; /* encoded selector */
+    const struct buf
+        *jobs; /* encoded selector; NULL: what is submitted in this batch */
     bool without_close;
     bool progress;
     const char *on_notify;     /* command, or NULL */
@@ -20,7 +21,12 @@ struct waiting {
 
 /* --fail-on-error or HQ_WAIT_FAIL_ON_ERROR. */
 bool waiting_fails_on_error(const struct run *r);
-/* Returns when all jobs are completed. */
+/* Adds the request to the client's batch. */
+void waiting_put(struct client *c, const struct waiting *w);
+/* Behind a request that was sent: returns when all jobs are completed. */
+int waiting_follow(struct client *c, struct output *o, struct waiting *w,
+                   struct error *err) MUST_CHECK;
+/* Both in one. */
 int waiting_run(struct client *c, struct output *o, struct waiting *w,
                 struct error *err) MUST_CHECK;
 

@@ -54,8 +54,9 @@ enum task_failure {
 #define TASK_VARIANT_NONE 0xff
 
 /*
- * One task that was started at least once. 40 bytes. Times are microseconds since 1970
- * in 48 bits (0: none).
+ * One task that was started at least once. 40 bytes. Times are counts of 16 microseconds
+ * since 1970 in 48 bits (0: none), which is enough until 2112; microseconds themselves
+ * would have been full in 1978.
  */
 struct task_record {
     uint8_t state;    /* enum task_state */
@@ -75,14 +76,17 @@ _Static_assert(sizeof(struct task_record) == 40, "task records are 40 bytes");
 #define RECORD_GANG 1    /* ran on several workers: see the job's side table */
 #define RECORD_MESSAGE 2 /* an error text is kept in the job's side table */
 
+#define RECORD_TIME_UNIT_US 16u
+
 static inline uint64_t record_time_get(const uint8_t t[6])
 {
-    return (uint64_t)get_u32(t) | (uint64_t)get_u16(t + 4) << 32;
+    return ((uint64_t)get_u32(t) | (uint64_t)get_u16(t + 4) << 32) * RECORD_TIME_UNIT_US;
 }
 static inline void record_time_set(uint8_t t[6], uint64_t us)
 {
-    put_u32(t, (uint32_t)us);
-    put_u16(t + 4, (uint16_t)(us >> 32));
+    uint64_t units = us / RECORD_TIME_UNIT_US;
+    put_u32(t, (uint32_t)units);
+    put_u16(t + 4, (uint16_t)(units >> 32));
 }
 void task_record_encode(const struct task_record *r, struct buf *out); /* 40 bytes LE */
 void task_record_decode(struct task_record *r, struct cursor *c);

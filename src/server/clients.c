@@ -165,6 +165,9 @@ static void on_job_wait(struct client_link *c, const struct msg_REQ_JOB_WAIT *re
     struct selector sel;
     if (!take_selector(c, req->jobs, &sel))
         return;
+    if (sel.kind == SELECT_IDS && sel.ids.n_ranges == 0 && c->submitted &&
+        idset_add(&sel.ids, c->submitted, 1, 1) != 0)
+        abort();
     wait_begin(c, &sel, req->without_close, req->progress, req->notify);
     selector_release(&sel);
 }
@@ -306,6 +309,8 @@ static void submit_apply(struct server *s, struct client_link *c, bool ok,
     struct submit_request *r = arg;
     if (ok)
         (void)state_apply_submit(&s->state, r->job, &r->spec, r->time_us);
+    if (c)
+        c->submitted = ok ? r->job : 0;
     if (c && ok) {
         struct msg_RSP_SUBMITTED m = {.job = r->job};
         msg_put_RSP_SUBMITTED(io_conn_batch(c->conn), &m);
@@ -322,6 +327,7 @@ static void on_submit(struct client_link *c, const struct msg_REQ_SUBMIT *req)
     struct error err = ERROR_INIT;
     struct cursor cur = cursor_make(req->submit.p, req->submit.n);
     struct submit_request *r = xcalloc(1, sizeof *r);
+    c->submitted = 0;
     int rc = submit_decode(&r->spec, &cur, &err);
     if (rc == 0) {
         r->job = r->spec.job ? r->spec.job : s->next_job;

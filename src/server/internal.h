@@ -54,6 +54,8 @@ struct client_link {
     struct buf queued;     /* messages that came meanwhile: type, varint length, body */
     struct job_wait *wait; /* it waits for jobs */
     uint32_t worker_wait;  /* it waits for that many running workers; 0: no */
+    uint32_t submitted;    /* job of its last submit: what an empty selector of
+                              REQ_JOB_WAIT means; 0: none */
 };
 
 struct server {
