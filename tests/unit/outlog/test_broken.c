@@ -1,0 +1,9 @@
+#include <errno.h>
+#include "broken.h"
+
+static void test_full_disk(void)
+{
+    full_disk(&outlog_posix_ops, NULL);
+}
+
+TEST_MAIN("outlog broken", TEST(test_full_disk))
