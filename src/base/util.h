@@ -25,8 +25,9 @@
 _Noreturn void hq_assert_failed(const char *cond, const char *file, int line,
                                 const char *func);
 
-/* Whether a + b (a * b) overflows; the result goes to *out. */
+/* Whether a + b (a - b, a * b) overflows; the result goes to *out. */
 #define ADD_OVERFLOWS(a, b, out) __builtin_add_overflow(a, b, out)
+#define SUB_OVERFLOWS(a, b, out) __builtin_sub_overflow(a, b, out)
 #define MUL_OVERFLOWS(a, b, out) __builtin_mul_overflow(a, b, out)
 
 #endif
