@@ -388,8 +388,11 @@ int access_worker(const char *server_dir, struct access_part *out, struct error 
     if (rc == 0) {
         *out = record.worker;
         access_release(&record);
-        if (!out->has_key)
-            log_warn("No worker key: Unauthenticated and unencrypted connection to server");
+        static bool told; /* the record is read again at each connection */
+        if (!out->has_key && !told)
+            log_warn(
+                "No worker key: Unauthenticated and unencrypted connection to server");
+        told = true;
     }
     free(path);
     free(run_dir);

@@ -109,12 +109,14 @@ static int slurm_field(const char *text, const char *name, uint64_t *seconds)
 static int slurm_remaining(const char *job, uint64_t *ns, struct error *err)
 {
     struct buf out = BUF_INIT(COMMAND_OUTPUT_MAX);
-    char *argv[] = {(char *)"scontrol", (char *)"show", (char *)"job", (char *)job, NULL};
+    char *argv[] = {(char *)"scontrol", (char *)"show", (char *)"job", (char *)job,
+                    NULL};
     uint64_t limit = 0, used = 0;
     int rc = read_command(argv, &out, err);
     if (rc == 0 && (slurm_field(buf_cstr(&out), "TimeLimit=", &limit) != 0 ||
                     slurm_field(buf_cstr(&out), "RunTime=", &used) != 0))
-        rc = error_set(err, ERR_PARSE, "no TimeLimit and RunTime in what scontrol prints");
+        rc = error_set(err, ERR_PARSE,
+                       "no TimeLimit and RunTime in what scontrol prints");
     if (rc == 0)
         *ns = limit > used ? (limit - used) * NS_PER_S : NS_PER_S;
     buf_release(&out);
@@ -139,8 +141,8 @@ static int pbs_field(const struct conf_node *job, const char *a, const char *b,
 static int pbs_remaining(const char *job, uint64_t *ns, struct error *err)
 {
     struct buf out = BUF_INIT(COMMAND_OUTPUT_MAX);
-    char *argv[] = {(char *)"qstat", (char *)"-f", (char *)job, (char *)"-F",
-                    (char *)"json",  NULL};
+    char *argv[] = {(char *)"qstat", (char *)"-f",   (char *)job,
+                    (char *)"-F",    (char *)"json", NULL};
     struct conf_doc *doc = NULL;
     uint64_t limit = 0, used = 0;
     int rc = read_command(argv, &out, err);
@@ -163,7 +165,9 @@ static int detect_pbs(struct manager_info *m, struct error *err)
 {
     const char *job = getenv("PBS_JOBID");
     if (!getenv("PBS_ENVIRONMENT"))
-        return error_set(err, ERR_NOT_FOUND, "The process is not running under PBS");
+        return error_set(
+            err, ERR_NOT_FOUND,
+            "PBS_ENVIRONMENT not found. The process is not running under PBS");
     if (!job)
         return error_set(err, ERR_NOT_FOUND,
                          "PBS_ENVIRONMENT is set, but PBS_JOBID is not");
@@ -178,7 +182,9 @@ static int detect_slurm(struct manager_info *m, struct error *err)
     if (!job)
         job = getenv("SLURM_JOBID");
     if (!job)
-        return error_set(err, ERR_NOT_FOUND, "The process is not running under SLURM");
+        return error_set(err, ERR_NOT_FOUND,
+                         "SLURM_JOB_ID/SLURM_JOBID not found. The process is not "
+                         "running under SLURM");
     m->manager = MANAGER_SLURM;
     snprintf(m->job, sizeof m->job, "%s", job);
     return 0;
@@ -200,7 +206,8 @@ int manager_detect(const char *option, struct manager_info *out, struct error *e
     if (out->manager == MANAGER_SLURM &&
         slurm_remaining(out->job, &out->remaining_ns, &why) != 0)
         log_warn("Cannot get remaining worker timelimit from Slurm: %s", why.text);
-    if (out->manager == MANAGER_PBS && pbs_remaining(out->job, &out->remaining_ns, &why) != 0)
+    if (out->manager == MANAGER_PBS &&
+        pbs_remaining(out->job, &out->remaining_ns, &why) != 0)
         log_warn("Cannot get remaining worker timelimit from PBS: %s", why.text);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* hq server start */
 #include "cli/cmds.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,7 @@ int server_start_run(struct run *r, struct error *err)
         .arg = r,
     };
     log_info("HyperQueue " HQ_VERSION);
+    signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error, not the end */
     int rc = 0;
     if (gethostname(name, sizeof name - 1))
         rc = error_sys(err, "cannot find the name of this machine");

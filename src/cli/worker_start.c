@@ -22,7 +22,8 @@
 
 extern char **environ;
 
-/* ---- identity --------------------------------------------------------------------- */
+/* ---- identity ---------------------------------------------------------------------
+ */
 
 static bool env_u32(const char *name, uint32_t *out)
 {
@@ -93,7 +94,8 @@ static void undo_binding(const struct rank_identity *id)
         log_warn("The binding of mpirun could not be undone");
 }
 
-/* ---- configuration ---------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------
+ */
 
 static int add_pools(struct worker_config *c, const struct args *a, struct error *err)
 {
@@ -105,8 +107,9 @@ static int add_pools(struct worker_config *c, const struct args *a, struct error
         rc = pool_parse(list.items[i], &p, err);
         if (rc == 0 && cpus && strcmp(p.name, "cpus") == 0) {
             pool_release(&p);
-            return error_set(err, ERR_INVALID,
-                             "Parameters --cpus and --resource cpus=... cannot be combined");
+            return error_set(
+                err, ERR_INVALID,
+                "Parameters --cpus and --resource cpus=... cannot be combined");
         }
         if (rc == 0 && (rc = pool_set_add(&c->pools, &p, err)) != 0)
             pool_release(&p);
@@ -256,7 +259,8 @@ static int give_access(void *arg, struct access_part *out, struct error *err)
     struct worker_start *ws = arg;
     if (ws->has_access) {
         *out = ws->fixed_access;
-        ws->has_access = false; /* a reconnect reads the file: the server may have moved */
+        ws->has_access =
+            false; /* a reconnect reads the file: the server may have moved */
         return 0;
     }
     return access_worker(ws->server_dir, out, err);
@@ -266,7 +270,8 @@ static void print_registered(void *arg, uint32_t worker,
                              const struct worker_config *config, uint64_t started_us)
 {
     struct worker_start *ws = arg;
-    struct worker_info info = {.id = worker, .started_us = started_us, .config = *config};
+    struct worker_info info = {
+        .id = worker, .started_us = started_us, .config = *config};
     struct error err = ERROR_INIT;
     if (worker_text_started(ws->run->out, &info, &err) != 0)
         log_warn("%s", err.text);
@@ -279,7 +284,7 @@ int worker_start_prepare(struct worker_start *ws, struct run *r, bool is_mpi,
     struct access_part access;
     *ws = (struct worker_start){.is_mpi = is_mpi, .run = r};
     log_info("HyperQueue %s", HQ_VERSION);
-    log_info("Starting hyperqueue worker");
+    signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error, not the end */
     ws->server_dir = session_server_dir(r);
     rank_identity_read(&ws->id);
     undo_binding(&ws->id);
@@ -292,8 +297,16 @@ int worker_start_prepare(struct worker_start *ws, struct run *r, bool is_mpi,
     ws->setup.arg = ws;
     ws->setup.log_io = &outlog_posix_ops;
     int rc = configure(ws, r->args, err);
-    if (rc == 0)
+    if (rc == 0) {
+        log_info("Starting hyperqueue worker");
         rc = access_worker(ws->server_dir, &access, err);
+    }
+    if (rc == 0) {
+        /* Nothing listens here: the port is the one this worker talks to. */
+        free(ws->setup.config.listen_address);
+        ws->setup.config.listen_address =
+            xasprintf("%s:%u", ws->setup.config.hostname, access.port);
+    }
     ws->setup.topo = ws->topo;
     if (rc == 0)
         rc = fork_launcher(ws, err);
