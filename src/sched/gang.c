@@ -185,13 +185,13 @@ void gang_place(struct sched *s, struct task_class *c, int32_t priority)
     if (!s->gangs_dirty)
         return;
     struct queue *q = class_queue_find(c, priority);
-    while (q->ready.n_tasks) {
-        if (!gang_pick_idle(s, c, priority)) {
-            gang_reserve(s, c, priority);
-            return;
-        }
+    bool any = false;
+    while (q->ready.n_tasks && gang_pick_idle(s, c, priority)) {
         gang_start(s, c, q);
+        any = true;
     }
+    if (q->ready.n_tasks && !any)
+        gang_reserve(s, c, priority);
 }
 
 /* Reserved workers get rid of what they have not started. */

@@ -153,6 +153,7 @@ void place_thrifty(struct sched *s)
             }
         }
         w->utilization_open = false;
+        room_open(s, w);
     }
 }
 
@@ -170,7 +171,7 @@ static uint32_t spare_grants(struct sched *s, struct lane *l, uint32_t spare,
                              bool before_walk, int32_t top)
 {
     struct worker *w = l->worker;
-    if (l->blocked || l->dead || w->gang)
+    if (l->blocked || l->dead || w->gang || !worker_in_time(s, w, lane_way(l)))
         return 0;
     int32_t priority = run_list_first(&l->lists[LANE_UNSTARTED])->priority;
     if (w->reserved && priority <= w->reserved_priority)

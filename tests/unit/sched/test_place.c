@@ -1,0 +1,201 @@
+/* Who gets what: order, packing, variants, priorities and what they keep free. */
+#include "fixture.h"
+
+#define CPUS4 "cpus=range(0-3)"
+
+/* Few tasks stay on few workers. */
+static void test_low_workers_first(void)
+{
+    begin();
+    worker(1, CPUS4);
+    worker(2, CPUS4);
+    worker(3, CPUS4);
+    sched_ready(sched, class_of("cpus=1"), 0, 1, 0, 4);
+    CHECK_STEP("w1 c0.0 +4 1:0-3");
+    struct sched_worker_load load;
+    sched_worker_load(sched, 1, &load);
+    CU_ASSERT(load.assigned == 4 && load.running == 0 && !load.gang && !load.reserved);
+    CU_ASSERT_EQUAL(sched_worker_idle_since(sched, 1), 0);
+    CU_ASSERT_NOT_EQUAL(sched_worker_idle_since(sched, 2), 0);
+    sched_ready(sched, 0, 0, 1, 4, 1);
+    CHECK_STEP("w2 c0.0 +1 1:4-4");
+    end();
+}
+
+/* Equal requests run by job and slot, whenever they became ready. */
+static void test_order(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 0, 3, 0, 2);
+    sched_ready(sched, c, 0, 2, 7, 1);
+    sched_ready(sched, c, 0, 2, 5, 1);
+    sched_ready(sched, c, 0, 2, 6, 1);
+    sched_ready(sched, c, 5, 9, 0, 1);
+    now_us += 10;
+    CHECK_STEP("w1 c0.0 +1 9:0-0 2:5-5");
+    done(1, 9, 0, 0, 60000);
+    CHECK_STEP("w1 c0.0 +0 2:6-6");
+    end();
+}
+
+/* Table of what higher priorities keep free on a worker of four cpus. */
+static void test_gaps(void)
+{
+    begin(); /* room for one high task; the low ones get what it leaves */
+    worker(1, CPUS4);
+    uint32_t low = class_of("cpus=1"), high = class_of("cpus=3");
+    sched_ready(sched, low, 0, 2, 0, 10);
+    sched_ready(sched, high, 1, 1, 0, 5);
+    CHECK_STEP("w1 c1.0 +1 1:0-0 | w1 c0.0 +1 2:0-0 | w1 c1.0 +0 1:1-1");
+    end();
+
+    begin(); /* two low ones run: two cpus are kept until there are three */
+    worker(1, CPUS4);
+    low = class_of("cpus=1");
+    high = class_of("cpus=3");
+    sched_ready(sched, low, 0, 1, 0, 2);
+    CHECK_STEP("w1 c0.0 +2 1:0-1");
+    sched_ready(sched, high, 1, 2, 0, 2);
+    sched_ready(sched, low, 0, 3, 0, 4);
+    CHECK_STEP("");
+    done(1, 1, 0, 1, 1000000);
+    CHECK_STEP("w1 c1.0 +1 2:0-1");
+    end();
+
+    begin(); /* every high one has a place: nothing is kept */
+    worker(1, CPUS4);
+    low = class_of("cpus=1");
+    high = class_of("cpus=2");
+    sched_ready(sched, high, 1, 1, 0, 1);
+    sched_ready(sched, low, 0, 2, 0, 2);
+    CHECK_STEP("w1 c1.0 +1 1:0-0 | w1 c0.0 +2 2:0-1");
+    end();
+
+    begin(); /* this worker can never run the high one */
+    worker(1, CPUS4);
+    low = class_of("cpus=1");
+    high = class_of("gpus=1");
+    sched_ready(sched, high, 1, 1, 0, 1);
+    sched_ready(sched, low, 0, 2, 0, 4);
+    CHECK_STEP("w1 c0.0 +4 2:0-3");
+    end();
+
+    begin(); /* kept until the high ones are gone */
+    worker(1, CPUS4);
+    low = class_of("cpus=1");
+    high = class_of("cpus=4");
+    sched_ready(sched, low, 0, 1, 0, 1);
+    (void)step();
+    sched_ready(sched, high, 1, 2, 0, 1);
+    sched_ready(sched, low, 0, 3, 0, 3);
+    CHECK_STEP("");
+    sched_cancel_job(sched, 2);
+    CHECK_STEP("w1 c0.0 +3 3:0-2");
+    end();
+}
+
+/* One cpu and one gpu, or four cpus: four of the first kind, three of the second. */
+static void test_variants(void)
+{
+    begin();
+    worker(1, "cpus=range(0-15) gpus=range(0-3)");
+    sched_ready(sched, class_of("cpus=1 gpus=1|cpus=4"), 0, 1, 0, 7);
+    CHECK_STEP("w1 c0.0 +4 1:0-3 | w1 c0.1 +3 1:4-6");
+    end();
+}
+
+static void test_weights_and_sizes(void)
+{
+    begin(); /* a heavier class first; of equal weight the larger request */
+    worker(1, "cpus=range(0-5)");
+    uint32_t six = class_of("cpus=6"), two = class_of("cpus=2 weight=4");
+    sched_ready(sched, six, 0, 1, 0, 1);
+    sched_ready(sched, two, 0, 2, 0, 3);
+    CHECK_STEP("w1 c1.0 +3 2:0-2");
+    end();
+
+    begin();
+    worker(1, CPUS4);
+    uint32_t one = class_of("cpus=1"), three = class_of("cpus=3");
+    sched_ready(sched, one, 0, 1, 0, 2);
+    sched_ready(sched, three, 0, 2, 0, 1);
+    CHECK_STEP("w1 c1.0 +1 2:0-0 | w1 c0.0 +1 1:0-1");
+    end();
+}
+
+static void test_all(void)
+{
+    begin(); /* the whole pool or nothing */
+    worker(1, CPUS4);
+    uint32_t one = class_of("cpus=1"), all = class_of("cpus=all");
+    sched_ready(sched, all, 0, 1, 0, 2);
+    CHECK_STEP("w1 c1.0 +1 1:0-1");
+    sched_ready(sched, one, 0, 2, 0, 1);
+    CHECK_STEP("");
+    end();
+}
+
+static void test_min_utilization(void)
+{
+    begin(); /* half of eight cpus, or none */
+    worker_in(1, "cpus=range(0-7)", "default", 0, 0.5);
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 0, 1, 0, 3);
+    CHECK_STEP("");
+    sched_ready(sched, c, 0, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +4 1:0-2 2:0-0");
+    sched_ready(sched, c, 0, 3, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 3:0-0");
+    end();
+}
+
+static void test_time(void)
+{
+    begin(); /* remaining life against the time that is asked for */
+    worker_in(1, CPUS4, "default", 5000000, 0);
+    worker_in(2, CPUS4, "default", 0, 0);
+    uint32_t longer = class_of("cpus=4 min=6000000"),
+             fits = class_of("cpus=4 min=4000000");
+    sched_ready(sched, longer, 0, 1, 0, 1);
+    CHECK_STEP("w2 c0.0 +1 1:0-0");
+    sched_ready(sched, fits, 0, 2, 0, 2);
+    CHECK_STEP("w1 c1.0 +1 2:0-1"); /* one ahead */
+    now_us += 2000000;
+    done(1, 2, 0, 1, 100);
+    CHECK_STEP("retract w1 c1.0 1");
+    sched_retracted(sched, 1, fits, 0, &(struct task_run){2, 1, 1, 0}, 1);
+    CHECK_STEP("");
+    end();
+}
+
+static void test_drain_and_leave(void)
+{
+    const struct sched_lost_task *lost;
+    size_t n;
+    begin();
+    worker(1, CPUS4);
+    worker(2, CPUS4);
+    uint32_t c = class_of("cpus=2");
+    sched_worker_drain(sched, 1);
+    sched_ready(sched, c, 0, 1, 0, 2);
+    CHECK_STEP("w2 c0.0 +2 1:0-1");
+    started(2, 1, 0, 1);
+    sched_worker_remove(sched, 2, &lost, &n);
+    CU_ASSERT_EQUAL(n, 2);
+    for (size_t i = 0; i < n; i++)
+        CU_ASSERT(lost[i].job == 1 && lost[i].running == (lost[i].slot == 0));
+    sched_ready(sched, c, 0, 1, 0, 3);
+    CU_ASSERT_EQUAL(sched_waiting(sched), 3);
+    CHECK_STEP("");
+    worker(3, "cpus=range(0-7)");
+    CHECK_STEP("w3 c0.0 +3 1:0-2");
+    sched_worker_remove(sched, 77, &lost, &n);
+    CU_ASSERT_EQUAL(n, 0);
+    end();
+}
+
+TEST_MAIN("place", TEST(test_low_workers_first), TEST(test_order), TEST(test_gaps),
+          TEST(test_variants), TEST(test_weights_and_sizes), TEST(test_all),
+          TEST(test_min_utilization), TEST(test_time), TEST(test_drain_and_leave))
