@@ -146,7 +146,9 @@ int group_extra_add_entry(struct group_extra *e, const void *p, size_t n)
 struct span group_entry(const struct group_extra *e, uint32_t i)
 {
     uint64_t begin = i ? e->entry_ends[i - 1] : 0;
-    return (struct span){e->entry_data.data + begin, e->entry_ends[i] - begin};
+    /* Never NULL: all entries may be empty. */
+    const uint8_t *data = (const uint8_t *)buf_cstr(&e->entry_data);
+    return (struct span){data + begin, e->entry_ends[i] - begin};
 }
 
 uint32_t submit_add_body(struct submit *s, struct task_body *b)

@@ -266,7 +266,8 @@ void submit_encode(const struct submit *s, struct buf *out)
     }
 }
 
-/* Whether a whole argument vector lies inside the text arena. */
+/* Whether a whole argument vector lies inside the text arena; a program is its first
+ * word. */
 static bool argv_valid(const struct buf *text, uint32_t argv)
 {
     if (argv == 0 || argv >= text->len)
@@ -279,7 +280,7 @@ static bool argv_valid(const struct buf *text, uint32_t argv)
             return false;
         c.p = end + 1;
     }
-    return !c.failed;
+    return n > 0 && !c.failed;
 }
 
 static bool name_valid(const struct buf *text, uint32_t name)

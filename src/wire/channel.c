@@ -322,6 +322,8 @@ static int take_refusal(const uint8_t *p, size_t n, struct error *err)
     char text[CHANNEL_HANDSHAKE_MAX];
     if (p[0] != -ERR_AUTH && p[0] != -ERR_VERSION)
         return error_set(err, ERR_CORRUPT, "malformed answer to the hello");
+    if (n == 1)
+        return error_set(err, -(int)p[0], "the server refused the connection");
     for (size_t i = 1; i < n; i++)
         text[i - 1] = (char)(p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '?');
     return error_set(err, -(int)p[0], "%.*s", (int)(n - 1), text);

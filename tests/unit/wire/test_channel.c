@@ -248,6 +248,10 @@ static void test_refusals_are_harmless(void)
                     ERR_AUTH);
     CU_ASSERT_STRING_EQUAL(p.err.text, "a?[??b");
     pair_drop(&p);
+    pair_make(&p, ROLE_CLIENT, key, ROLE_CLIENT, key);
+    CU_ASSERT_EQUAL(channel_input(p.a, "\1\0\0\0\11", 5, &p.to_b, &p.err), ERR_AUTH);
+    CU_ASSERT_STRING_EQUAL(p.err.text, "the server refused the connection");
+    pair_drop(&p);
     for (uint8_t code = 1; code < 255; code++) {
         uint8_t refusal[] = {2, 0, 0, 0, code, 'x'};
         pair_make(&p, ROLE_CLIENT, key, ROLE_CLIENT, key);
