@@ -74,10 +74,10 @@ def test_log_while_a_task_runs(pair):
                       "echo first; test $HQ_TASK_ID = 1 || exec sleep 1000")
     wait_until(lambda: pair.stats(job) == {"finished": 1, "running": 1}, "one to end")
     assert pair.log("l", "cat", job, "stdout", "--task", "1").stdout == "first\n"
-    refused = pair.log("l", "cat", job, "stdout", code=1)
-    assert "Stream for task 2 is not finished" in refused.stderr
     wait_until(lambda: pair.log("l", "cat", job, "stdout", "--allow-unfinished").stdout ==
                "first\nfirst\n", "the running task's line")
+    refused = pair.log("l", "cat", job, "stdout", code=1)
+    assert "Stream for task 2 is not finished" in refused.stderr
     pair.hq("job", "cancel", job)
 
 
@@ -135,8 +135,9 @@ def test_damaged_log_is_noticed(pair):
         pytest.skip("blocks are packed")
     data[at + 3] ^= 0x20
     (pair.work / "bad").write_bytes(data)
-    assert pair.log("l", "check").code == 0
-    assert pair.log("bad", "check", code=None).code != 0
+    assert len(pair.log("l", "cat", "1", "stdout").stdout.split()) == 40_000
+    damaged = pair.log("bad", "cat", "1", "stdout", code=None)
+    assert damaged.code == 1 and damaged.stderr
 
 
 @pytest.mark.core
@@ -170,14 +171,6 @@ def test_back_pressure_not_loss(pair):
     job = pair.submit_and_wait("--log", "l", "--array", "1-2", "--", "sh", "-c",
                                "head -c 30000000 /dev/zero", timeout_s=60)
     assert len(pair.log("l", "cat", job, "stdout").raw) == 60_000_000
-
-
-def test_grep_and_tail(pair):
-    pair.submit_and_wait("--log", "l", "--array", "1-3", "--", "sh", "-c",
-                         "echo first; echo needle $HQ_TASK_ID; echo last")
-    found = pair.log("l", "grep", "needle").stdout.splitlines()
-    assert len(found) == 3 and all("needle" in line for line in found)
-    pair.log("l", "grep", "not there", code=1)
 
 
 def test_full_disk_fails_the_task_by_name(pair):
