@@ -32,6 +32,7 @@ struct worker_link {
     enum worker_end end;       /* what will be recorded */
     uint64_t end_seq;          /* last TASKS_ENDED batch taken */
     uint64_t ack_seq;          /* last one acknowledged */
+    uint64_t late_seq;         /* batches below it were made on an earlier connection */
     struct u64map known_classes;
     struct u64map known_groups; /* job << 32 | group */
     struct u64map known_bodies; /* job << 32 | body of a submit, mixed with its number */

@@ -28,22 +28,21 @@ void report_started(struct worker_link *link, struct span starts)
 }
 
 /*
- * A task that waits again may be reported by the worker that was lost with it. That
- * counts as long as it was not given to anybody else.
+ * Ends from before a reconnect: the tasks wait in the queues (again), since the server or
+ * the connection was lost before it heard of them. The result counts; what has been given
+ * to somebody else meanwhile runs twice, and the first result counts.
  */
-static void claim_late(struct server *s, const struct worker_link *link,
-                       const struct task_end *e)
+static void claim_late(struct server *s, const struct task_end *e, uint32_t count)
 {
     struct job *job = state_job(&s->state, e->job);
-    if (!job || e->slot >= job->n_slots)
-        return;
-    const struct task_record *r = job_record(job, e->slot);
-    if (!r || r->state != TASK_WAITING || e->instance >= r->instance)
-        return;
-    const struct job_group *g = job_group_of(job, e->slot);
-    (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, e->job,
-                     e->slot);
-    (void)link;
+    for (uint32_t i = 0; job && i < count; i++) {
+        uint32_t slot = e->slot + i;
+        if (slot >= job->n_slots || job_task_state(job, slot) != TASK_WAITING)
+            continue;
+        const struct job_group *g = job_group_of(job, slot);
+        (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, e->job,
+                         slot);
+    }
 }
 
 void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
@@ -68,7 +67,8 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
     while (task_end_read(&reader, &e, &count)) {
         sched_done(s->sched, link->id, e.job, e.slot, count, e.released ? count : 0,
                    (e.end_us - e.start_us) * count, now);
-        claim_late(s, link, &e);
+        if (seq < link->late_seq)
+            claim_late(s, &e, count);
         uint32_t n = state_apply_end(&s->state, link->id, &e, count);
         applied += n;
         if (n)

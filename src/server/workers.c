@@ -78,6 +78,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     link->id = s->next_worker++;
     link->end_seq = m->first_seq ? m->first_seq - 1 : 0;
     link->ack_seq = link->end_seq;
+    link->late_seq = m->next_seq;
     if (config->idle_timeout_ns == 0)
         config->idle_timeout_ns = s->config->idle_timeout_ns;
     uint64_t idle_ns = config->idle_timeout_ns;

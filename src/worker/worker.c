@@ -157,8 +157,9 @@ static void put_held(struct worker *w, struct buf *out)
                               .slot = t->slot,
                               .instance = t->instance,
                               .variant = t->end.variant,
-                              .running = t->phase >= PHASE_RUNNING,
-                              .start_us = t->end.start_us};
+                              .running = t->phase >= PHASE_LAUNCHED,
+                              .start_us = t->end.start_us ? t->end.start_us
+                                                          : worker_now_us()};
         held_task_put(out, &h);
     }
 }
@@ -167,6 +168,7 @@ static void on_open(struct io_conn *c, void *arg)
 {
     struct worker *w = arg;
     struct buf config = BUF_INIT(BUF_MAX_DEFAULT), held = BUF_INIT(BUF_MAX_DEFAULT);
+    report_flush(w); /* ends gathered without a server make a batch of their own */
     worker_config_encode(&w->setup->config, &config);
     put_held(w, &held);
     uint64_t first = w->next_seq;
@@ -175,7 +177,8 @@ static void on_open(struct io_conn *c, void *arg)
     struct msg_WORKER_REGISTER m = {.config = span_buf(&config),
                                     .started_us = w->started_us,
                                     .first_seq = first,
-                                    .resume = span_buf(&held)};
+                                    .resume = span_buf(&held),
+                                    .next_seq = w->next_seq};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
     buf_release(&config);
     buf_release(&held);
@@ -223,7 +226,7 @@ static void on_registered(struct worker *w, const struct msg_WORKER_REGISTERED *
         w->setup->config.idle_timeout_ns = m->idle_timeout_ns;
         if (w->setup->on_registered)
             w->setup->on_registered(w->setup->arg, w->id, &w->setup->config,
-                                    w->started_us);
+                                    worker_now_us() - (clock_mono_us() - w->started_us));
         uint64_t period = MAX(w->setup->config.heartbeat_ns / 1000000, 1u);
         io_timer_start(w->heartbeat, period, period);
     } else {
