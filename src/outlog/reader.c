@@ -202,6 +202,16 @@ void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void 
     r->damage_arg = arg;
 }
 
+size_t outlog_reader_n_files(const struct outlog_reader *r)
+{
+    return r->n_files;
+}
+
+const char *outlog_reader_path(const struct outlog_reader *r, size_t i)
+{
+    return r->files[i]->path;
+}
+
 void outlog_reader_get_stats(const struct outlog_reader *r,
                              struct outlog_reader_stats *s)
 {
@@ -316,6 +326,17 @@ int outlog_read_block(struct outlog_reader *r, const struct outlog_ref *ref,
     int rc = load(r, ref, data, &b);
     if (rc == 0)
         *n = outlog_block_output(&b);
+    return rc;
+}
+
+int outlog_read_payload(struct outlog_reader *r, const struct outlog_ref *ref,
+                        const uint8_t **data, size_t *n)
+{
+    struct outlog_block b;
+    *n = 0;
+    int rc = load(r, ref, data, &b);
+    if (rc == 0)
+        *n = b.stored;
     return rc;
 }
 

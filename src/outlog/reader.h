@@ -32,6 +32,9 @@ int outlog_reader_open(struct outlog_reader **out, const char *path,
 void outlog_reader_destroy(struct outlog_reader *r);
 void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void *arg);
 
+size_t outlog_reader_n_files(const struct outlog_reader *r);
+const char *outlog_reader_path(const struct outlog_reader *r, size_t i); /* borrowed */
+
 struct outlog_reader_stats {
     uint32_t n_files;
     uint64_t reads, bytes_read; /* system calls and their bytes */
@@ -110,6 +113,9 @@ int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
  */
 int outlog_read_block(struct outlog_reader *r, const struct outlog_ref *ref,
                       const uint8_t **data, size_t *n) MUST_CHECK;
+/* As outlog_read_block, with the end record behind the output where there is one. */
+int outlog_read_payload(struct outlog_reader *r, const struct outlog_ref *ref,
+                        const uint8_t **data, size_t *n) MUST_CHECK;
 /* The end record of a block with OUTLOG_FLAG_END. */
 int outlog_read_end(struct outlog_reader *r, const struct outlog_ref *ref,
                     struct outlog_end *end) MUST_CHECK;

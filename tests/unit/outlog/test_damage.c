@@ -3,6 +3,7 @@
  * damage is read; nothing that was not written is ever shown.
  */
 #include "logs.h"
+#include "outlog/repair.h"
 
 #define N_TASKS 40u
 
@@ -242,6 +243,43 @@ static void test_random(void)
     rig_release(&r);
 }
 
+/* A damaged log is copied into a good one that holds the same whole runs. */
+static void test_repair(void)
+{
+    for (int k = 0; k < 4; k++) {
+        struct rig r;
+        struct image im;
+        rig_init(&r, "AbC123");
+        make_image(&r, &im, k & 1, false);
+        for (size_t at = 20000; at < im.len; at = next_place(&im, at, 9000))
+            memset(im.data + at, 0x55, MIN((size_t)40, im.len - at));
+        put_image(r.path, im.data, im.len);
+        struct tally before = tally_log(r.path);
+        struct buf to = BUF_INIT(200);
+        buf_printf(&to, "%s/new.hqlog", r.dir);
+        struct outlog_repair_options o = {.now_us = 7, .compress = k & 2};
+        struct outlog_repair_result result;
+        struct rig_damage damage;
+        struct error err = ERROR_INIT;
+        memset(o.uid.b, 'z', sizeof o.uid.b);
+        struct outlog_reader *reader = rig_open(r.path, &damage);
+        CU_ASSERT_EQUAL(outlog_repair(reader, buf_cstr(&to), &o, &result, &err), 0);
+        CU_ASSERT_EQUAL(outlog_repair(reader, buf_cstr(&to), &o, &result, &err),
+                        ERR_EXISTS);
+        outlog_reader_destroy(reader);
+        struct tally after = tally_log(buf_cstr(&to));
+        CU_ASSERT(before.whole > 0 && before.whole < N_TASKS);
+        CU_ASSERT_EQUAL(after.whole, before.whole);
+        CU_ASSERT_EQUAL(after.damage.n, 0);
+        struct outlog_check_report report = check_log(buf_cstr(&to));
+        CU_ASSERT_EQUAL(report.n_damages, 0);
+        CU_ASSERT_EQUAL(report.n_index_damages, 0);
+        buf_release(&to);
+        free(im.data);
+        rig_release(&r);
+    }
+}
+
 static void test_no_log(void)
 {
     static const struct {
@@ -281,4 +319,4 @@ static void test_no_log(void)
 }
 
 TEST_MAIN("outlog damage", TEST(test_truncated), TEST(test_flipped), TEST(test_zeroed),
-          TEST(test_ghosts), TEST(test_random), TEST(test_no_log))
+          TEST(test_ghosts), TEST(test_random), TEST(test_repair), TEST(test_no_log))
