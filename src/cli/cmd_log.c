@@ -123,6 +123,44 @@ static const struct cmd old_export = {
     .positionals = (const struct pos[]){JOB_POS(0), {0}},
 };
 
+static const struct cmd check = {
+    .name = "check",
+    .aliases = (const char *const[]){"verify", NULL},
+    .summary = "Read the whole log and report damage",
+    .details = "The exit status is 1 when output is lost or an index is damaged.",
+    .run = log_cmd_check,
+};
+
+static const struct cmd seal = {
+    .name = "seal",
+    .summary = "Write one index over the whole log, so that any task is found at once",
+    .details = "The server does this by itself where it can. Refused while workers write "
+               "the log.",
+    .run = log_cmd_seal,
+};
+
+static const struct opt_group repair_options = {
+    .opts = (const struct opt[]){
+        {.name = "drop-superseded",
+         .flags = OPT_SWITCH,
+         .help = "Leave out earlier runs of restarted tasks"},
+        {.name = "compress", .flags = OPT_SWITCH, .help = "Pack text with zstd"},
+        {0},
+    }};
+
+static const struct cmd repair = {
+    .name = "repair",
+    .aliases = (const char *const[]){"compact", NULL},
+    .summary = "Copy all that is readable into a new, sealed log",
+    .details = "The old log is only read.",
+    .groups = (const struct opt_group *const[]){&repair_options, NULL},
+    .positionals = (const struct pos[]){{.name = "NEW",
+                                         .flags = POS_FILE,
+                                         .help = "Log file that does not exist yet"},
+                                        {0}},
+    .run = log_cmd_repair,
+};
+
 const struct cmd cmd_log = {
     .name = "log",
     .summary = "Read the shared log that tasks wrote their output to",
@@ -138,7 +176,7 @@ const struct cmd cmd_log = {
                                       "job, or 'last'"},
                              {0}},
     .subs = (const struct cmd *const[]){&summary, &jobs, &list, &show, &cat,
-                                        &export_cmd, NULL},
+                                        &export_cmd, &check, &seal, &repair, NULL},
 };
 
 const struct cmd cmd_output_log = {
@@ -150,5 +188,5 @@ const struct cmd cmd_output_log = {
                                          .help = "Directory of --stream, or log file"},
                                         {0}},
     .subs = (const struct cmd *const[]){&summary, &jobs, &show, &old_cat, &old_export,
-                                        &list, NULL},
+                                        &list, &check, &seal, &repair, NULL},
 };

@@ -10,5 +10,8 @@ int log_cmd_list(struct run *r, struct error *err);
 int log_cmd_show(struct run *r, struct error *err);
 int log_cmd_cat(struct run *r, struct error *err);
 int log_cmd_export(struct run *r, struct error *err);
+int log_cmd_check(struct run *r, struct error *err);
+int log_cmd_seal(struct run *r, struct error *err);
+int log_cmd_repair(struct run *r, struct error *err);
 
 #endif

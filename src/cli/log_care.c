@@ -1,0 +1,175 @@
+/* `hq log X check`, `seal` and `repair`. */
+#include "cli/log_cmd.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include "base/clock.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "cli/log_open.h"
+#include "cli/session.h"
+#include "outlog/check.h"
+#include "outlog/repair.h"
+#include "outlog/seal.h"
+
+#define FINDINGS_MAX 1000u /* that are printed */
+
+/* ---- check ------------------------------------------------------------------------
+ */
+
+struct findings {
+    struct output *out;
+    struct json *json; /* or NULL */
+    uint64_t n;
+};
+
+static void on_finding(void *arg, const struct outlog_damage *d)
+{
+    struct findings *f = arg;
+    if (f->n++ >= FINDINGS_MAX || f->out->mode == OUTPUT_QUIET)
+        return;
+    if (!f->json) {
+        output_printf(f->out, "%s: %s at offset %llu (%llu bytes)\n", d->path, d->what,
+                      (unsigned long long)d->offset, (unsigned long long)d->bytes);
+        return;
+    }
+    json_begin_object(f->json);
+    json_kuint(f->json, "bytes", d->bytes);
+    json_kstr(f->json, "file", d->path);
+    json_kuint(f->json, "offset", d->offset);
+    json_kstr(f->json, "what", d->what);
+    json_end_object(f->json);
+}
+
+static int check_table(struct output *o, const struct outlog_check_report *c,
+                       struct error *err)
+{
+    struct table t;
+    table_init(&t, TABLE_VERTICAL, 2, o->colour);
+    table_pairf(&t, "Files", "%u", c->n_files);
+    table_pairf(&t, "Extents", "%llu (%llu open)", (unsigned long long)c->n_extents,
+                (unsigned long long)c->n_open_extents);
+    table_pairf(&t, "Blocks", "%llu", (unsigned long long)c->n_blocks);
+    table_pairf(&t, "Runs", "%llu (%llu unfinished)", (unsigned long long)c->n_runs,
+                (unsigned long long)c->n_unfinished);
+    table_pairf(&t, "Unfinished writes", "%llu", (unsigned long long)c->n_torn);
+    table_pairf(&t, "Damage", "%llu (%llu bytes)", (unsigned long long)c->n_damages,
+                (unsigned long long)c->damaged_bytes);
+    table_pairf(&t, "Damaged indexes", "%llu", (unsigned long long)c->n_index_damages);
+    table_pairf(&t, "Incomplete runs", "%llu", (unsigned long long)c->n_incomplete);
+    table_pair(&t, "Result", outlog_check_clean(c) ? "good" : "damaged");
+    return output_table(o, &t, err);
+}
+
+static void check_json(struct json *j, const struct outlog_check_report *c)
+{
+    json_kbool(j, "good", outlog_check_clean(c));
+    json_kuint(j, "n_blocks", c->n_blocks);
+    json_kuint(j, "n_damaged_bytes", c->damaged_bytes);
+    json_kuint(j, "n_damages", c->n_damages);
+    json_kuint(j, "n_extents", c->n_extents);
+    json_kuint(j, "n_files", c->n_files);
+    json_kuint(j, "n_incomplete", c->n_incomplete);
+    json_kuint(j, "n_index_damages", c->n_index_damages);
+    json_kuint(j, "n_open_extents", c->n_open_extents);
+    json_kuint(j, "n_runs", c->n_runs);
+    json_kuint(j, "n_torn", c->n_torn);
+    json_kuint(j, "n_unfinished", c->n_unfinished);
+}
+
+int log_cmd_check(struct run *r, struct error *err)
+{
+    struct log_source s;
+    struct outlog_check_report report;
+    struct findings f = {.out = r->out};
+    int rc = log_source_open(&s, r, err);
+    if (rc < 0)
+        return rc;
+    if (r->out->mode == OUTPUT_JSON) {
+        f.json = output_json(r->out);
+        json_begin_object(f.json);
+        json_key(f.json, "findings");
+        json_begin_array(f.json);
+    }
+    rc = outlog_check(s.reader, on_finding, &f, &report, err);
+    if (f.json) {
+        json_end_array(f.json);
+        if (rc == 0)
+            check_json(f.json, &report);
+        json_end_object(f.json);
+        output_end_json(r->out);
+    }
+    if (rc == 0 && r->out->mode == OUTPUT_CLI) {
+        if (f.n > FINDINGS_MAX)
+            output_printf(r->out, "… and %llu more\n",
+                          (unsigned long long)(f.n - FINDINGS_MAX));
+        rc = check_table(r->out, &report, err);
+    }
+    if (rc == 0 && !outlog_check_clean(&report))
+        r->status = 1;
+    log_source_release(&s);
+    return rc;
+}
+
+/* ---- seal -------------------------------------------------------------------------
+ */
+
+static void tell_sealed(struct run *r, const char *path,
+                        const struct outlog_seal_result *result)
+{
+    struct buf size = BUF_INIT(64);
+    text_print_size(&size, result->index_bytes);
+    if (r->out->mode == OUTPUT_CLI)
+        output_printf(r->out, "%s: %llu tasks, %llu blocks, index of %s\n", path,
+                      (unsigned long long)result->n_tasks,
+                      (unsigned long long)result->n_blocks, buf_cstr(&size));
+    buf_release(&size);
+}
+
+int log_cmd_seal(struct run *r, struct error *err)
+{
+    struct log_source s;
+    int rc = log_source_open(&s, r, err);
+    size_t n = rc == 0 ? outlog_reader_n_files(s.reader) : 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const char *path = outlog_reader_path(s.reader, i);
+        struct outlog_seal_options o = {.now_us = clock_real_us()};
+        struct outlog_seal_result result;
+        rc = outlog_seal(path, &o, &result, err);
+        if (rc < 0)
+            error_prefix(err, "'%s': ", path);
+        else
+            tell_sealed(r, path, &result);
+    }
+    log_source_release(&s);
+    return rc;
+}
+
+/* ---- repair -----------------------------------------------------------------------
+ */
+
+int log_cmd_repair(struct run *r, struct error *err)
+{
+    struct log_source s;
+    struct outlog_repair_result result;
+    struct outlog_repair_options o = {
+        .now_us = clock_real_us(),
+        .drop_superseded = args_flag(r->args, "drop-superseded"),
+        .compress = args_flag(r->args, "compress"),
+    };
+    if (getrandom(o.uid.b, sizeof o.uid.b, 0) != (ssize_t)sizeof o.uid.b)
+        return error_sys(err, "cannot get random bytes");
+    int rc = log_source_open(&s, r, err);
+    if (rc == 0)
+        rc = outlog_repair(s.reader, args_str(r->args, "NEW"), &o, &result, err);
+    if (rc == 0 && r->out->mode == OUTPUT_CLI) {
+        output_printf(r->out, "%llu blocks copied",
+                      (unsigned long long)result.n_blocks);
+        if (result.n_dropped)
+            output_printf(r->out, ", %llu superseded ones left out",
+                          (unsigned long long)result.n_dropped);
+        output_puts(r->out, "\n");
+    }
+    log_source_release(&s);
+    return rc;
+}
