@@ -26,8 +26,26 @@ static void own_cpus(struct binding *b)
     b->n_cpus = size > 0 ? (size_t)size / sizeof(long) : 0;
 }
 
+static bool has_cpu(const struct binding *b, uint32_t cpu)
+{
+    return cpu / WORD_BITS < b->n_cpus &&
+           b->cpus[cpu / WORD_BITS] >> cpu % WORD_BITS & 1;
+}
+
+/* The n-th CPU of the mask, counted around. */
+static uint32_t nth_cpu(const struct binding *b, size_t n)
+{
+    size_t count = binding_cpu_count(b);
+    uint32_t cpu = 0;
+    if (count == 0)
+        return 0;
+    for (n %= count;; cpu++)
+        if (has_cpu(b, cpu) && n-- == 0)
+            return cpu;
+}
+
 struct binding *binding_create(const struct launch_binding *from,
-                               const struct binding *rank)
+                               const struct binding *rank, uint32_t slot)
 {
     struct binding *b = calloc(1, sizeof *b);
     if (!b)
@@ -43,6 +61,7 @@ struct binding *binding_create(const struct launch_binding *from,
     } else {
         own_cpus(b);
     }
+    b->home = from->has_home ? from->home : nth_cpu(b, slot);
     for (size_t i = 0; i < MIN(from->n_nodes, LAUNCH_NODES_MAX_WORDS) * 64; i++)
         if (from->nodes[i / 64] >> i % 64 & 1) {
             b->nodes[i / WORD_BITS] |= 1UL << i % WORD_BITS;
@@ -66,8 +85,9 @@ void binding_drop(struct binding *b)
 bool binding_equal(const struct binding *a, const struct binding *b)
 {
     return a == b ||
-           (a->must == b->must && a->memory == b->memory && a->n_cpus == b->n_cpus &&
-            a->n_nodes == b->n_nodes && memcmp(a->cpus, b->cpus, sizeof a->cpus) == 0 &&
+           (a->must == b->must && a->memory == b->memory && a->home == b->home &&
+            a->n_cpus == b->n_cpus && a->n_nodes == b->n_nodes &&
+            memcmp(a->cpus, b->cpus, sizeof a->cpus) == 0 &&
             memcmp(a->nodes, b->nodes, sizeof a->nodes) == 0);
 }
 
@@ -79,7 +99,7 @@ size_t binding_cpu_count(const struct binding *b)
     return n;
 }
 
-static bool set_affinity(const struct binding *b)
+bool binding_set_mask(const struct binding *b)
 {
     return syscall(SYS_sched_setaffinity, 0, b->n_cpus * sizeof(long), b->cpus) == 0;
 }
@@ -114,16 +134,30 @@ static bool apply_memory(const struct binding *b)
     return true; /* a wish only */
 }
 
-enum launch_step binding_apply(const struct binding *b, const struct binding *rank,
-                               int *sys)
+static bool go_home(const struct binding *b)
 {
-    if (!set_affinity(b)) {
+    unsigned long one[ARRAY_SIZE(b->cpus)] = {0};
+    if (!has_cpu(b, b->home))
+        return false;
+    one[b->home / WORD_BITS] = 1UL << b->home % WORD_BITS;
+    return syscall(SYS_sched_setaffinity, 0, b->n_cpus * sizeof(long), one) == 0;
+}
+
+enum launch_step binding_apply(const struct binding *b, const struct binding *rank,
+                               const struct binding **mask, int *sys)
+{
+    *mask = b;
+    if (!binding_set_mask(b)) {
         if (b->must) {
             *sys = errno;
             return LAUNCH_STEP_AFFINITY;
         }
-        (void)set_affinity(rank);
+        *mask = rank;
+        (void)binding_set_mask(rank);
     }
+    /* A mask of one CPU, and one that cannot be narrowed, is inherited as it is. */
+    if (binding_cpu_count(*mask) == 1 || !go_home(*mask))
+        *mask = NULL;
     if (!apply_memory(b)) {
         *sys = errno;
         return LAUNCH_STEP_POLICY;

@@ -58,6 +58,12 @@ enum launch_memory { LAUNCH_MEMORY_OFF, LAUNCH_MEMORY_PREFERRED, LAUNCH_MEMORY_S
 struct launch_binding {
     const uint8_t *cpus; /* as above; length 0: the CPUs of the rank */
     size_t cpus_size;
+    /* The CPU on which the slot's tasks are started, best the first one allocated; the
+     * tasks may use all of `cpus` from there. Without one the slots spread. Two threads
+     * that start tasks with the mask of both their CPUs get half the throughput: the
+     * kernel keeps moving them onto one. */
+    bool has_home;
+    uint32_t home;
     const uint64_t *nodes;     /* NUMA domains: bit i%64 of word i/64 */
     size_t n_nodes;            /* words */
     enum launch_memory memory; /* STRICT fails the task when refused */

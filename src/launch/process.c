@@ -60,7 +60,7 @@ static void on_bind(struct process *p, struct cursor *c)
     uint64_t nodes[LAUNCH_NODES_MAX_WORDS];
     binding_decode(c, &from, nodes);
     HQ_ASSERT(!c->failed);
-    struct binding *b = binding_create(&from, p->rank);
+    struct binding *b = binding_create(&from, p->rank, slot->number);
     HQ_ASSERT(b);
     binding_drop(slot->binding);
     slot->binding = b;
@@ -228,7 +228,7 @@ static void on_parked_end(struct process *p, struct task *task)
     (void)close(task->pidfd);
     task->pidfd = -1;
     slot_finish(p, slot, &info, &usage, &reply);
-    bool urgent = task->urgent || slot_runs_dry(slot);
+    bool urgent = slot_end_is_urgent(slot, task);
     task_leave(task);
     slot->state = slot->n > 0 ? SLOT_READY : SLOT_IDLE;
     if (slot->state == SLOT_READY)
@@ -357,7 +357,7 @@ static int set_up(struct process *p, const struct launcher_config *config, int s
     p->sweep_s = 1;
     list_init(&p->stopping);
     buf_init(&p->in, LAUNCH_REQUEST_MAX + RECV_BYTES);
-    p->rank = binding_create(&rank, NULL);
+    p->rank = binding_create(&rank, NULL, 0);
     if (!p->rank)
         return error_nomem(err);
     p->epoll = epoll_create1(EPOLL_CLOEXEC);

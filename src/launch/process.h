@@ -68,6 +68,7 @@ struct slot {
     enum slot_state state;
     struct task *head, *tail; /* queued */
     size_t n, depth;          /* queued; the same when the last one came */
+    bool told_dry;            /* the worker knows since then that few are left */
     struct task *current;
     struct spawner *home;    /* ran it last */
     struct slot *next_ready; /* under the pool's lock */
@@ -83,6 +84,7 @@ struct spawner {
     atomic_ullong waiting_since; /* monotonic us while in waitid; 0: not */
     bool kicked;                 /* under the pool's lock */
     struct binding *bound;       /* of the thread; NULL: unknown */
+    const struct binding *mask;  /* for its children; NULL: its own */
     struct spawn_area area;
     struct scratch scratch;
 };
@@ -147,8 +149,8 @@ void task_send_pending(struct task *task);
 /* Releases a task unless control still has it in its list. Locked. */
 void task_leave(struct task *task);
 void task_destroy(struct task *task);
-/* Whether the worker should hear at once: the slot runs dry. Locked. */
-bool slot_runs_dry(const struct slot *slot);
+/* Whether the worker should hear at once of a task that is over. Locked. */
+bool slot_end_is_urgent(struct slot *slot, const struct task *task);
 /* Orphans may have been left: sweeps in a second. */
 void process_expect_orphans(struct process *p);
 

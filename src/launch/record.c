@@ -103,6 +103,8 @@ void binding_encode(struct buf *b, const struct launch_binding *binding)
 {
     buf_u8(b, (uint8_t)binding->memory);
     buf_u8(b, binding->must);
+    buf_u8(b, binding->has_home);
+    buf_u32(b, binding->home);
     buf_bytes(b, binding->cpus, binding->cpus_size);
     buf_varint(b, binding->n_nodes);
     for (size_t i = 0; i < binding->n_nodes; i++)
@@ -114,6 +116,8 @@ void binding_decode(struct cursor *c, struct launch_binding *binding, uint64_t *
     memset(binding, 0, sizeof *binding);
     binding->memory = cursor_u8(c);
     binding->must = cursor_u8(c) != 0;
+    binding->has_home = cursor_u8(c) != 0;
+    binding->home = cursor_u32(c);
     struct span cpus = cursor_bytes(c);
     binding->cpus = cpus.p;
     binding->cpus_size = cpus.n;

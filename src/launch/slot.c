@@ -14,7 +14,8 @@ struct slot *slot_create(struct process *p, uint32_t number)
     HQ_ASSERT(slot);
     (void)pthread_mutex_init(&slot->lock, NULL);
     slot->number = number;
-    slot->binding = binding_hold(p->rank);
+    slot->binding = binding_create(&(struct launch_binding){0}, p->rank, number);
+    HQ_ASSERT(slot->binding);
     return slot;
 }
 
@@ -27,6 +28,7 @@ void slot_push(struct process *p, struct slot *slot, struct task *task)
         slot->head = task;
     slot->tail = task;
     slot->depth = ++slot->n;
+    slot->told_dry = false;
     if (slot->state == SLOT_IDLE) {
         slot->state = SLOT_READY;
         pool_ready(p, slot);
@@ -68,10 +70,13 @@ struct task *slot_retract(struct slot *slot, uint64_t handle)
     return task;
 }
 
-bool slot_runs_dry(const struct slot *slot)
+bool slot_end_is_urgent(struct slot *slot, const struct task *task)
 {
+    /* Below half, once: telling it again brings no new task any sooner. */
     size_t left = slot->n > 0 ? slot->n - 1 : 0; /* the next one starts now */
-    return left * 2 <= slot->depth;
+    bool dry = left * 2 <= slot->depth && !slot->told_dry;
+    slot->told_dry |= dry;
+    return dry || slot->n == 0 || task->urgent;
 }
 
 bool task_wait(struct task *task, bool block, siginfo_t *info, struct rusage *usage)

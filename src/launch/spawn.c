@@ -170,6 +170,8 @@ static int child_main(void *arg)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != ctx->launcher)
         _exit(EXIT_NOT_STARTED); /* it died before the line above */
+    if (c->order->mask && !binding_set_mask(c->order->mask))
+        child_fail(c, LAUNCH_STEP_AFFINITY);
     child_stdio(c);
     if (c->order->cwd && chdir(c->order->cwd) != 0)
         child_fail(c, LAUNCH_STEP_CHDIR);

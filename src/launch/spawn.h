@@ -2,7 +2,7 @@
  * Starting one process with vfork semantics: the child borrows the memory of the
  * launcher and the calling thread sleeps until it has executed the program or failed,
  * so the cost does not depend on the size of the launcher and errors come back through
- * plain memory. The child inherits CPU mask and memory policy of the calling thread.
+ * plain memory. The child inherits the memory policy of the calling thread.
  * Private to this folder.
  */
 #ifndef HQ_LAUNCH_SPAWN_H
@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include "launch/launch.h"
+#include "launch/binding.h"
 
 /* What is the same for every task of the launcher. */
 struct spawn_context {
@@ -49,8 +49,9 @@ struct spawn_order {
     const char *cwd;   /* or NULL */
     const char *input; /* a path to open as standard input; NULL: /dev/null */
     struct spawn_output out, err;
-    bool err_is_out; /* one open file for both */
-    bool session;    /* its own, not only its own process group */
+    bool err_is_out;            /* one open file for both */
+    const struct binding *mask; /* CPUs to take; NULL: those of the calling thread */
+    bool session;               /* its own, not only its own process group */
 };
 
 bool spawn_area_init(struct spawn_area *a) MUST_CHECK;

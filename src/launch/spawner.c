@@ -30,7 +30,7 @@ static enum launch_step bind_thread(struct spawner *s, struct binding *wanted, i
         return LAUNCH_STEP_NONE;
     binding_drop(s->bound);
     s->bound = NULL;
-    enum launch_step step = binding_apply(wanted, s->process->rank, sys);
+    enum launch_step step = binding_apply(wanted, s->process->rank, &s->mask, sys);
     if (step == LAUNCH_STEP_NONE)
         s->bound = binding_hold(wanted);
     return step;
@@ -67,6 +67,7 @@ static enum launch_step prepare(struct spawner *s, struct task *task,
     enum launch_step step = order_build(task->template, &own, &s->scratch, order, sys);
     if (step == LAUNCH_STEP_NONE)
         step = bind_thread(s, task->binding, sys);
+    order->mask = s->mask;
     if (step == LAUNCH_STEP_NONE)
         step = take_pipes(&s->process->replies, order, pipes, sys);
     return step;
@@ -268,7 +269,7 @@ static struct slot *run_one(struct spawner *s, struct slot *slot)
     if (running)
         slot_finish(p, slot, &info, &usage, &reply);
     slot->current = NULL;
-    bool urgent = task->urgent || slot_runs_dry(slot);
+    bool urgent = slot_end_is_urgent(slot, task);
     task_leave(task);
     next = slot_yield(s, slot);
     (void)pthread_mutex_unlock(&slot->lock);

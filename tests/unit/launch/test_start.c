@@ -363,19 +363,22 @@ static void test_clean_process(void)
     CU_ASSERT_STRING_EQUAL(rig_read(out), "SigBlk:\t0000000000000000\n"
                                           "SigIgn:\t0000000000000000\n"
                                           "SigCgt:\t0000000000000000\n");
-    /* Its own session and group, and the limits of the worker. */
+    /* Its own process group, its own session if asked, the limits of the worker. */
     struct rlimit files;
     char expect[64];
     HQ_ASSERT(getrlimit(RLIMIT_NOFILE, &files) == 0);
-    (void)snprintf(expect, sizeof expect, "same same %lu\n",
-                   (unsigned long)files.rlim_cur);
-    spec.argv = WORDS("/bin/sh", "-c",
-                      "set -- $$ $(cut -d' ' -f5,6 /proc/$$/stat);"
-                      "[ $1 = $2 ] && a=same; [ $1 = $3 ] && b=same;"
-                      "echo $a $b $(ulimit -n)");
-    spec.n_argv = 3;
-    CU_ASSERT_EQUAL(rig_run(&r, &spec).exit_code, 0);
-    CU_ASSERT_STRING_EQUAL(rig_read(out), expect);
+    for (int session = 0; session < 2; session++) {
+        (void)snprintf(expect, sizeof expect, "group %s %lu\n",
+                       session ? "session" : "no", (unsigned long)files.rlim_cur);
+        spec.session = session;
+        spec.argv = WORDS("/bin/sh", "-c",
+                          "set -- $$ $(cut -d' ' -f5,6 /proc/$$/stat); s=no;"
+                          "[ $1 = $2 ] && g=group; [ $1 = $3 ] && s=session;"
+                          "echo $g $s $(ulimit -n)");
+        spec.n_argv = 3;
+        CU_ASSERT_EQUAL(rig_run(&r, &spec).exit_code, 0);
+        CU_ASSERT_STRING_EQUAL(rig_read(out), expect);
+    }
     (void)close(fds[0]);
     (void)close(fds[1]);
     rig_close(&r);
