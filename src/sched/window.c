@@ -31,18 +31,27 @@ static uint32_t window_share(const struct lane *l, const struct queue *q)
     return (uint32_t)MIN(l->grants + share, SCHED_WINDOW_MAX);
 }
 
-/* Whether a class served before this one waits for the worker. */
-static bool window_contended(const struct sched *s, const struct lane *l,
-                             int32_t priority)
+enum window_rival {
+    RIVAL_NONE,
+    RIVAL_EQUAL, /* a class served before this one waits for the worker */
+    RIVAL_HIGHER /* and has a higher priority */
+};
+
+static enum window_rival window_rival(const struct sched *s, const struct lane *l,
+                                      int32_t priority)
 {
     for (uint32_t i = 0; i < s->n_blockers; i++) {
         const struct blocker *b = &s->blockers[i];
         if (b->class == l->class || b->priority < priority)
-            return false;
+            return RIVAL_NONE;
         if (!b->class->gang && class_capable(s, l->worker, b->class))
-            return true;
+            return b->priority > priority ? RIVAL_HIGHER : RIVAL_EQUAL;
     }
-    return false;
+    /* There may be more than the list can hold. */
+    return s->n_blockers == BLOCKERS_MAX &&
+                   s->blockers[BLOCKERS_MAX - 1].priority > priority
+               ? RIVAL_HIGHER
+               : RIVAL_NONE;
 }
 
 static void window_fill(struct sched *s, struct lane *l, struct queue *q)
@@ -50,10 +59,11 @@ static void window_fill(struct sched *s, struct lane *l, struct queue *q)
     if (!place_allowed(l->worker, q->priority) || l->dead || l->retracting ||
         !l->grants || !worker_in_time(s, l->worker, lane_way(l)))
         return;
-    bool contended = window_contended(s, l, q->priority);
-    if (contended && l->granted_step != s->step_no)
+    enum window_rival rival = window_rival(s, l, q->priority);
+    if (rival == RIVAL_HIGHER ||
+        (rival == RIVAL_EQUAL && l->granted_step != s->step_no))
         return;
-    uint32_t target = window_target(l, contended ? SLICE_US : WINDOW_US);
+    uint32_t target = window_target(l, rival == RIVAL_EQUAL ? SLICE_US : WINDOW_US);
     target = MIN(target, window_share(l, q));
     l->window = MAX(target, l->grants * 2);
     if (target > l->n_tasks)
@@ -62,14 +72,10 @@ static void window_fill(struct sched *s, struct lane *l, struct queue *q)
 
 void windows_fill(struct sched *s)
 {
-    int32_t top = INT32_MIN;
-    for (size_t i = 0; i < s->order.len && top == INT32_MIN; i++)
-        if (s->order.data[i]->waiting && !s->order.data[i]->gang)
-            top = class_priority(s->order.data[i]);
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
         struct task_class *c = s->order.data[i];
         struct queue *q = list_empty(&c->hungry) || c->gang ? NULL : class_top(c);
-        if (!q || q->priority != top)
+        if (!q)
             continue;
         while (q->ready.n_tasks && !list_empty(&c->hungry)) {
             if (s->budget == 0) {

@@ -119,6 +119,27 @@ static void test_priority_recalls(void)
     end();
 }
 
+/* Tasks that no worker can run keep nobody from being sent ahead; others do. */
+static void test_priority_ahead(void)
+{
+    begin();
+    worker(1, "cpus=range(0-1)");
+    uint32_t low = class_of("cpus=1"), never = class_of("gpus=1"),
+             high = class_of("cpus=2");
+    sched_ready(sched, never, 5, 1, 0, 1);
+    sched_ready(sched, low, 0, 2, 0, 5);
+    CHECK_STEP("w1 c0.0 +2 2:0-3");
+    started(1, 2, 0, 2);
+    sched_ready(sched, high, 1, 3, 0, 1);
+    CHECK_STEP("retract w1 c0.0 2");
+    give_back(1, low, 2, 2, 2);
+    done(1, 2, 0, 1, 100);
+    CHECK_STEP("");
+    done(1, 2, 1, 1, 100);
+    CHECK_STEP("w1 c2.0 +1 3:0-0");
+    end();
+}
+
 /* A refused grant blocks the lane until something is released. */
 static void test_refused(void)
 {
@@ -208,5 +229,5 @@ static void test_adopt_and_take(void)
 
 TEST_MAIN("window", TEST(test_sizes), TEST(test_even_share), TEST(test_steal),
           TEST(test_steal_comes_late), TEST(test_ran_dry), TEST(test_priority_recalls),
-          TEST(test_refused), TEST(test_rejected), TEST(test_cancel),
-          TEST(test_adopt_and_take))
+          TEST(test_priority_ahead), TEST(test_refused), TEST(test_rejected),
+          TEST(test_cancel), TEST(test_adopt_and_take))
