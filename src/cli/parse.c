@@ -105,7 +105,7 @@ static bool fail_check(struct parser *p, const struct slot *s, const char *value
 {
     if (s->opt && (s->opt->flags & OPT_OWN_TEXT)) {
         buf_printf(p->text, "error: %s", why->text);
-        return fail_end(p, NULL, USAGE_FULL);
+        return fail_end(p, NULL, USAGE_NONE);
     }
     buf_printf(p->text, "error: invalid value '%s' for '", value);
     print_slot(s, p->text);

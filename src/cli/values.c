@@ -250,9 +250,13 @@ int crash_limit_parse(const char *text, uint32_t *limit, struct error *err)
     if (strcmp(text, "unlimited") == 0)
         return 0;
     int64_t v = 0;
-    int rc = parse_i64(text, 0, UINT16_MAX, &v, err);
-    if (rc)
-        return error_prefix(err, "Invalid crash limit: ");
+    struct error why = ERROR_INIT;
+    if (parse_i64(text, 0, UINT16_MAX, &v, &why))
+        return error_set(err, ERR_PARSE,
+                         "Invalid crash limit: ParseIntError { kind: %s }",
+                         !*text                          ? "Empty"
+                         : strstr(why.text, "too large") ? "PosOverflow"
+                                                         : "InvalidDigit");
     if (v == 0)
         return error_set(err, ERR_PARSE,
                          "Crash limit cannot be 0. Use `never-restart` or "

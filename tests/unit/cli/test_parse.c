@@ -149,7 +149,7 @@ static const struct {
     {"submit --dry-run true",
      "the following required arguments were not provided:\n  --file <FILE>\n"},
     {"submit --crash-limit 0 true", "Crash limit cannot be 0. Use `never-restart` or "
-                                    "`unlimited` instead.\n\nUsage: hq submit"},
+                                    "`unlimited` instead.\n\nFor more"},
     {"submit --crash-limit= true", "Invalid crash limit: "},
     {"submit --priority 2147483648 x",
      "invalid value '2147483648' for '--priority "
@@ -180,8 +180,7 @@ static const struct {
     {"worker start --on-server-lost reconnect:soon",
      "invalid value 'reconnect:soon' for '--on-server-lost <ON_SERVER_LOST>': Could "
      "not "},
-    {"worker start --detect-resources=all,mem",
-     "invalid variant: all\n\nUsage: hq worker start [OPTIONS]\n"},
+    {"worker start --detect-resources=all,mem", "invalid variant: all\n\nFor more"},
     {"worker start --heartbeat 100ms",
      "invalid value '100ms' for '--heartbeat <HEARTBEAT>': "
      "Heartbeat has to be longer"},

@@ -79,7 +79,8 @@ static const struct {
     {value_check_crash_limit, "never-restart", NULL},
     {value_check_crash_limit, "unlimited", NULL},
     {value_check_crash_limit, "0", "Crash limit cannot be 0. Use `never-restart` or"},
-    {value_check_crash_limit, "65536", "Invalid crash limit: "},
+    {value_check_crash_limit, "65536",
+     "Invalid crash limit: ParseIntError { kind: PosOv"},
     {value_check_crash_limit, "Unlimited", "Invalid crash limit: "},
     {value_check_crash_limit, "", "Invalid crash limit: "},
     {value_check_cpus, "4 compact!", NULL},
@@ -163,7 +164,6 @@ static void test_numbers(void)
 {
     uint32_t limit;
     uint64_t weight, ns;
-    unsigned flags;
     enum server_lost_policy policy;
     CU_ASSERT_EQUAL(crash_limit_parse("never-restart", &limit, NULL), 0);
     CU_ASSERT_EQUAL(limit, CRASH_LIMIT_NEVER_RESTART);
@@ -171,8 +171,6 @@ static void test_numbers(void)
     CU_ASSERT_EQUAL(limit, 7);
     CU_ASSERT_EQUAL(weight_parse("2.5", &weight, NULL), 0);
     CU_ASSERT_EQUAL(weight, 25000);
-    CU_ASSERT_EQUAL(detect_parse("mem,cpus", &flags, NULL), 0);
-    CU_ASSERT_EQUAL(flags, DETECT_MEM | DETECT_CPUS);
     CU_ASSERT_EQUAL(server_lost_parse("reconnect:2m", &policy, &ns, NULL), 0);
     CU_ASSERT_EQUAL(policy, LOST_RECONNECT);
     CU_ASSERT_EQUAL(ns, 120000000000ULL);
