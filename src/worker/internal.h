@@ -91,8 +91,10 @@ struct lane {
     size_t first_run;      /* runs before it are used up */
     uint32_t queued;       /* tasks in runs */
     uint32_t window;       /* queued and launched after the last assignment */
+    bool told_dry;         /* the server heard at once that half of it is used up */
     uint32_t launched;     /* tasks in seats */
     uint32_t n_seats;
+    uint32_t n_tasks;      /* that were started from it and are not freed */
     uint64_t mean_us;      /* moving average of task durations; 0: unknown */
 };
 
@@ -257,6 +259,7 @@ void seat_left(struct worker *w, struct task *t);
 void lane_put_back(struct worker *w, struct task *t);
 void seats_check_stuck(struct worker *w);
 void lane_took(struct lane *l, uint64_t duration_us);
+void lane_left(struct lane *l); /* a task of it is freed */
 
 /* run.c */
 void task_run(struct worker *w, struct task *t);

@@ -119,14 +119,19 @@ static struct seat *seat_create(struct worker *w, struct lane *l)
     return s;
 }
 
-static void lane_free_if_unused(struct worker *w, struct lane *l)
+static void lane_free_if_unused(struct lane *l)
 {
-    if (!l->orphan || l->n_seats)
+    if (!l->orphan || l->n_seats || l->n_tasks)
         return;
-    (void)w;
     list_remove(&l->node);
     free(l->runs);
     free(l);
+}
+
+void lane_left(struct lane *l)
+{
+    l->n_tasks--;
+    lane_free_if_unused(l);
 }
 
 static void seat_destroy(struct worker *w, struct seat *s)
@@ -142,7 +147,7 @@ static void seat_destroy(struct worker *w, struct seat *s)
     list_remove(&s->node);
     if (s->lane) {
         s->lane->n_seats--;
-        lane_free_if_unused(w, s->lane);
+        lane_free_if_unused(s->lane);
     }
     free(s);
 }
@@ -159,6 +164,7 @@ static struct task *task_create(struct worker *w, struct seat *s, struct group_d
     t->group = g;
     g->refs++;
     t->seat = s;
+    t->lane = s->lane;
     t->job = g->job;
     t->slot = slot;
     t->instance = instance;
@@ -174,8 +180,10 @@ static struct task *task_create(struct worker *w, struct seat *s, struct group_d
     if (list_empty(&s->tasks))
         s->head_since_us = clock_mono_us();
     list_push_back(&s->tasks, &t->node);
-    if (s->lane)
+    if (s->lane) {
         s->lane->launched++;
+        s->lane->n_tasks++;
+    }
     w->n_on_seat++;
     if (u64map_set(&w->tasks, t->handle, (uint64_t)(uintptr_t)t) != 0 ||
         u64map_set(&w->by_slot, (uint64_t)t->job << 32 | slot, t->handle) != 0)
@@ -468,6 +476,7 @@ void lanes_assign(struct worker *w, const struct msg_TASKS_ASSIGN *m)
     take_grants(w, l, m->grants);
     refill_seats(w, l);
     l->window = l->queued + l->launched;
+    l->told_dry = false;
 }
 
 void lanes_retract(struct worker *w, const struct msg_TASKS_RETRACT *m)
@@ -590,7 +599,7 @@ void lanes_clear(struct worker *w)
             run_release(w, &l->runs[l->first_run]);
         l->queued = 0;
         l->orphan = true;
-        lane_free_if_unused(w, l);
+        lane_free_if_unused(l);
     }
 }
 

@@ -51,8 +51,10 @@ void report_end(struct worker *w, struct task *t)
     if (list_linked(&t->started))
         list_remove(&t->started); /* the end tells the start as well */
     report_end_run(w, &t->end, 1);
-    const struct lane *l = t->lane;
-    bool dry = !l || l->queued + l->launched <= l->window / 2;
+    struct lane *l = t->lane;
+    bool dry = !l || (!l->told_dry && l->queued + l->launched <= l->window / 2);
+    if (l)
+        l->told_dry |= dry;
     if (t->group->dependants || t->released || dry)
         report_soon(w);
     else

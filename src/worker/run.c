@@ -392,6 +392,8 @@ void task_free(struct worker *w, struct task *t)
     io_timer_destroy(t->retry);
     taskdir_remove(t);
     group_unref(w, t->group);
+    if (t->lane)
+        lane_left(t->lane);
     if (t->gang) {
         for (size_t i = 0; i < t->gang->n; i++)
             free(t->gang->hosts[i]);
