@@ -342,6 +342,11 @@ static void on_failed(struct worker *w, struct task *t, const struct launch_even
 static void on_returned(struct worker *w, struct task *t)
 {
     if (t->retract_sent && !t->canceled && !t->discard && worker_serving(w)) {
+        t->retract_sent = false;
+        if (t->lane->orphan) { /* a reconnect came between: it stays with us */
+            task_launch(w, t);
+            return;
+        }
         if (t->stream)
             outlog_task_drop(t->stream);
         t->stream = NULL;

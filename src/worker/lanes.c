@@ -325,7 +325,8 @@ void seats_check_stuck(struct worker *w)
     LIST_FOR_EACH(&w->seats, node)
     {
         struct seat *s = CONTAINER_OF(node, struct seat, node);
-        if (s->pending < 2 || now - s->head_since_us < STUCK_US)
+        if (s->pending < 2 || !s->lane || s->lane->orphan ||
+            now - s->head_since_us < STUCK_US)
             continue;
         struct list_node *first = list_first(&s->tasks);
         LIST_FOR_EACH(&s->tasks, tn)
