@@ -50,7 +50,7 @@ static void walk_group(const struct submit *s, const struct task_group *g)
 {
     size_t n_words;
     char **words = submit_argv(s, g->argv, &n_words);
-    HQ_ASSERT(words && n_words > 0 && words[n_words] == NULL);
+    HQ_ASSERT(words && words[n_words] == NULL);
     const struct path_context ctx = {.job = 1,
                                      .submit_dir = s->submit_dir,
                                      .server_uid = "uid",

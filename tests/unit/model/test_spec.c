@@ -371,8 +371,9 @@ static void test_bad_submits(void)
         case 2:
             g[0].argv = (uint32_t)s.text.len;
             break;
-        case 3: /* no words */
-            g[0].argv = submit_add_argv(&s, NULL, 0);
+        case 3: /* words, but no text */
+            g[0].argv = (uint32_t)s.text.len;
+            buf_append(&s.text, "\1", 1);
             break;
         case 4: /* more words than texts */
             g[0].argv = (uint32_t)s.text.len;
