@@ -47,6 +47,26 @@ static const char *suggest(const char *word, const char *const *names)
     return text_suggest(dashes, names);
 }
 
+#define ALIAS_SIZE 64
+
+/* The other spelling that was probably meant, put into `alias`. */
+static const char *suggest_alias(const struct conf_schema *schema, const char *word,
+                                 char alias[ALIAS_SIZE])
+{
+    const char *const names[] = {alias, NULL};
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        const char *p = schema->fields[i].aliases;
+        while (p && *p) {
+            size_t n = strcspn(p, " ");
+            (void)snprintf(alias, ALIAS_SIZE, "%.*s", (int)n, p);
+            if (suggest(word, names))
+                return alias;
+            p += n + strspn(p + n, " ");
+        }
+    }
+    return NULL;
+}
+
 int words_unknown_key(const struct conf_doc *doc, const struct conf_schema *schema,
                       const struct conf_node *key, struct error *err)
 {
@@ -54,7 +74,10 @@ int words_unknown_key(const struct conf_doc *doc, const struct conf_schema *sche
     known_keys(schema, names);
     struct buf list = BUF_INIT(BUF_MAX_DEFAULT);
     list_names(&list, names);
+    char alias[ALIAS_SIZE];
     const char *meant = suggest(key->text, names);
+    if (!meant)
+        meant = suggest_alias(schema, key->text, alias);
     int rc;
     if (is_toml(doc))
         rc = conf_fail(doc, key, err, "unknown field `%s`, expected %s", key->text,
