@@ -80,10 +80,12 @@ static int decode_number_amount(const struct conf_doc *doc,
         return conf_expected(doc, value, err, "a number");
     if (number <= 0)
         return conf_fail(doc, value, err, "Zero resources cannot be requested");
-    double scaled = ceil(number * (double)AMOUNT_ONE - 1e-7);
+    double scaled = number * (double)AMOUNT_ONE - 1e-7;
     if (!(scaled <= (double)AMOUNT_MAX))
         return conf_fail(doc, value, err, "this amount is too large");
-    *amount = (uint64_t)MAX(scaled, 1.0);
+    *amount = (uint64_t)MAX(scaled, 0.0);
+    *amount += (double)*amount < scaled;
+    *amount = MAX(*amount, 1);
     return 0;
 }
 
@@ -208,9 +210,9 @@ int request_decode_variants(struct conf_doc *doc, const struct conf_node *list,
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < list->n; i++)
         rc = add_variant(doc, list->items[i], schema, out, err);
-    if (rc == 0 && list->n == 0 && conf_format(doc) != CONF_TOML)
+    if (rc == 0 && list->n == 0)
         return conf_fail(doc, list, err, "this list of requests is empty");
-    if (rc == 0 && list->n && (rc = request_check(out, err)) != 0)
+    if (rc == 0 && (rc = request_check(out, err)) != 0)
         rc = conf_locate(doc, list, err);
     return rc;
 }
@@ -294,7 +296,8 @@ int request_merge(struct conf_doc *doc, const struct task_keys *k,
     int rc = check_own(doc, k, err);
     const struct conf_node *variants =
         k->request.variants ? k->request.variants : base.variants;
-    if (rc == 0 && variants && (variants->kind != CONF_SEQ || variants->n))
+    bool empty = variants && variants->kind == CONF_SEQ && variants->n == 0;
+    if (rc == 0 && variants && !(empty && conf_format(doc) == CONF_TOML))
         return request_decode_variants(doc, variants, schema, out, err);
     if (rc == 0)
         rc = merge_single(doc, k, &base, &v, err);

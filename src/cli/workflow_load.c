@@ -11,8 +11,9 @@
 #include "cli/workflow_impl.h"
 
 #define MANY_FILES 999
-#define HIDDEN_PREFIX "x-" /* keys of the top that are passed over: room for anchors \
-                            */
+#define HIDDEN_PREFIX                                              \
+    "x-" /* keys of the top that are passed over: room for anchors \
+          */
 
 int workflow_read_file(const char *path, struct buf *text, struct error *err)
 {
@@ -96,6 +97,8 @@ static int check_params(struct workflow *w, const struct params *p)
 static int fill_params(struct workflow *w, const struct conf_node *root)
 {
     struct params p = {.map = conf_get(root, "params")};
+    if (p.map && p.map->kind == CONF_NULL)
+        p.map = NULL;
     if (p.map && p.map->kind != CONF_MAP)
         return conf_expected(w->doc, p.map, w->err, "a map of parameters to values");
     int rc = declare_params(w, &p);
@@ -131,8 +134,8 @@ static const struct conf_field top_fields[] = {
     {TOP("stream", keys.stream, CONF_AS_CALL), .decode = key_decode_text},
     {TOP("log", keys.log, CONF_AS_CALL), .decode = key_decode_text},
     {TOP("log-replace", keys.log_replace, CONF_AS_BOOL)},
-    {TOP("params", params, CONF_AS_NODE)},
-    {TOP("defaults", defaults, CONF_AS_NODE)},
+    {TOP("params", params, CONF_AS_NODE), .flags = CONF_OPTIONAL},
+    {TOP("defaults", defaults, CONF_AS_NODE), .flags = CONF_OPTIONAL},
     {TOP("tasks", tasks, CONF_AS_NODE), .aliases = "task", .flags = CONF_REQUIRED},
     {.key = "retries", .flags = CONF_RESERVED},
     {.key = "when", .flags = CONF_RESERVED},

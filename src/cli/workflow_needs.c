@@ -31,7 +31,7 @@ static int find_task(struct workflow *w, const struct conf_node *name, uint32_t 
 static int add_need(struct workflow *w, uint32_t task, const struct conf_node *name,
                     enum need_kind kind)
 {
-    uint32_t other;
+    uint32_t other = 0;
     int rc = find_task(w, name, &other);
     if (rc)
         return rc;

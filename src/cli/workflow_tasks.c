@@ -73,6 +73,7 @@ static int decode_input(struct conf_doc *doc, const struct conf_node *value,
         {.key = "resources",                                                      \
          .aliases = "resource",                                                   \
          .type = CONF_AS_NODE,                                                    \
+         .flags = CONF_OPTIONAL,                                                  \
          .offset = offsetof(type_, at_ resources)},                               \
         {.key = "nodes",                                                          \
          .aliases = "n-nodes",                                                    \
@@ -101,20 +102,21 @@ static const struct conf_schema variant_schema =
 #define CALL(name_, member_, decode_) \
     KEY(name_, member_, CONF_AS_CALL), .decode = (decode_)
 
-#define BODY_FIELDS                                                                    \
-    {KEY("env", env, CONF_AS_NODE)}, {CALL("cwd", cwd, key_decode_text)},              \
-        {CALL("stdin", input, decode_input)}, {CALL("stdout", out, key_decode_stdio)}, \
-        {CALL("stderr", err, key_decode_stdio)},                                       \
-        {CALL("stream", stream, key_decode_text)},                                     \
-        {CALL("log", log, key_decode_text)},                                           \
-        {KEY("log-replace", log_replace, CONF_AS_BOOL)},                               \
-        {KEY("task-dir", task_dir, CONF_AS_BOOL)},                                     \
-        {CALL("time-limit", time_limit_ns, key_decode_limit)},                         \
-        {KEY("priority", priority, CONF_AS_I32)},                                      \
-        {CALL("crash-limit", crash_limit, key_decode_crash_limit)},                    \
-        {CALL("pin", run, key_decode_pin)},                                            \
-        {KEY("membind", membind, CONF_AS_ENUM), .names = key_membind_names},           \
-        {KEY("request", request.variants, CONF_AS_NODE)},                              \
+#define BODY_FIELDS                                                                \
+    {KEY("env", env, CONF_AS_NODE), .flags = CONF_OPTIONAL},                       \
+        {CALL("cwd", cwd, key_decode_text)}, {CALL("stdin", input, decode_input)}, \
+        {CALL("stdout", out, key_decode_stdio)},                                   \
+        {CALL("stderr", err, key_decode_stdio)},                                   \
+        {CALL("stream", stream, key_decode_text)},                                 \
+        {CALL("log", log, key_decode_text)},                                       \
+        {KEY("log-replace", log_replace, CONF_AS_BOOL)},                           \
+        {KEY("task-dir", task_dir, CONF_AS_BOOL)},                                 \
+        {CALL("time-limit", time_limit_ns, key_decode_limit)},                     \
+        {KEY("priority", priority, CONF_AS_I32)},                                  \
+        {CALL("crash-limit", crash_limit, key_decode_crash_limit)},                \
+        {CALL("pin", run, key_decode_pin)},                                        \
+        {KEY("membind", membind, CONF_AS_ENUM), .names = key_membind_names},       \
+        {KEY("request", request.variants, CONF_AS_NODE)},                          \
         REQUEST_FIELDS(struct task_keys, request.)
 
 #define RESERVED_FIELDS                          \
@@ -135,7 +137,7 @@ static const struct conf_schema default_schema =
  * defaults. */
 static const struct conf_field task_fields[] = {
     {KEY("run", run, CONF_AS_NODE), .aliases = "command", .flags = CONF_REQUIRED},
-    {KEY("needs", needs, CONF_AS_NODE), .aliases = "deps"},
+    {KEY("needs", needs, CONF_AS_NODE), .aliases = "deps", .flags = CONF_OPTIONAL},
     {KEY("matrix", matrix, CONF_AS_NODE)},
     {KEY("array", array, CONF_AS_NODE), .aliases = "ids"},
     {KEY("each-line", each_line, CONF_AS_NODE)},

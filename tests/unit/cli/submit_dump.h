@@ -138,10 +138,14 @@ static inline bool submit_survives(const struct submit *s)
     submit_encode(s, &bytes);
     struct cursor c = cursor_make(bytes.data, bytes.len);
     bool same = submit_decode(&copy, &c, &err) == 0 && cursor_left(&c) == 0;
+    if (!same)
+        printf("\nafter encoding %zu groups: %s\n", s->n_groups, err.text);
     if (same) {
         submit_dump(s, &a);
         submit_dump(&copy, &b);
         same = strcmp(buf_cstr(&a), buf_cstr(&b)) == 0;
+        if (!same)
+            printf("\n%s--- is after encoding\n%s", buf_cstr(&a), buf_cstr(&b));
         submit_release(&copy);
     }
     buf_release(&bytes);

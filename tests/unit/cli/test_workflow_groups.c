@@ -14,7 +14,6 @@ static const struct {
                                      "body 0: shell" ONE},
     {"tasks:\n  a: {run: [echo, 1, 0x10, 1.50, true, '']}\n",
      "0: a ids=0 [echo|1|0x10|1.50|true|] body=0\nbody 0:" ONE},
-    {"tasks:\n  a: {run: |\n    one\n    two\n  }\n", NULL}, /* no block inside of {} */
     {"tasks:\n  a:\n    run: |\n      one\n      two\n",
      "0: a ids=0 [sh|-c|one\ntwo\n] body=0\nbody 0: shell" ONE},
     {"tasks:\n  a: {command: [x, '%{TASK_ID}']}\n",
