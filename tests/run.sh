@@ -132,11 +132,12 @@ build() { # NAME CMAKE-ARGUMENTS...: once; prints a line of its own when it fail
     ! command -v ccache >/dev/null || launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
     {
         cmake -S . -B "build/$name" -G Ninja "${launcher[@]}" "$@" &&
-            cmake --build "build/$name" -j "$jobs"
+            cmake --build "build/$name" -j "$jobs" -- -k 0
     } </dev/null >"$logs/build-$name.log" 2>&1 || built[$name]=1
     if ((built[$name])); then
         line "build $name" 0 1 0 $((SECONDS - start))
-        grep -E -A5 'error:|FAILED:|Error' "$logs/build-$name.log" | tail -n 40 | sed 's/^/    /'
+        grep -E -A3 '(error|undefined reference|CMake Error)' "$logs/build-$name.log" |
+            grep -v -E '^(ccache|/usr/bin)|^\[[0-9]+/|^FAILED:' | head -n 60 | sed 's/^/    /'
     else
         line "build $name" 1 0 0 $((SECONDS - start))
     fi
