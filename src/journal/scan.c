@@ -52,7 +52,8 @@ static int bytes_at(struct journal_scan *s, uint64_t at, size_t n, const uint8_t
     return 0;
 }
 
-int journal_scan_open(struct journal_scan *s, const char *path, int fd, struct error *err)
+int journal_scan_open(struct journal_scan *s, const char *path, int fd,
+                      struct error *err)
 {
     struct stat st;
     *s = (struct journal_scan){.path = path, .fd = fd};

@@ -19,14 +19,14 @@ struct journal_scan {
 
 /* Reads the header. Errors as header_decode, ERR_SYSTEM; release it in any case. */
 int journal_scan_open(struct journal_scan *s, const char *path, int fd,
-              struct error *err) MUST_CHECK;
+                      struct error *err) MUST_CHECK;
 /*
  * The next payload, valid until the next call: 1; 0 at the end of the whole records
  * (bytes behind `next` are a torn tail); ERR_CORRUPT when there are whole records
  * behind a damaged one; ERR_SYSTEM, ERR_NOMEM.
  */
 int journal_scan_next(struct journal_scan *s, struct span *payload,
-              struct error *err) MUST_CHECK;
+                      struct error *err) MUST_CHECK;
 void journal_scan_release(struct journal_scan *s);
 
 #endif

@@ -45,10 +45,11 @@ static bool some_flag(void)
 }
 static struct span some_text(void)
 {
-    static const char *const texts[] = {"", "x", "name", "Grüße aus Řež",
-                                        "a rather long text, to need more than one byte "
-                                        "for its length: ................................"
-                                        "................................................"};
+    static const char *const texts[] = {
+        "", "x", "name", "Grüße aus Řež",
+        "a rather long text, to need more than one byte "
+        "for its length: ................................"
+        "................................................"};
     return span_str(texts[random_u64() % ARRAY_SIZE(texts)]);
 }
 static struct span some_blob(void)
@@ -123,25 +124,25 @@ static struct span only_body(const struct buf *batch, uint8_t number)
  *   cut must be refused.
  */
 #define FIELD(type, name) m->name = some_##type();
-#define MESSAGE(name, number, fields)                      \
-    static void fill_##name(struct msg_##name *m)          \
-    {                                                      \
-        (void)m;                                           \
-        fields                                             \
+#define MESSAGE(name, number, fields)             \
+    static void fill_##name(struct msg_##name *m) \
+    {                                             \
+        (void)m;                                  \
+        fields                                    \
     }
 #include "wire/messages.def"
 #undef MESSAGE
 #undef FIELD
 
 #define FIELD(type, name) at += SIZE_##type(m->name), ends[n++] = at;
-#define MESSAGE(name, number, fields)                                            \
+#define MESSAGE(name, number, fields)                                              \
     static size_t ends_##name(const struct msg_##name *m, size_t ends[FIELDS_MAX]) \
-    {                                                                            \
-        size_t n = 0, at = 0;                                                    \
-        (void)m;                                                                 \
-        (void)at;                                                                \
-        (void)ends;                                                              \
-        fields return n;                                                         \
+    {                                                                              \
+        size_t n = 0, at = 0;                                                      \
+        (void)m;                                                                   \
+        (void)at;                                                                  \
+        (void)ends;                                                                \
+        fields return n;                                                           \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -150,16 +151,16 @@ static struct span only_body(const struct buf *batch, uint8_t number)
 /* Whether the first n fields of `got` are those of `want` and the others zero. */
 #define FIELD(type, name) \
     fine &= SAME_##type(got->name, i++ < n ? want->name : zero.name);
-#define MESSAGE(name, number, fields)                                              \
-    static bool leads_##name(const struct msg_##name *want, const struct msg_##name *got, \
-                             size_t n)                                             \
-    {                                                                              \
-        struct msg_##name zero;                                                    \
-        size_t i = 0;                                                              \
-        bool fine = true;                                                          \
-        memset(&zero, 0, sizeof zero);                                             \
-        (void)want, (void)got, (void)n, (void)i, (void)zero;                       \
-        fields return fine;                                                        \
+#define MESSAGE(name, number, fields)                                \
+    static bool leads_##name(const struct msg_##name *want,          \
+                             const struct msg_##name *got, size_t n) \
+    {                                                                \
+        struct msg_##name zero;                                      \
+        size_t i = 0;                                                \
+        bool fine = true;                                            \
+        memset(&zero, 0, sizeof zero);                               \
+        (void)want, (void)got, (void)n, (void)i, (void)zero;         \
+        fields return fine;                                          \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -174,38 +175,38 @@ static size_t fields_before(const size_t *ends, size_t n, size_t cut, bool *boun
     return whole;
 }
 
-#define MESSAGE(name, number, fields)                                              \
-    static void check_##name(void)                                                 \
-    {                                                                              \
-        struct msg_##name m, got;                                                  \
-        struct buf batch = BUF_INIT(BUF_MAX_DEFAULT);                              \
-        struct error err = ERROR_INIT;                                             \
-        size_t ends[FIELDS_MAX] = {0};                                             \
-        memset(&m, 0, sizeof m);                                                   \
-        fill_##name(&m);                                                           \
-        size_t n = ends_##name(&m, ends);                                          \
-        msg_put_##name(&batch, &m);                                                \
-        struct span body = only_body(&batch, number);                              \
-        CU_ASSERT_EQUAL(body.n, n ? ends[n - 1] : 0);                              \
-        memset(&got, 0xaa, sizeof got);                                            \
-        CU_ASSERT_EQUAL(msg_get_##name(body, &got, &err), 0);                      \
-        CU_ASSERT(leads_##name(&m, &got, n));                                      \
-        for (size_t cut = 0; cut < body.n; cut++) {                                \
-            bool boundary;                                                         \
-            size_t whole = fields_before(ends, n, cut, &boundary);                 \
-            memset(&got, 0xaa, sizeof got);                                        \
-            int rc = msg_get_##name((struct span){body.p, cut}, &got, &err);       \
-            CU_ASSERT_EQUAL(rc, boundary ? 0 : ERR_CORRUPT);                       \
-            CU_ASSERT(!boundary || leads_##name(&m, &got, whole));                 \
-            CU_ASSERT(boundary || !strcmp(err.text, "malformed message " #name));  \
-        }                                                                          \
-        struct buf longer = BUF_INIT(BUF_MAX_DEFAULT);                             \
-        buf_append(&longer, body.p, body.n);                                       \
-        buf_append(&longer, "\xff\xff\xff from a newer program", 24);              \
-        CU_ASSERT_EQUAL(msg_get_##name(span_buf(&longer), &got, &err), 0);         \
-        CU_ASSERT(leads_##name(&m, &got, n));                                      \
-        buf_release(&longer);                                                      \
-        buf_release(&batch);                                                       \
+#define MESSAGE(name, number, fields)                                             \
+    static void check_##name(void)                                                \
+    {                                                                             \
+        struct msg_##name m, got;                                                 \
+        struct buf batch = BUF_INIT(BUF_MAX_DEFAULT);                             \
+        struct error err = ERROR_INIT;                                            \
+        size_t ends[FIELDS_MAX] = {0};                                            \
+        memset(&m, 0, sizeof m);                                                  \
+        fill_##name(&m);                                                          \
+        size_t n = ends_##name(&m, ends);                                         \
+        msg_put_##name(&batch, &m);                                               \
+        struct span body = only_body(&batch, number);                             \
+        CU_ASSERT_EQUAL(body.n, n ? ends[n - 1] : 0);                             \
+        memset(&got, 0xaa, sizeof got);                                           \
+        CU_ASSERT_EQUAL(msg_get_##name(body, &got, &err), 0);                     \
+        CU_ASSERT(leads_##name(&m, &got, n));                                     \
+        for (size_t cut = 0; cut < body.n; cut++) {                               \
+            bool boundary;                                                        \
+            size_t whole = fields_before(ends, n, cut, &boundary);                \
+            memset(&got, 0xaa, sizeof got);                                       \
+            int rc = msg_get_##name((struct span){body.p, cut}, &got, &err);      \
+            CU_ASSERT_EQUAL(rc, boundary ? 0 : ERR_CORRUPT);                      \
+            CU_ASSERT(!boundary || leads_##name(&m, &got, whole));                \
+            CU_ASSERT(boundary || !strcmp(err.text, "malformed message " #name)); \
+        }                                                                         \
+        struct buf longer = BUF_INIT(BUF_MAX_DEFAULT);                            \
+        buf_append(&longer, body.p, body.n);                                      \
+        buf_append(&longer, "\xff\xff\xff from a newer program", 24);             \
+        CU_ASSERT_EQUAL(msg_get_##name(span_buf(&longer), &got, &err), 0);        \
+        CU_ASSERT(leads_##name(&m, &got, n));                                     \
+        buf_release(&longer);                                                     \
+        buf_release(&batch);                                                      \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -226,20 +227,20 @@ static void test_batch_of_all(void)
 {
     struct buf batch = BUF_INIT(BUF_MAX_DEFAULT);
     random_state = 1000;
-#define MESSAGE(name, number, fields)  \
-    {                                  \
-        struct msg_##name m;           \
-        memset(&m, 0, sizeof m);       \
-        fill_##name(&m);               \
-        msg_put_##name(&batch, &m);    \
+#define MESSAGE(name, number, fields) \
+    {                                 \
+        struct msg_##name m;          \
+        memset(&m, 0, sizeof m);      \
+        fill_##name(&m);              \
+        msg_put_##name(&batch, &m);   \
     }
 #include "wire/messages.def"
 #undef MESSAGE
     struct cursor c = cursor_make(batch.data, batch.len);
     uint8_t type;
     struct span body;
-#define MESSAGE(name, number, fields)                              \
-    CU_ASSERT_EQUAL(msg_next(&c, &type, &body), 0);                \
+#define MESSAGE(name, number, fields)               \
+    CU_ASSERT_EQUAL(msg_next(&c, &type, &body), 0); \
     CU_ASSERT_EQUAL(type, MSG_##name);
 #include "wire/messages.def"
 #undef MESSAGE
@@ -258,14 +259,13 @@ static void test_batch_of_all(void)
 /* Bodies around the lengths where their own length needs one byte more. */
 static void test_lengths_of_bodies(void)
 {
-    static const size_t sizes[] = {0,     1,     125,     126,     127,      128,
+    static const size_t sizes[] = {0,     1,     125,     126,     127,    128,
                                    16380, 16381, 2097147, 2097148, 5000000};
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         char *text = malloc(sizes[i] + 1);
         CU_ASSERT_PTR_NOT_NULL_FATAL(text);
         memset(text, 'a', sizes[i]);
-        struct msg_RSP_SERVER_INFO m = {
-            .info = {(const uint8_t *)text, sizes[i]}}, got;
+        struct msg_RSP_SERVER_INFO m = {.info = {(const uint8_t *)text, sizes[i]}}, got;
         struct buf batch = BUF_INIT(BUF_MAX_DEFAULT);
         buf_puts(&batch, "");
         msg_put_RSP_SERVER_INFO(&batch, &m);
@@ -302,10 +302,11 @@ static void test_malformed_fields(void)
         const char *bytes;
         size_t n;
         int rc;
-    } u32_u8[] = {{"\xff\xff\xff\xff\x0f\xff\x01\0", 8, 0},
-                  {"\xff\xff\xff\xff\x1f\0\0", 7, ERR_CORRUPT}, /* u32 above its range */
-                  {"\0\x80\x02\0", 4, ERR_CORRUPT},             /* u8 above its range */
-                  {"\x80", 1, ERR_CORRUPT}};
+    } u32_u8[] = {
+        {"\xff\xff\xff\xff\x0f\xff\x01\0", 8, 0},
+        {"\xff\xff\xff\xff\x1f\0\0", 7, ERR_CORRUPT}, /* u32 above its range */
+        {"\0\x80\x02\0", 4, ERR_CORRUPT},             /* u8 above its range */
+        {"\x80", 1, ERR_CORRUPT}};
     for (size_t i = 0; i < ARRAY_SIZE(u32_u8); i++)
         CU_ASSERT_EQUAL(
             msg_get_GRANTS_REFUSED(
@@ -318,13 +319,16 @@ static void test_malformed_fields(void)
         CU_ASSERT_EQUAL(rc, flag <= 1 ? 0 : ERR_CORRUPT);
     }
     uint8_t nul[] = {1, 3, 'a', 0, 'b'}, beyond[] = {1, 4, 'a', 'b', 'c'};
-    CU_ASSERT_EQUAL(msg_get_JOB_DEFINE((struct span){nul, 5}, &define, &err), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(msg_get_JOB_DEFINE((struct span){nul, 5}, &define, &err),
+                    ERR_CORRUPT);
     CU_ASSERT_EQUAL(msg_get_JOB_DEFINE((struct span){beyond, 5}, &define, &err),
                     ERR_CORRUPT);
     uint8_t huge[] = {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1};
-    CU_ASSERT_EQUAL(msg_get_JOB_DEFINE((struct span){huge, 11}, &define, &err), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(msg_get_JOB_DEFINE((struct span){huge, 11}, &define, &err),
+                    ERR_CORRUPT);
     uint8_t varint[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2};
-    CU_ASSERT_EQUAL(msg_get_TASKS_ACK((struct span){varint, 10}, &ack, &err), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(msg_get_TASKS_ACK((struct span){varint, 10}, &ack, &err),
+                    ERR_CORRUPT);
     CU_ASSERT_EQUAL(msg_get_TASKS_ACK((struct span){NULL, 0}, &ack, NULL), 0);
 }
 
@@ -397,19 +401,20 @@ static void test_document(void)
     CU_ASSERT_EQUAL(buf_read_fd(&text, fileno(f)), 0);
     (void)fclose(f);
     size_t rows = 0, n = 0;
-#define FIELD(type, name) buf_puts(&row, row.len > start ? ", " : ""), buf_puts(&row, #name " " #type);
-#define MESSAGE(name, number, fields)                                            \
-    {                                                                            \
-        struct buf row = BUF_INIT(BUF_MAX_DEFAULT);                              \
-        buf_printf(&row, "\n| %d | `%s` | ", number, #name);                     \
-        size_t start = row.len;                                                  \
-        (void)start;                                                             \
-        fields buf_puts(&row, row.len > start ? " |" : "- |");                   \
-        if (!strstr(buf_cstr(&text), buf_cstr(&row)))                            \
-            (void)printf("\n    not in protocol.md:%s", buf_cstr(&row));         \
-        CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&text), buf_cstr(&row)));         \
-        buf_release(&row);                                                       \
-        n++;                                                                     \
+#define FIELD(type, name) \
+    buf_puts(&row, row.len > start ? ", " : ""), buf_puts(&row, #name " " #type);
+#define MESSAGE(name, number, fields)                                    \
+    {                                                                    \
+        struct buf row = BUF_INIT(BUF_MAX_DEFAULT);                      \
+        buf_printf(&row, "\n| %d | `%s` | ", number, #name);             \
+        size_t start = row.len;                                          \
+        (void)start;                                                     \
+        fields buf_puts(&row, row.len > start ? " |" : "- |");           \
+        if (!strstr(buf_cstr(&text), buf_cstr(&row)))                    \
+            (void)printf("\n    not in protocol.md:%s", buf_cstr(&row)); \
+        CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&text), buf_cstr(&row))); \
+        buf_release(&row);                                               \
+        n++;                                                             \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -428,6 +433,6 @@ static void test_document(void)
 }
 
 TEST_MAIN("messages", TEST(test_every_message), TEST(test_batch_of_all),
-          TEST(test_lengths_of_bodies), TEST(test_full_batch), TEST(test_malformed_fields),
-          TEST(test_names_and_numbers), TEST(test_printing), TEST(test_spans),
-          TEST(test_document))
+          TEST(test_lengths_of_bodies), TEST(test_full_batch),
+          TEST(test_malformed_fields), TEST(test_names_and_numbers),
+          TEST(test_printing), TEST(test_spans), TEST(test_document))
