@@ -225,6 +225,8 @@ static void on_parked_end(struct process *p, struct task *task)
         (void)pthread_mutex_unlock(&slot->lock);
         return;
     }
+    /* A child that is just being started may hold a copy, and epoll with it. */
+    (void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, task->pidfd, NULL);
     (void)close(task->pidfd);
     task->pidfd = -1;
     slot_finish(p, slot, &info, &usage, &reply);

@@ -25,6 +25,10 @@
 #define SPAWN_FORKS 0
 #endif
 
+/* The forked child tells by this descriptor, closed at exec, that it is through. */
+#define SYNC_FD (STDERR_FILENO + 1)
+#define FIRST_CLOSED (SPAWN_FORKS ? SYNC_FD + 1U : STDERR_FILENO + 1U)
+
 #define RESULT_BYTES 4096
 #define STACK_BYTES ((size_t)64 << 10)
 #define DEFAULT_PATH "/bin:/usr/bin"
@@ -67,41 +71,45 @@ static _Noreturn void child_fail(const struct child *c, enum launch_step step)
     _exit(EXIT_NOT_STARTED);
 }
 
-/* The descriptor to become fd 1 or 2. */
-static int open_output(const struct child *c, const struct spawn_output *o)
+static void child_dup(const struct child *c, int fd, int to, enum launch_step step)
 {
-    switch (o->kind) {
-    case LAUNCH_OUTPUT_FILE:
-        return open(o->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, OUTPUT_MODE);
-    case LAUNCH_OUTPUT_APPEND:
-        return open(o->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, OUTPUT_MODE);
-    case LAUNCH_OUTPUT_PIPE:
-        return o->fd;
-    case LAUNCH_OUTPUT_DEFAULT:
-    case LAUNCH_OUTPUT_NULL:
-        break;
-    }
-    return c->ctx->null_fd;
+    if (fd < 0 || dup2(fd, to) < 0)
+        child_fail(c, step);
 }
 
-/* 0 to 2 of the launcher are open, so nothing here opens one of them. */
-static void child_stdio(const struct child *c)
+/* What is open already. Does not block. */
+static void child_take_files(const struct child *c)
 {
     const struct spawn_order *o = c->order;
-    int fd;
-    if (o->input) {
-        fd = open(o->input, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
-            child_fail(c, LAUNCH_STEP_STDIN);
-    }
-    if (o->out.kind != LAUNCH_OUTPUT_NULL) {
-        fd = open_output(c, &o->out);
-        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0)
-            child_fail(c, LAUNCH_STEP_STDOUT);
-    }
-    fd = o->err_is_out ? STDOUT_FILENO : open_output(c, &o->err);
-    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
-        child_fail(c, LAUNCH_STEP_STDERR);
+    if (o->input)
+        child_dup(c, open(o->input, O_RDONLY | O_CLOEXEC), STDIN_FILENO,
+                  LAUNCH_STEP_STDIN);
+    if (o->out.kind == LAUNCH_OUTPUT_PIPE)
+        child_dup(c, o->out.fd, STDOUT_FILENO, LAUNCH_STEP_STDOUT);
+    if (o->err.kind == LAUNCH_OUTPUT_PIPE)
+        child_dup(c, o->err.fd, STDERR_FILENO, LAUNCH_STEP_STDERR);
+    else
+        child_dup(c, c->ctx->null_fd, STDERR_FILENO, LAUNCH_STEP_STDERR);
+}
+
+static int open_output(const struct spawn_output *o)
+{
+    int how = o->kind == LAUNCH_OUTPUT_APPEND ? O_APPEND : O_TRUNC;
+    return open(o->path, O_WRONLY | O_CREAT | O_CLOEXEC | how, OUTPUT_MODE);
+}
+
+/* Network file systems and FIFOs may keep us here. */
+static void child_open_files(const struct child *c)
+{
+    const struct spawn_order *o = c->order;
+    if (o->out.path)
+        child_dup(c, open_output(&o->out), STDOUT_FILENO, LAUNCH_STEP_STDOUT);
+    if (o->err_is_out)
+        child_dup(c, STDOUT_FILENO, STDERR_FILENO, LAUNCH_STEP_STDERR);
+    else if (o->err.path)
+        child_dup(c, open_output(&o->err), STDERR_FILENO, LAUNCH_STEP_STDERR);
+    if (o->cwd && chdir(o->cwd) != 0)
+        child_fail(c, LAUNCH_STEP_CHDIR);
 }
 
 /* execve, and by the shell what has no known format, as execvp does. */
@@ -172,15 +180,15 @@ static int child_main(void *arg)
         _exit(EXIT_NOT_STARTED); /* it died before the line above */
     if (c->order->mask && !binding_set_mask(c->order->mask))
         child_fail(c, LAUNCH_STEP_AFFINITY);
-    child_stdio(c);
-    if (c->order->cwd && chdir(c->order->cwd) != 0)
-        child_fail(c, LAUNCH_STEP_CHDIR);
+    child_take_files(c);
+#ifdef SYS_close_range
+    /* Everything is close-on-exec; but a child that hangs below must not hold pipes of
+     * other tasks until then. */
+    (void)syscall(SYS_close_range, FIRST_CLOSED, ~0U, 0U);
+#endif
+    child_open_files(c);
     if (ctx->limit_changed)
         (void)setrlimit(RLIMIT_NOFILE, &ctx->files);
-#ifdef SYS_close_range
-    /* Everything is close-on-exec already; this holds if something slips in. */
-    (void)syscall(SYS_close_range, 3U, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
-#endif
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     exec_search(c);
@@ -197,7 +205,8 @@ static pid_t start_child(struct child *c, const struct spawn_area *a)
         return -1;
     pid_t pid = fork();
     if (pid == 0) {
-        (void)signal(SIGSEGV, SIG_DFL);
+        if (ends[1] != SYNC_FD)
+            (void)dup3(ends[1], SYNC_FD, O_CLOEXEC);
         (void)child_main(c);
     }
     int sys = errno;

@@ -1,6 +1,6 @@
 #include "rig.h"
 
-#include <sys/prctl.h>
+#include <dirent.h>
 
 #define SECOND_US 1000000ULL
 
@@ -39,7 +39,7 @@ static void test_graceful(void)
     struct rig r;
     rig_open(&r);
     put_script(&r, 1, "echo $$ > a; exec sleep 1000");
-    put_script(&r, 2, "trap 'exit 5' INT; echo $$ > b; sleep 1000");
+    put_script(&r, 2, "trap 'exit 5' INT; echo $$ > b; while :; do sleep 0.01; done");
     put_script(&r, 3, "trap '' INT; echo $$ > c; sleep 1000");
     (void)pid_in(&r, "a");
     (void)pid_in(&r, "b");
@@ -123,6 +123,27 @@ static void test_queued(void)
     rig_close(&r);
 }
 
+/* Children of the process; zombies only, or the others only. */
+static int count_children(pid_t parent, bool zombies)
+{
+    DIR *dir = opendir("/proc");
+    int n = 0;
+    HQ_ASSERT(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char path[300], state;
+        int ppid;
+        (void)snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        FILE *file = atoi(entry->d_name) > 0 ? fopen(path, "r") : NULL;
+        if (!file)
+            continue;
+        if (fscanf(file, "%*d (%*[^)]) %c %d", &state, &ppid) == 2 && ppid == parent)
+            n += (state == 'Z') == zombies;
+        (void)fclose(file);
+    }
+    (void)closedir(dir);
+    return n;
+}
+
 /* A start that hangs, here in opening a FIFO, can be stopped, too. */
 static void test_hanging_start(void)
 {
@@ -136,6 +157,7 @@ static void test_hanging_start(void)
     rig_put(&r, &(struct launch_task){.handle = 2, .slot = 2, .template = id});
     put_script(&r, 3, "exit 3");
     CU_ASSERT_EQUAL(rig_await_final(&r, 3).exit_code, 3); /* the others go on */
+    RIG_AWAIT(&r, count_children(launcher_pid(r.l), false) == 2);
     stop(&r, 1, LAUNCH_KILL_GRACEFUL);
     stop(&r, 2, LAUNCH_KILL_NOW);
     CU_ASSERT_EQUAL(rig_await_final(&r, 1).term_signal, SIGKILL);
@@ -169,14 +191,6 @@ static void test_kill_race(void)
     rig_close(&r);
 }
 
-static bool has_zombie_child(pid_t parent)
-{
-    char command[128];
-    (void)snprintf(command, sizeof command, "ps -o stat= --ppid %d | grep -q '^Z'",
-                   (int)parent);
-    return system(command) == 0;
-}
-
 static void test_orphans(void)
 {
     struct rig r;
@@ -194,7 +208,7 @@ static void test_orphans(void)
     rig_await_gone(orphan);
     /* Reaped, within seconds. */
     uint64_t until_us = clock_mono_us() + RIG_WAIT_US;
-    while (has_zombie_child(launcher_pid(r.l))) {
+    while (count_children(launcher_pid(r.l), true) > 0) {
         HQ_ASSERT(clock_mono_us() < until_us);
         (void)usleep(20000);
     }
