@@ -61,12 +61,12 @@ static void end_emit(struct buf *out, const struct task_end *base,
                      const struct task_end *e, uint32_t repeat)
 {
     bool usage = e->user_ms || e->system_ms || e->max_rss_kib;
-    uint8_t flags = (uint8_t)((e->job != base->job ? END_JOB : 0) |
-                              (e->slot != base->slot + 1 ? END_SLOT : 0) |
-                              (e->instance ? END_INSTANCE : 0) |
-                              (end_is_plain(e) ? 0 : END_DETAIL) |
-                              (repeat ? END_REPEAT : 0) |
-                              (e->released ? END_RELEASED : 0) | (usage ? END_USAGE : 0));
+    uint8_t flags =
+        (uint8_t)((e->job != base->job ? END_JOB : 0) |
+                  (e->slot != base->slot + 1 ? END_SLOT : 0) |
+                  (e->instance ? END_INSTANCE : 0) |
+                  (end_is_plain(e) ? 0 : END_DETAIL) | (repeat ? END_REPEAT : 0) |
+                  (e->released ? END_RELEASED : 0) | (usage ? END_USAGE : 0));
     buf_u8(out, flags);
     if (flags & END_JOB)
         buf_zigzag(out, (int64_t)e->job - base->job);

@@ -3,8 +3,8 @@
  * keeps and what event streams send. Encoding: u8 type, then the fields in the order of
  * the struct; times are microseconds since 1970 UTC.
  *
- * The task events carry many tasks each, packed (task_end_list): at most 16 bytes for an
- * ordinary end.
+ * The task events carry many tasks each, packed (task_end_list): at most 16 bytes for
+ * an ordinary end.
  */
 #ifndef HQ_MODEL_EVENT_H
 #define HQ_MODEL_EVENT_H
@@ -46,15 +46,15 @@ struct task_start {
     uint32_t instance;
     uint8_t variant;
     uint64_t start_us;
-    uint32_t n_nodes;        /* gang: number of workers, else 0 */
-    const uint32_t *nodes;   /* gang: worker ids, root first */
+    uint32_t n_nodes;      /* gang: number of workers, else 0 */
+    const uint32_t *nodes; /* gang: worker ids, root first */
 };
 
 /* One ended task; its start may never have been reported separately. */
 struct task_end {
     uint32_t job, slot;
     uint32_t instance;
-    uint8_t state;   /* TASK_FINISHED, TASK_FAILED; TASK_CANCELED when it was stopped */
+    uint8_t state; /* TASK_FINISHED, TASK_FAILED; TASK_CANCELED when it was stopped */
     uint8_t variant;
     uint8_t failure; /* enum task_failure */
     bool started;    /* false: it could not be prepared (no start time, no worker) */
@@ -81,7 +81,7 @@ struct task_end_writer {
     struct buf *out;
     struct task_end base; /* what the differences of `last` refer to */
     struct task_end last; /* held back: its repeat count is not known yet */
-    uint32_t repeat; /* further equal elements not yet written */
+    uint32_t repeat;      /* further equal elements not yet written */
     bool any;
 };
 void task_end_writer_init(struct task_end_writer *w, struct buf *out);
@@ -97,9 +97,9 @@ struct task_end_reader {
 };
 void task_end_reader_init(struct task_end_reader *r, struct cursor *c);
 /*
- * Next entry: *count (>= 1) tasks at consecutive slots from e->slot on, equal otherwise.
- * false at the end or on malformed input (c->failed). The list ends where the cursor
- * ends; give it a cursor over exactly the list.
+ * Next entry: *count (>= 1) tasks at consecutive slots from e->slot on, equal
+ * otherwise. false at the end or on malformed input (c->failed). The list ends where
+ * the cursor ends; give it a cursor over exactly the list.
  */
 bool task_end_read(struct task_end_reader *r, struct task_end *e, uint32_t *count);
 

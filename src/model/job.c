@@ -32,8 +32,8 @@ enum job_state job_state_of(const struct task_counts *counts, bool open)
         enum task_state task;
         enum job_state job;
     } rules[] = {
-        {TASK_RUNNING, JOB_RUNNING}, {TASK_WAITING, JOB_WAITING},
-        {TASK_FAILED, JOB_FAILED},   {TASK_ABORTED, JOB_ABORTED},
+        {TASK_RUNNING, JOB_RUNNING},   {TASK_WAITING, JOB_WAITING},
+        {TASK_FAILED, JOB_FAILED},     {TASK_ABORTED, JOB_ABORTED},
         {TASK_CANCELED, JOB_CANCELED},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
@@ -108,7 +108,8 @@ void task_failure_print(const struct task_record *r, struct buf *out)
         buf_printf(out, "Program terminated with exit code %d.", r->exit);
         break;
     case FAILURE_SIGNAL:
-        buf_printf(out, "Program terminated with exit code -1. Received signal %d (%s).",
+        buf_printf(out,
+                   "Program terminated with exit code -1. Received signal %d (%s).",
                    r->exit, signal_name(r->exit));
         break;
     case FAILURE_TIME_LIMIT:

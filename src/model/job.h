@@ -54,9 +54,9 @@ enum task_failure {
 #define TASK_VARIANT_NONE 0xff
 
 /*
- * One task that was started at least once. 40 bytes. Times are counts of 16 microseconds
- * since 1970 in 48 bits (0: none), which is enough until 2112; microseconds themselves
- * would have been full in 1978.
+ * One task that was started at least once. 40 bytes. Times are counts of 16
+ * microseconds since 1970 in 48 bits (0: none), which is enough until 2112;
+ * microseconds themselves would have been full in 1978.
  */
 struct task_record {
     uint8_t state;    /* enum task_state */
@@ -80,7 +80,8 @@ _Static_assert(sizeof(struct task_record) == 40, "task records are 40 bytes");
 
 static inline uint64_t record_time_get(const uint8_t t[6])
 {
-    return ((uint64_t)get_u32(t) | (uint64_t)get_u16(t + 4) << 32) * RECORD_TIME_UNIT_US;
+    return ((uint64_t)get_u32(t) | (uint64_t)get_u16(t + 4) << 32) *
+           RECORD_TIME_UNIT_US;
 }
 static inline void record_time_set(uint8_t t[6], uint64_t us)
 {

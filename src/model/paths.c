@@ -66,8 +66,8 @@ static bool put_value(const struct placeholder *ph, const struct path_context *c
         buf_printf(out, "%u", ctx->instance);
     } else if ((axis = find_axis(ctx, ph, &a)) != NULL) {
         char number[AXIS_NUMBER_SIZE];
-        const char *value = axis_value(
-            axis, axis_value_index(ctx->axes, a, ctx->axis_index), number);
+        const char *value =
+            axis_value(axis, axis_value_index(ctx->axes, a, ctx->axis_index), number);
         if (quote)
             text_shell_quote(out, value, strlen(value));
         else
@@ -101,8 +101,8 @@ size_t placeholders_unknown(const char *text, const char *const *known, struct b
         for (size_t i = 0; known[i]; i++)
             skip |= named(&ph, known[i]);
         struct placeholder earlier;
-        for (const char *p = start; !skip && next_placeholder(p, &earlier) &&
-                                    earlier.begin < ph.begin;
+        for (const char *p = start;
+             !skip && next_placeholder(p, &earlier) && earlier.begin < ph.begin;
              p = earlier.end)
             skip = earlier.name_len == ph.name_len &&
                    memcmp(earlier.name, ph.name, ph.name_len) == 0;
@@ -152,7 +152,8 @@ static char *resolve(const char *text, const struct path_context *ctx, const cha
     return joined;
 }
 
-enum stdio_kind stdio_effective(const struct task_body *body, const struct stdio_spec *s)
+enum stdio_kind stdio_effective(const struct task_body *body,
+                                const struct stdio_spec *s)
 {
     if (s->kind != STDIO_DEFAULT)
         return (enum stdio_kind)s->kind;
@@ -174,8 +175,8 @@ int task_paths_resolve(const struct task_body *body, const struct path_context *
                        struct task_paths *paths)
 {
     *paths = (struct task_paths){0};
-    paths->cwd = resolve(body->cwd ? body->cwd : "%{SUBMIT_DIR}", ctx, NULL,
-                         ctx->submit_dir);
+    paths->cwd =
+        resolve(body->cwd ? body->cwd : "%{SUBMIT_DIR}", ctx, NULL, ctx->submit_dir);
     if (!paths->cwd ||
         resolve_channel(body, &body->out, STDOUT_DEFAULT_PATH, ctx, paths->cwd,
                         &paths->out) != 0 ||

@@ -1,6 +1,6 @@
 /*
- * Placeholders and paths of tasks (reference of jobs, section 5). The server resolves what
- * is known at submit, the worker the rest, the client repeats both for display.
+ * Placeholders and paths of tasks (reference of jobs, section 5). The server resolves
+ * what is known at submit, the worker the rest, the client repeats both for display.
  */
 #ifndef HQ_MODEL_PATHS_H
 #define HQ_MODEL_PATHS_H
@@ -21,14 +21,15 @@ struct path_context {
 
 /*
  * Replaces %{NAME} by what the context knows; everything else stays as it is. `cwd` is
- * the value of %{CWD}, NULL where that name means nothing. `quote`: values of axes become
- * one word of a shell.
+ * the value of %{CWD}, NULL where that name means nothing. `quote`: values of axes
+ * become one word of a shell.
  */
 void placeholders_expand(const char *text, const struct path_context *ctx,
                          const char *cwd, bool quote, struct buf *out);
 /* Names in the text that are not among the `known` ones (NULL-terminated), each once,
  * joined with ", "; the number of them. */
-size_t placeholders_unknown(const char *text, const char *const *known, struct buf *out);
+size_t placeholders_unknown(const char *text, const char *const *known,
+                            struct buf *out);
 bool placeholders_contain(const char *text, const char *name);
 
 struct task_paths {
@@ -43,7 +44,8 @@ void task_paths_release(struct task_paths *p);
 char *stream_path_resolve(const char *stream, const struct path_context *ctx);
 
 /* Where the channel really goes: DEFAULT decided by whether there is a stream. */
-enum stdio_kind stdio_effective(const struct task_body *body, const struct stdio_spec *s);
+enum stdio_kind stdio_effective(const struct task_body *body,
+                                const struct stdio_spec *s);
 #define STDOUT_DEFAULT_PATH "%{CWD}/job-%{JOB_ID}/%{TASK_ID}.stdout"
 #define STDERR_DEFAULT_PATH "%{CWD}/job-%{JOB_ID}/%{TASK_ID}.stderr"
 

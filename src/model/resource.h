@@ -46,7 +46,10 @@ struct request_variant {
     uint64_t weight;      /* 1/10000; 10000 is 1.0 */
 };
 
-#define REQUEST_VARIANT_INIT {NULL, 0, 0, 0, AMOUNT_ONE}
+#define REQUEST_VARIANT_INIT      \
+    {                             \
+        NULL, 0, 0, 0, AMOUNT_ONE \
+    }
 
 /* All variants of a task, preferred ones first. */
 struct request {
@@ -54,7 +57,10 @@ struct request {
     size_t n_variants;
 };
 
-#define REQUEST_INIT {NULL, 0}
+#define REQUEST_INIT \
+    {                \
+        NULL, 0      \
+    }
 
 void request_release(struct request *r);
 int request_copy(struct request *to, const struct request *from) MUST_CHECK;
@@ -70,7 +76,8 @@ int request_variant_add(struct request_variant *v, const char *name,
                         struct error *err) MUST_CHECK;
 void request_variant_release(struct request_variant *v);
 /* Appends a variant; takes its contents on success. */
-int request_add(struct request *r, struct request_variant *v, struct error *err) MUST_CHECK;
+int request_add(struct request *r, struct request_variant *v,
+                struct error *err) MUST_CHECK;
 /* 1 to REQUEST_VARIANTS_MAX variants; a multi-node request has exactly one. */
 int request_check(const struct request *r, struct error *err) MUST_CHECK;
 const struct request_entry *request_variant_find(const struct request_variant *v,
@@ -107,7 +114,10 @@ struct pool {
     uint64_t sum;                     /* SUM, amount */
 };
 
-#define POOL_INIT {NULL, POOL_LIST, NULL, 0, 0, 0, 0}
+#define POOL_INIT                         \
+    {                                     \
+        NULL, POOL_LIST, NULL, 0, 0, 0, 0 \
+    }
 
 /* "cpus[0]:gpus[1]=256"; indices refer to the pools sorted by name. */
 struct coupling {
@@ -122,7 +132,10 @@ struct pool_set {
     size_t n_couplings;
 };
 
-#define POOL_SET_INIT {NULL, 0, NULL, 0}
+#define POOL_SET_INIT    \
+    {                    \
+        NULL, 0, NULL, 0 \
+    }
 
 void pool_release(struct pool *p);
 int pool_copy(struct pool *to, const struct pool *from) MUST_CHECK;
@@ -144,8 +157,8 @@ int pool_set_finish(struct pool_set *s, struct error *err) MUST_CHECK;
 /* Total amount of the pool; 10000 a label. */
 uint64_t pool_size(const struct pool *p);
 
-/* Value of `worker start --cpus`: INT | KIND. Name is "cpus". "0" and "sum(…)" parse as a
- * sum, which pool_set_add refuses. */
+/* Value of `worker start --cpus`: INT | KIND. Name is "cpus". "0" and "sum(…)" parse as
+ * a sum, which pool_set_add refuses. */
 int pool_parse_cpus(const char *text, struct pool *p, struct error *err) MUST_CHECK;
 /* NAME=KIND of `worker start --resource`. */
 int pool_parse(const char *text, struct pool *p, struct error *err) MUST_CHECK;

@@ -131,7 +131,8 @@ void group_extra_release(struct group_extra *e)
 
 int group_extra_add_entry(struct group_extra *e, const void *p, size_t n)
 {
-    void *ends = grow(e->entry_ends, e->n_entries, &e->cap_entries, sizeof *e->entry_ends);
+    void *ends =
+        grow(e->entry_ends, e->n_entries, &e->cap_entries, sizeof *e->entry_ends);
     if (!ends)
         return ERR_NOMEM;
     e->entry_ends = ends;
@@ -233,7 +234,8 @@ const char *submit_text(const struct submit *s, uint32_t offset)
     return offset ? (const char *)s->text.data + offset : NULL;
 }
 
-static const struct idset *group_idset(const struct submit *s, const struct task_group *g)
+static const struct idset *group_idset(const struct submit *s,
+                                       const struct task_group *g)
 {
     if (!g->extra || s->extras[g->extra - 1].ids.n_ranges == 0)
         return NULL;

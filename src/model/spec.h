@@ -7,8 +7,8 @@
  * Text that differs from group to group (arguments, names) lies encoded in one arena,
  * `text`, and is referred to by offset; strings in it end with NUL.
  *
- * The same struct is built by a client, encoded, decoded by the server (journal, memory)
- * and, group by group, by workers.
+ * The same struct is built by a client, encoded, decoded by the server (journal,
+ * memory) and, group by group, by workers.
  */
 #ifndef HQ_MODEL_SPEC_H
 #define HQ_MODEL_SPEC_H
@@ -94,8 +94,8 @@ struct axis {
 /* What only some groups have. */
 struct group_extra {
     struct idset ids; /* ascending; used when the ids are not first_id, first_id+1, … */
-    bool has_entries;      /* HQ_ENTRY per task; then n_entries is the group's count */
-    uint64_t *entry_ends;  /* entry i ends there in entry_data, begins where i-1 ends */
+    bool has_entries;     /* HQ_ENTRY per task; then n_entries is the group's count */
+    uint64_t *entry_ends; /* entry i ends there in entry_data, begins where i-1 ends */
     size_t n_entries, cap_entries;
     struct buf entry_data;
     size_t n_entry_data;
@@ -106,21 +106,22 @@ struct group_extra {
 struct task_group {
     uint32_t first_id;
     uint32_t count;
-    uint32_t body;    /* index into bodies */
-    uint32_t argv;    /* offset in text: varint count, then strings (submit_argv) */
-    uint32_t name;    /* offset in text, 0: no name */
-    uint32_t needs;   /* first index into needs */
+    uint32_t body;  /* index into bodies */
+    uint32_t argv;  /* offset in text: varint count, then strings (submit_argv) */
+    uint32_t name;  /* offset in text, 0: no name */
+    uint32_t needs; /* first index into needs */
     uint32_t n_needs;
     uint32_t extra; /* index into extras plus 1, 0: none */
 };
 
 struct submit {
-    uint32_t job;     /* 0: a new job; else attach to this open job */
-    char *name;       /* NULL when attaching */
+    uint32_t job;      /* 0: a new job; else attach to this open job */
+    char *name;        /* NULL when attaching */
     int64_t max_fails; /* -1: no limit */
     char *submit_dir;
-    bool graph;       /* shown as "graph" in JSON: job files with [[task]], workflows */
-    bool auto_ids;    /* ids are assigned by the server, after the largest one of the job */
+    bool graph; /* shown as "graph" in JSON: job files with [[task]], workflows */
+    bool
+        auto_ids; /* ids are assigned by the server, after the largest one of the job */
     struct task_body *bodies;
     size_t n_bodies, cap_bodies;
     struct task_group *groups;
@@ -138,7 +139,8 @@ void task_body_init(struct task_body *b); /* defaults; request stays empty */
 void task_body_release(struct task_body *b);
 int task_body_copy(struct task_body *to, const struct task_body *from) MUST_CHECK;
 /* Sets or replaces one variable, keeping the order. Copies both. */
-int task_body_setenv(struct task_body *b, const char *key, const char *value) MUST_CHECK;
+int task_body_setenv(struct task_body *b, const char *key,
+                     const char *value) MUST_CHECK;
 void group_extra_init(struct group_extra *e);
 void group_extra_release(struct group_extra *e);
 /* Copies entry bytes; call once per task in id order. */
@@ -160,12 +162,14 @@ int submit_add_need(struct submit *s, enum need_kind kind, uint32_t value) MUST_
  * caller frees (the words are borrowed). NULL when out of memory. */
 char **submit_argv(const struct submit *s, uint32_t argv, size_t *n);
 const char *submit_text(const struct submit *s, uint32_t offset); /* NULL for 0 */
-/* Task id of the task at index i (< count) of the group, and back (UINT32_MAX: none). */
+/* Task id of the task at index i (< count) of the group, and back (UINT32_MAX: none).
+ */
 uint32_t group_id_at(const struct submit *s, const struct task_group *g, uint32_t i);
-uint32_t group_index_of(const struct submit *s, const struct task_group *g, uint32_t id);
+uint32_t group_index_of(const struct submit *s, const struct task_group *g,
+                        uint32_t id);
 /* All ids of the group in ascending order, appended to `ids`. */
-int group_ids(const struct submit *s, const struct task_group *g, struct idset *ids)
-    MUST_CHECK;
+int group_ids(const struct submit *s, const struct task_group *g,
+              struct idset *ids) MUST_CHECK;
 uint64_t submit_task_count(const struct submit *s);
 
 /* Bytes of entry i, borrowed. */
@@ -179,8 +183,8 @@ const char *axis_value(const struct axis *axis, size_t index,
 void task_body_encode(const struct task_body *b, struct buf *out);
 int task_body_decode(struct task_body *b, struct cursor *c) MUST_CHECK;
 void group_extra_encode(const struct group_extra *e, struct buf *out);
-int group_extra_decode(struct group_extra *e, uint32_t count, struct cursor *c)
-    MUST_CHECK;
+int group_extra_decode(struct group_extra *e, uint32_t count,
+                       struct cursor *c) MUST_CHECK;
 void submit_encode(const struct submit *s, struct buf *out);
 /* Checks every offset, index and count; ERR_CORRUPT names what is wrong. */
 int submit_decode(struct submit *s, struct cursor *c, struct error *err) MUST_CHECK;

@@ -53,11 +53,11 @@ void task_body_encode(const struct task_body *b, struct buf *out)
     encode_optional(out, b->cwd);
     encode_stdio(out, &b->out);
     encode_stdio(out, &b->err);
-    buf_u8(out, (uint8_t)((b->has_input ? BODY_INPUT : 0) |
-                          (b->task_dir ? BODY_TASK_DIR : 0) |
-                          (b->log_replace ? BODY_LOG_REPLACE : 0) |
-                          (b->expand_args ? BODY_EXPAND : 0) |
-                          (b->shell ? BODY_SHELL : 0)));
+    buf_u8(out,
+           (uint8_t)((b->has_input ? BODY_INPUT : 0) |
+                     (b->task_dir ? BODY_TASK_DIR : 0) |
+                     (b->log_replace ? BODY_LOG_REPLACE : 0) |
+                     (b->expand_args ? BODY_EXPAND : 0) | (b->shell ? BODY_SHELL : 0)));
     if (b->has_input)
         buf_bytes(out, b->input, b->n_input);
     buf_u8(out, b->pin);
@@ -341,7 +341,8 @@ static int decode_needs(struct submit *s, struct cursor *c)
     return 0;
 }
 
-/* Needs between groups point to other groups of this submit; EACH to one of its size. */
+/* Needs between groups point to other groups of this submit; EACH to one of its size.
+ */
 static bool needs_valid(const struct submit *s)
 {
     for (size_t i = 0; i < s->n_groups; i++)

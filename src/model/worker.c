@@ -5,11 +5,11 @@
 #define TEXT_MAX 65536
 
 const char *const worker_state_labels[WORKER_END_COUNT] = {
-    "RUNNING",           "STOPPED",         "IDLE TIMEOUT",
-    "TIME LIMIT REACHED", "CONNECTION LOST", "HEARTBEAT LOST"};
+    "RUNNING",         "STOPPED",       "IDLE TIMEOUT", "TIME LIMIT REACHED",
+    "CONNECTION LOST", "HEARTBEAT LOST"};
 const char *const worker_end_words[WORKER_END_COUNT] = {
-    "running",            "stopped",         "idle timeout",
-    "time limit reached", "connection lost", "heartbeat lost"};
+    "running",         "stopped",       "idle timeout", "time limit reached",
+    "connection lost", "heartbeat lost"};
 
 void worker_config_init(struct worker_config *c)
 {

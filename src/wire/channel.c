@@ -13,7 +13,7 @@
 #define REPLY_BYTES (1 + 2 + 1 + NONCE_BYTES + 32 + STREAM_HEADER_BYTES + MAC_BYTES)
 #define FINISH_BYTES (STREAM_HEADER_BYTES + MAC_BYTES)
 #define MESSAGES_SLACK (16u * 1024 * 1024)
-#define FLAG_SEALED 1 /* the sender holds a key */
+#define FLAG_SEALED 1           /* the sender holds a key */
 #define FRAME_FINAL 0x80000000u /* open channels: marks the last frame */
 
 enum phase { PHASE_HELLO, PHASE_REPLY, PHASE_FINISH, PHASE_OPEN, PHASE_FAILED };
@@ -61,21 +61,24 @@ void channel_key_print(const uint8_t key[CHANNEL_KEY_BYTES], struct buf *out)
     buf_puts(out, sodium_bin2hex(hex, sizeof hex, key, CHANNEL_KEY_BYTES));
 }
 
-int channel_key_parse(const char *hex, uint8_t key[CHANNEL_KEY_BYTES], struct error *err)
+int channel_key_parse(const char *hex, uint8_t key[CHANNEL_KEY_BYTES],
+                      struct error *err)
 {
     uint8_t parsed[CHANNEL_KEY_BYTES];
     size_t n = 0;
     const char *end = NULL;
     if (sodium_hex2bin(parsed, sizeof parsed, hex, strlen(hex), NULL, &n, &end) != 0 ||
         *end || n != CHANNEL_KEY_BYTES)
-        return error_set(err, ERR_PARSE,
-                         "Could not load secret key: it must have 64 hexadecimal digits");
+        return error_set(
+            err, ERR_PARSE,
+            "Could not load secret key: it must have 64 hexadecimal digits");
     memcpy(key, parsed, sizeof parsed);
     sodium_memzero(parsed, sizeof parsed);
     return 0;
 }
 
-struct channel *channel_create(bool initiator, enum channel_role role, const uint8_t *key)
+struct channel *channel_create(bool initiator, enum channel_role role,
+                               const uint8_t *key)
 {
     HQ_ASSERT(sodium_init() >= 0);
     struct channel *c = calloc(1, sizeof *c);
@@ -135,7 +138,8 @@ static void start_stream(struct channel *c, uint8_t header[STREAM_HEADER_BYTES])
     if (c->header_fixed) {
         /* Both directions derive their state from key and header in the same way. */
         memcpy(header, c->header, STREAM_HEADER_BYTES);
-        (void)crypto_secretstream_xchacha20poly1305_init_pull(&c->tx, header, c->tx_key);
+        (void)crypto_secretstream_xchacha20poly1305_init_pull(&c->tx, header,
+                                                              c->tx_key);
     } else {
         crypto_secretstream_xchacha20poly1305_init_push(&c->tx, header, c->tx_key);
     }
@@ -147,7 +151,8 @@ static void put_frame(struct buf *out, const void *p, size_t n)
     buf_append(out, p, n);
 }
 
-static void mac1_of(const struct channel *c, const uint8_t *hello, uint8_t mac[MAC1_BYTES])
+static void mac1_of(const struct channel *c, const uint8_t *hello,
+                    uint8_t mac[MAC1_BYTES])
 {
     memset(mac, 0, MAC1_BYTES);
     if (!c->sealed)
@@ -155,7 +160,8 @@ static void mac1_of(const struct channel *c, const uint8_t *hello, uint8_t mac[M
     uint8_t key[32];
     crypto_generichash(key, sizeof key, (const uint8_t *)"hq mac1", 7, c->key,
                        sizeof c->key);
-    crypto_generichash(mac, MAC1_BYTES, hello, HELLO_BYTES - MAC1_BYTES, key, sizeof key);
+    crypto_generichash(mac, MAC1_BYTES, hello, HELLO_BYTES - MAC1_BYTES, key,
+                       sizeof key);
     sodium_memzero(key, sizeof key);
 }
 
@@ -188,8 +194,8 @@ static int refuse(struct channel *c, struct buf *out, struct error *err, int cod
 }
 
 /*
- * Keys from the pre-shared key, the ephemeral secret and everything said so far: one for
- * each direction and each MAC.
+ * Keys from the pre-shared key, the ephemeral secret and everything said so far: one
+ * for each direction and each MAC.
  */
 static int derive_keys(struct channel *c, const uint8_t peer_public[32],
                        uint8_t mac2_key[32], uint8_t rx_key[32], struct error *err)
@@ -204,7 +210,8 @@ static int derive_keys(struct channel *c, const uint8_t peer_public[32],
     crypto_generichash_update(&st, shared, sizeof shared);
     crypto_generichash_update(&st, hash, sizeof hash);
     crypto_generichash_final(&st, secret, sizeof secret);
-    static const char *const labels[] = {"to responder", "to initiator", "mac2", "mac3"};
+    static const char *const labels[] = {"to responder", "to initiator", "mac2",
+                                         "mac3"};
     uint8_t keys[4][32];
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
         crypto_generichash(keys[i], 32, (const uint8_t *)labels[i], strlen(labels[i]),
@@ -249,9 +256,10 @@ static int check_hello(struct channel *c, const uint8_t *p, size_t n, struct buf
     }
     unsigned min = get_u16(p + 4), max = get_u16(p + 6);
     if (min > CHANNEL_VERSION_MAX || max < CHANNEL_VERSION_MIN) {
-        snprintf(text, sizeof text,
-                 "protocol version mismatch: the peer speaks %u to %u, the server %d to %d",
-                 min, max, CHANNEL_VERSION_MIN, CHANNEL_VERSION_MAX);
+        snprintf(
+            text, sizeof text,
+            "protocol version mismatch: the peer speaks %u to %u, the server %d to %d",
+            min, max, CHANNEL_VERSION_MIN, CHANNEL_VERSION_MAX);
         return refuse(c, out, err, ERR_VERSION, text);
     }
     if (n != HELLO_BYTES) {
@@ -268,10 +276,10 @@ static int check_hello(struct channel *c, const uint8_t *p, size_t n, struct buf
     }
     bool sealed = p[9] & FLAG_SEALED;
     if (sealed != c->sealed)
-        return refuse(c, out, err, ERR_AUTH,
-                      c->sealed
-                          ? "Authentication failed: Peer requests authentication"
-                          : "Authentication failed: Peer does not support authentication");
+        return refuse(
+            c, out, err, ERR_AUTH,
+            c->sealed ? "Authentication failed: Peer requests authentication"
+                      : "Authentication failed: Peer does not support authentication");
     uint8_t mac[MAC1_BYTES];
     mac1_of(c, p, mac);
     if (sodium_memcmp(mac, p + HELLO_BYTES - MAC1_BYTES, MAC1_BYTES) != 0)
@@ -306,9 +314,11 @@ static int take_hello(struct channel *c, const uint8_t *p, size_t n, struct buf 
     start_stream(c, reply + 68);
     crypto_generichash_update(&c->transcript, reply + 68, STREAM_HEADER_BYTES);
     transcript_mac(c, mac2_key, reply + 68 + STREAM_HEADER_BYTES);
-    crypto_generichash_update(&c->transcript, reply + 68 + STREAM_HEADER_BYTES, MAC_BYTES);
+    crypto_generichash_update(&c->transcript, reply + 68 + STREAM_HEADER_BYTES,
+                              MAC_BYTES);
     put_frame(out, reply, sizeof reply);
-    /* The receiving key waits in `secret` until the initiator's stream header is there. */
+    /* The receiving key waits in `secret` until the initiator's stream header is there.
+     */
     memcpy(c->secret, rx_key, 32);
     sodium_memzero(mac2_key, sizeof mac2_key);
     sodium_memzero(rx_key, sizeof rx_key);
@@ -391,7 +401,8 @@ static int take_sealed(struct channel *c, const uint8_t *p, size_t n, struct err
 {
     uint8_t tag;
     unsigned long long got;
-    uint8_t *to = buf_reserve(&c->messages, n) ? c->messages.data + c->messages.len : NULL;
+    uint8_t *to =
+        buf_reserve(&c->messages, n) ? c->messages.data + c->messages.len : NULL;
     if (!to)
         return error_set(err, ERR_TOO_BIG, "message above %zu bytes",
                          (size_t)CHANNEL_MESSAGE_MAX);
@@ -460,8 +471,8 @@ static int frame_length(struct channel *c, const uint8_t *p, size_t *n, bool *fi
     if (word <= max)
         return 0;
     c->phase = PHASE_FAILED;
-    return error_set(err, ERR_TOO_BIG, "frame of %u bytes is above the limit of %zu", word,
-                     max);
+    return error_set(err, ERR_TOO_BIG, "frame of %u bytes is above the limit of %zu",
+                     word, max);
 }
 
 int channel_input(struct channel *c, const void *data, size_t n, struct buf *out,

@@ -52,12 +52,12 @@ static void message_end(struct buf *batch, size_t start)
 }
 
 #define FIELD(type, name) PUT_##type(batch, m->name);
-#define MESSAGE(name, number, fields)                                      \
-    void msg_put_##name(struct buf *batch, const struct msg_##name *m)     \
-    {                                                                      \
-        (void)m;                                                           \
-        size_t start = message_begin(batch, number);                       \
-        fields message_end(batch, start);                                  \
+#define MESSAGE(name, number, fields)                                  \
+    void msg_put_##name(struct buf *batch, const struct msg_##name *m) \
+    {                                                                  \
+        (void)m;                                                       \
+        size_t start = message_begin(batch, number);                   \
+        fields message_end(batch, start);                              \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -110,14 +110,14 @@ static struct span get_text(struct cursor *c)
 #define GET_blob get_blob
 
 #define FIELD(type, name) m->name = GET_##type(&c);
-#define MESSAGE(name, number, fields)                                                   \
-    int msg_get_##name(struct span body, struct msg_##name *m, struct error *err)       \
-    {                                                                                   \
-        struct cursor c = cursor_make(body.p, body.n);                                  \
-        (void)m;                                                                        \
-        fields if (c.failed) return error_set(err, ERR_CORRUPT,                         \
-                                              "malformed message " #name);              \
-        return 0;                                                                       \
+#define MESSAGE(name, number, fields)                                             \
+    int msg_get_##name(struct span body, struct msg_##name *m, struct error *err) \
+    {                                                                             \
+        struct cursor c = cursor_make(body.p, body.n);                            \
+        (void)m;                                                                  \
+        fields if (c.failed) return error_set(err, ERR_CORRUPT,                   \
+                                              "malformed message " #name);        \
+        return 0;                                                                 \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -170,15 +170,15 @@ static void print_signed(struct buf *out, const char *name, int64_t v)
 #define PRINT_blob print_blob
 
 #define FIELD(type, name) PRINT_##type(out, #name, m.name);
-#define MESSAGE(name, number, fields)                                            \
-    static void msg_print_##name(struct span body, struct buf *out)              \
-    {                                                                            \
-        struct msg_##name m;                                                     \
-        if (msg_get_##name(body, &m, NULL) != 0) {                               \
-            buf_puts(out, " (malformed)");                                       \
-            return;                                                              \
-        }                                                                        \
-        fields(void) m;                                                          \
+#define MESSAGE(name, number, fields)                               \
+    static void msg_print_##name(struct span body, struct buf *out) \
+    {                                                               \
+        struct msg_##name m;                                        \
+        if (msg_get_##name(body, &m, NULL) != 0) {                  \
+            buf_puts(out, " (malformed)");                          \
+            return;                                                 \
+        }                                                           \
+        fields(void) m;                                             \
     }
 #include "wire/messages.def"
 #undef MESSAGE
@@ -188,9 +188,9 @@ void msg_print(uint8_t type, struct span body, struct buf *out)
 {
     buf_puts(out, msg_name(type));
     switch (type) {
-#define MESSAGE(name, number, fields)  \
-    case number:                       \
-        msg_print_##name(body, out);   \
+#define MESSAGE(name, number, fields) \
+    case number:                      \
+        msg_print_##name(body, out);  \
         break;
 #include "wire/messages.def"
 #undef MESSAGE

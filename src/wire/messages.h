@@ -1,4 +1,5 @@
-/* Typed messages from wire/messages.def: structs, encoding, checked decoding, printing. */
+/* Typed messages from wire/messages.def: structs, encoding, checked decoding, printing.
+ */
 #ifndef HQ_WIRE_MESSAGES_H
 #define HQ_WIRE_MESSAGES_H
 
@@ -21,8 +22,8 @@ enum message_type {
 #define MSG_CTYPE_text struct span
 #define MSG_CTYPE_blob struct span
 
-/* struct msg_WORKER_REGISTER and so on. Spans borrow: from the caller when encoding, from
- * the frame when decoding. */
+/* struct msg_WORKER_REGISTER and so on. Spans borrow: from the caller when encoding,
+ * from the frame when decoding. */
 #define FIELD(type, name) MSG_CTYPE_##type name;
 #define MESSAGE(name, number, fields) \
     struct msg_##name {               \
@@ -41,12 +42,14 @@ enum message_type {
 #include "wire/messages.def"
 #undef MESSAGE
 /* Decodes the fields of a message of that type. */
-#define MESSAGE(name, number, fields) \
-    int msg_get_##name(struct span body, struct msg_##name *m, struct error *err) MUST_CHECK;
+#define MESSAGE(name, number, fields)                                             \
+    int msg_get_##name(struct span body, struct msg_##name *m, struct error *err) \
+        MUST_CHECK;
 #include "wire/messages.def"
 #undef MESSAGE
 
-/* Next message of a batch: type and body. 0, or ERR_CLOSED at the end, or ERR_CORRUPT. */
+/* Next message of a batch: type and body. 0, or ERR_CLOSED at the end, or ERR_CORRUPT.
+ */
 int msg_next(struct cursor *batch, uint8_t *type, struct span *body) MUST_CHECK;
 const char *msg_name(uint8_t type); /* "TASKS_ENDED", or "unknown" */
 /* "TASKS_ACK seq=5" for logs and dumps; blobs as their length. */

@@ -93,7 +93,8 @@ void job_info_release(struct job_info *i)
     *i = (struct job_info){0};
 }
 
-void job_detail_put(struct buf *out, const struct job_detail *d, const struct span *submits)
+void job_detail_put(struct buf *out, const struct job_detail *d,
+                    const struct span *submits)
 {
     job_info_put(out, &d->info);
     buf_zigzag(out, d->max_fails);

@@ -1,6 +1,6 @@
 /*
- * What the server shows of its state: the blobs inside answers to clients. Decoded structs
- * own their text (release them); encoders borrow.
+ * What the server shows of its state: the blobs inside answers to clients. Decoded
+ * structs own their text (release them); encoders borrow.
  */
 #ifndef HQ_WIRE_VIEWS_H
 #define HQ_WIRE_VIEWS_H
@@ -15,7 +15,8 @@
 #define TASK_PAGE_SLOTS 4096u
 
 struct server_info {
-    char *uid, *client_host, *worker_host, *version, *journal_path; /* journal: or NULL */
+    char *uid, *client_host, *worker_host, *version,
+        *journal_path; /* journal: or NULL */
     uint32_t client_port, worker_port, pid;
     uint64_t started_us;
 };
@@ -47,28 +48,30 @@ struct job_detail {
     struct job_info info;
     int64_t max_fails;
     uint64_t submitted_us;
-    uint64_t finished_us; /* 0 while a task is waiting or running */
+    uint64_t finished_us;        /* 0 while a task is waiting or running */
     struct worker_name *workers; /* ascending by id */
     size_t n_workers;
-    /* One per submit, in order, resolved by the server (paths, request); without entries
-     * and standard input. Slots run through their groups in this order. */
+    /* One per submit, in order, resolved by the server (paths, request); without
+     * entries and standard input. Slots run through their groups in this order. */
     struct submit *submits;
     size_t n_submits;
     /* Ids of tasks at submits with auto_ids are filled in. */
 };
 /* The encoder takes submits as already encoded spans, so that a job of a million tasks
  * is answered from what the server keeps. */
-void job_detail_put(struct buf *out, const struct job_detail *d, const struct span *submits);
-int job_detail_get(struct span span, struct job_detail *d, struct error *err) MUST_CHECK;
+void job_detail_put(struct buf *out, const struct job_detail *d,
+                    const struct span *submits);
+int job_detail_get(struct span span, struct job_detail *d,
+                   struct error *err) MUST_CHECK;
 void job_detail_release(struct job_detail *d);
 
 /* A page of task records: those that exist among TASK_PAGE_SLOTS slots. */
 struct task_view {
     uint32_t slot;
     struct task_record record;
-    struct span message;     /* error text, when RECORD_MESSAGE */
-    uint32_t n_nodes;        /* gang */
-    const uint8_t *nodes;    /* n_nodes little-endian u32 */
+    struct span message;  /* error text, when RECORD_MESSAGE */
+    uint32_t n_nodes;     /* gang */
+    const uint8_t *nodes; /* n_nodes little-endian u32 */
 };
 void task_view_put(struct buf *out, const struct task_view *v);
 bool task_view_get(struct cursor *c, struct task_view *v); /* borrows */
