@@ -149,8 +149,8 @@ static int fail_cycle(struct workflow *w, const uint32_t *waits, uint32_t start)
     if (length > SHOWN_CYCLE_MAX)
         buf_printf(&names, "... (%u more) needs ", length - SHOWN_CYCLE_MAX);
     int rc = conf_fail(w->doc, w->tasks->pairs[start].key, w->err,
-                       "these tasks wait for each other: %s'%s'", buf_cstr(&names),
-                       task_name(w, start));
+                       "the needs of these tasks form a cycle: %s'%s'",
+                       buf_cstr(&names), task_name(w, start));
     buf_release(&names);
     free(next);
     free(passed);

@@ -34,10 +34,27 @@ static void known_keys(const struct conf_schema *schema,
     names[n] = NULL;
 }
 
+/* The name with two neighbours swapped, as in "rnu": too short for text_suggest. */
+static const char *suggest_swapped(const char *word, const char *const *names)
+{
+    size_t n = strlen(word);
+    for (; *names; names++) {
+        size_t i = 0;
+        while (i < n && word[i] == (*names)[i])
+            i++;
+        if (n == strlen(*names) && i + 1 < n && word[i] == (*names)[i + 1] &&
+            word[i + 1] == (*names)[i] && strcmp(word + i + 2, *names + i + 2) == 0)
+            return *names;
+    }
+    return NULL;
+}
+
 /* The name that was probably meant, by the spelling of the table. */
 static const char *suggest(const char *word, const char *const *names)
 {
     const char *meant = text_suggest(word, names);
+    if (!meant)
+        meant = suggest_swapped(word, names);
     char dashes[64];
     size_t n = strlen(word);
     if (meant || n >= sizeof dashes)

@@ -185,7 +185,7 @@ def refuse(env, text):
     ("tasks:\n  a: {run: 'echo ${{ nope }}'}\n", 2, ["nope"]),
     ("tasks:\n  a: {run: 'true', matrix: {TASK_ID: [1]}}\n", 2, ["TASK_ID"]),
     ("tasks:\n  a: {}\n", 2, ["run"]),
-    ("tasks:\n  a: [\n", 3, []),
+    ("tasks:\n  a: [\n", 2, []),
     ("tasks: {}\n", 1, ["task"]),
 ])
 def test_errors_name_the_place(env, text, line, words):

@@ -6,6 +6,10 @@ static const struct {
     const char *text;
     const char *message;
 } cases[] = {
+    {"tasks: {a: {rnu: x}}\n",
+     "flow.yml:1:13: unknown key 'rnu' in a task, did you mean 'run'?\n"
+     "tasks: {a: {rnu: x}}\n"
+     "            ^"},
     {"",
      "flow.yml:1:1: expected a workflow: a map with the key 'tasks', found nothing\n"
      "\n"
@@ -95,7 +99,8 @@ static const struct {
      "  b: {run: y, needs: a}\n"
      "  c: {run: z, needs: [b]}\n"
      "  d: {run: z, needs: [c]}",
-     "flow.yml:2:3: these tasks wait for each other: 'a' needs 'c' needs 'b' needs "
+     "flow.yml:2:3: the needs of these tasks form a cycle: 'a' needs 'c' needs 'b' "
+     "needs "
      "'a'\n"
      "  a: {run: x, needs: c}\n"
      "  ^"},
@@ -758,11 +763,12 @@ static void test_long_cycle(void)
     CU_ASSERT_EQUAL(workflow_parse("flow.yml", text.data, text.len, &options, &s, &err),
                     ERR_PARSE);
     CU_ASSERT_STRING_EQUAL(
-        err.text, "flow.yml:3:3: these tasks wait for each other: 't0' needs 't1' "
-                  "needs 't2' needs 't3' needs 't4' needs 't5' needs 't6' needs "
-                  "'t7' needs ... (19992 more) needs 't0'\n"
-                  "  t0: {run: x, needs: t1}\n"
-                  "  ^");
+        err.text,
+        "flow.yml:3:3: the needs of these tasks form a cycle: 't0' needs 't1' "
+        "needs 't2' needs 't3' needs 't4' needs 't5' needs 't6' needs "
+        "'t7' needs ... (19992 more) needs 't0'\n"
+        "  t0: {run: x, needs: t1}\n"
+        "  ^");
     buf_release(&text);
 }
 
