@@ -206,23 +206,27 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
     struct checker c = {r, report, fn, arg};
     outlog_damage_fn old_fn = r->on_damage;
     void *old_arg = r->damage_arg;
-    outlog_reader_on_damage(r, on_damage, &c);
+    r->on_damage = on_damage;
+    r->damage_arg = &c;
     int rc = 0;
     for (size_t i = 0; i < r->n_files && rc == 0; i++) {
         struct logfile *f = r->files[i];
         struct extent_list *l = logfile_extents(f, false, err);
         if (!l)
             rc = ERR_NOMEM;
+        if (f->superblock_bad)
+            report->n_damages++;
         for (size_t k = 0; rc == 0 && k < l->n; k++)
             rc = check_extent(&c, f, &l->items[k], err);
         if (rc == 0)
             check_tree(&c, f);
     }
     if (rc == 0) {
-        outlog_reader_on_damage(r, NULL, NULL);
+        r->on_damage = NULL;
         rc = check_runs(&c, err);
     }
-    outlog_reader_on_damage(r, old_fn, old_arg);
+    r->on_damage = old_fn;
+    r->damage_arg = old_arg;
     return rc;
 }
 

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 void extents_init(struct extents *x, const struct outlog_io_ops *io, void *file,
-                  const struct outlog_uid *uid, const struct outlog_origin *origin)
+                  const struct outlog_ident *ident, const struct outlog_origin *origin)
 {
-    *x = (struct extents){.io = io, .file = file, .seed = outlog_seed(uid)};
+    *x = (struct extents){.io = io, .file = file, .ident = *ident};
+    x->seed = outlog_seed(&ident->uid);
     x->origin = *origin;
 }
 
@@ -123,7 +124,8 @@ static void write_header_in_front(struct extents *x, uint8_t *front, uint64_t no
         .origin = x->origin,
     };
     outlog_extent_encode(&e, x->seed, front);
-    memset(front + OUTLOG_CLOSE_AT, 0, OUTLOG_EXTENT_HEADER_BYTES - OUTLOG_CLOSE_AT);
+    memset(front + OUTLOG_CLOSE_AT, 0, OUTLOG_PART_BYTES);
+    outlog_identity_encode(&x->ident, front + OUTLOG_IDENTITY_AT);
 }
 
 /* Finishes as many blocks as fit behind pos and collects their entries. */
@@ -229,7 +231,7 @@ static int write_index(struct extents *x, uint64_t now_us, struct error *err)
     };
     buf_release(&index);
     x->bytes_written += c.index_bytes;
-    uint8_t record[OUTLOG_EXTENT_HEADER_BYTES - OUTLOG_CLOSE_AT];
+    uint8_t record[OUTLOG_PART_BYTES];
     outlog_close_encode(&c, x->seed, x->now.offset, record);
     int rc2 = x->io->write_at(x->file, x->now.offset + OUTLOG_CLOSE_AT, record,
                               sizeof record, rc < 0 ? NULL : err);

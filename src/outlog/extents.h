@@ -16,6 +16,7 @@
 struct extents {
     const struct outlog_io_ops *io;
     void *file; /* borrowed */
+    struct outlog_ident ident;
     uint64_t seed;
     struct outlog_origin origin;
 
@@ -45,7 +46,7 @@ struct extents_ended {
 enum { EXTENTS_DONE = 0, EXTENTS_NEED_LEASE = 1, EXTENTS_ROLLED = 2 };
 
 void extents_init(struct extents *x, const struct outlog_io_ops *io, void *file,
-                  const struct outlog_uid *uid, const struct outlog_origin *origin);
+                  const struct outlog_ident *ident, const struct outlog_origin *origin);
 void extents_release(struct extents *x);
 
 /* Whether a lease should be asked for now (none waits and the current is 3/4 full). */

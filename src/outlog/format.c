@@ -3,9 +3,10 @@
 #include "base/checksum.h"
 
 static const uint8_t magic_file[8] = {0x89, 'H', 'Q', 'L', 0x0d, 0x0a, 0x1a, 0x0a};
-#define MAGIC_EXTENT 0x584c5148u /* HQLX */
-#define MAGIC_CLOSE 0x434c5148u  /* HQLC */
-#define MAGIC_BLOCK 0x424c5148u  /* HQLB */
+#define MAGIC_EXTENT 0x584c5148u   /* HQLX */
+#define MAGIC_CLOSE 0x434c5148u    /* HQLC */
+#define MAGIC_IDENTITY 0x494c5148u /* HQLI */
+#define MAGIC_BLOCK 0x424c5148u    /* HQLB */
 #define BYTE_ORDER_MARK 0x01020304u
 #define FEATURE_GROUPS 1u /* reader must know: zstd groups */
 #define SUPERBLOCK_CHECK_AT (OUTLOG_SUPERBLOCK_BYTES - 8)
@@ -90,9 +91,9 @@ int outlog_superblock_decode(const uint8_t *p, size_t n, struct outlog_ident *id
 /* ---- extents --------------------------------------------------------------------- */
 
 void outlog_extent_encode(const struct outlog_extent *x, uint64_t seed,
-                          uint8_t out[OUTLOG_CLOSE_AT])
+                          uint8_t out[OUTLOG_PART_BYTES])
 {
-    memset(out, 0, OUTLOG_CLOSE_AT);
+    memset(out, 0, OUTLOG_PART_BYTES);
     put_u32(out + 8, MAGIC_EXTENT);
     out[12] = (uint8_t)x->kind;
     put_u64(out + 16, x->offset);
@@ -103,14 +104,14 @@ void outlog_extent_encode(const struct outlog_extent *x, uint64_t seed,
     put_u64(out + 48, x->opened_us);
     put_u64(out + 56, (uint64_t)x->origin.clock_offset_us);
     memcpy(out + 64, x->origin.host, strnlen(x->origin.host, OUTLOG_HOST_MAX));
-    outlog_seal_bytes(out, OUTLOG_CLOSE_AT, seed, x->offset);
+    outlog_seal_bytes(out, OUTLOG_PART_BYTES, seed, x->offset);
 }
 
 bool outlog_extent_decode(const uint8_t *p, size_t n, uint64_t seed, uint64_t offset,
                           struct outlog_extent *x)
 {
-    if (n < OUTLOG_CLOSE_AT || get_u32(p + 8) != MAGIC_EXTENT ||
-        !outlog_bytes_ok(p, OUTLOG_CLOSE_AT, seed, offset))
+    if (n < OUTLOG_PART_BYTES || get_u32(p + 8) != MAGIC_EXTENT ||
+        !outlog_bytes_ok(p, OUTLOG_PART_BYTES, seed, offset))
         return false;
     uint64_t length = get_u64(p + 24), end;
     if (get_u64(p + 16) != offset || length < OUTLOG_EXTENT_HEADER_BYTES ||
@@ -131,12 +132,10 @@ bool outlog_extent_decode(const uint8_t *p, size_t n, uint64_t seed, uint64_t of
     return true;
 }
 
-#define CLOSE_BYTES (OUTLOG_EXTENT_HEADER_BYTES - OUTLOG_CLOSE_AT)
-
 void outlog_close_encode(const struct outlog_close *c, uint64_t seed,
-                         uint64_t extent_offset, uint8_t out[CLOSE_BYTES])
+                         uint64_t extent_offset, uint8_t out[OUTLOG_PART_BYTES])
 {
-    memset(out, 0, CLOSE_BYTES);
+    memset(out, 0, OUTLOG_PART_BYTES);
     put_u32(out + 8, MAGIC_CLOSE);
     put_u64(out + 16, c->data_end);
     put_u64(out + 24, c->index_bytes);
@@ -146,14 +145,14 @@ void outlog_close_encode(const struct outlog_close *c, uint64_t seed,
     put_u64(out + 56, c->closed_us);
     put_u64(out + 64, c->bytes[OUTLOG_STDOUT]);
     put_u64(out + 72, c->bytes[OUTLOG_STDERR]);
-    outlog_seal_bytes(out, CLOSE_BYTES, seed, extent_offset + OUTLOG_CLOSE_AT);
+    outlog_seal_bytes(out, OUTLOG_PART_BYTES, seed, extent_offset + OUTLOG_CLOSE_AT);
 }
 
 bool outlog_close_decode(const uint8_t *p, size_t n, uint64_t seed,
                          const struct outlog_extent *x, struct outlog_close *c)
 {
-    if (n < CLOSE_BYTES || get_u32(p + 8) != MAGIC_CLOSE ||
-        !outlog_bytes_ok(p, CLOSE_BYTES, seed, x->offset + OUTLOG_CLOSE_AT))
+    if (n < OUTLOG_PART_BYTES || get_u32(p + 8) != MAGIC_CLOSE ||
+        !outlog_bytes_ok(p, OUTLOG_PART_BYTES, seed, x->offset + OUTLOG_CLOSE_AT))
         return false;
     uint64_t data_end = get_u64(p + 16), index_bytes = get_u64(p + 24), end;
     if (data_end < x->offset + OUTLOG_EXTENT_HEADER_BYTES ||
@@ -168,6 +167,36 @@ bool outlog_close_decode(const uint8_t *p, size_t n, uint64_t seed,
         .closed_us = get_u64(p + 56),
         .bytes = {get_u64(p + 64), get_u64(p + 72)},
     };
+    return true;
+}
+
+void outlog_identity_encode(const struct outlog_ident *id,
+                            uint8_t out[OUTLOG_PART_BYTES])
+{
+    memset(out, 0, OUTLOG_PART_BYTES);
+    put_u32(out + 8, MAGIC_IDENTITY);
+    put_u16(out + 12, OUTLOG_VERSION);
+    out[14] = id->align_log2;
+    memcpy(out + 16, id->uid.b, 16);
+    put_u64(out + 32, id->created_us);
+    put_u64(out + 40, FEATURE_GROUPS);
+    memcpy(out + 48, id->server_uid, strnlen(id->server_uid, OUTLOG_SERVER_UID_MAX));
+    put_u64(out, checksum64(out + 8, OUTLOG_PART_BYTES - 8, 0));
+}
+
+bool outlog_identity_decode(const uint8_t *p, size_t n, struct outlog_ident *id)
+{
+    if (n < OUTLOG_PART_BYTES || get_u32(p + 8) != MAGIC_IDENTITY ||
+        get_u64(p) != checksum64(p + 8, OUTLOG_PART_BYTES - 8, 0) ||
+        get_u16(p + 12) != OUTLOG_VERSION ||
+        get_u64(p + 40) & ~(uint64_t)FEATURE_GROUPS || p[14] < OUTLOG_ALIGN_LOG2_MIN ||
+        p[14] > OUTLOG_ALIGN_LOG2_MAX)
+        return false;
+    memset(id, 0, sizeof *id);
+    memcpy(id->uid.b, p + 16, 16);
+    id->align_log2 = p[14];
+    id->created_us = get_u64(p + 32);
+    memcpy(id->server_uid, p + 48, OUTLOG_SERVER_UID_MAX);
     return true;
 }
 

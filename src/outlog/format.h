@@ -8,9 +8,10 @@
  *   12288   first extent, then extents at multiples of the alignment, holes between
  *
  * An extent is written by one worker from its start on: extent header, close record
- * (zeros while open), blocks, index pages. Every structure carries an XXH3-64 checksum
- * seeded with the log's identity and the structure's own offset, so that a block that
- * was copied elsewhere, or a log that a task prints, is never taken for a block.
+ * (zeros while open), copy of the identity, blocks, index pages. Every structure
+ * carries an XXH3-64 checksum seeded with the log's identity and the structure's own
+ * offset, so that a block that was copied elsewhere, or a log that a task prints, is
+ * never taken for a block.
  */
 #ifndef HQ_OUTLOG_FORMAT_H
 #define HQ_OUTLOG_FORMAT_H
@@ -25,8 +26,10 @@
 #define OUTLOG_SLOT_B 8192u
 #define OUTLOG_SLOT_BYTES 512u
 #define OUTLOG_DATA_START 12288u
-#define OUTLOG_EXTENT_HEADER_BYTES 256u /* header 128, close record 128 */
+#define OUTLOG_EXTENT_HEADER_BYTES 384u /* header, close record, identity: 128 each */
 #define OUTLOG_CLOSE_AT 128u            /* offset of the close record in the extent */
+#define OUTLOG_IDENTITY_AT 256u         /* of the copy of the log's identity */
+#define OUTLOG_PART_BYTES 128u          /* length of each of these parts */
 #define OUTLOG_BLOCK_HEADER_BYTES 48u
 #define OUTLOG_END_BYTES 40u
 #define OUTLOG_PAGE_BYTES 4096u /* largest index page */
@@ -113,7 +116,7 @@ struct outlog_extent {
     struct outlog_origin origin;
 };
 void outlog_extent_encode(const struct outlog_extent *x, uint64_t seed,
-                          uint8_t out[OUTLOG_CLOSE_AT]);
+                          uint8_t out[OUTLOG_PART_BYTES]);
 /* False: no valid header of this log at that offset. */
 bool outlog_extent_decode(const uint8_t *p, size_t n, uint64_t seed, uint64_t offset,
                           struct outlog_extent *x);
@@ -128,10 +131,17 @@ struct outlog_close {
     uint64_t bytes[OUTLOG_N_CHANNELS];
 };
 void outlog_close_encode(const struct outlog_close *c, uint64_t seed,
-                         uint64_t extent_offset,
-                         uint8_t out[OUTLOG_EXTENT_HEADER_BYTES - OUTLOG_CLOSE_AT]);
+                         uint64_t extent_offset, uint8_t out[OUTLOG_PART_BYTES]);
 bool outlog_close_decode(const uint8_t *p, size_t n, uint64_t seed,
                          const struct outlog_extent *x, struct outlog_close *c);
+
+/*
+ * What the superblock says, once more in each extent header: a log whose superblock is
+ * damaged is still read. Its checksum is not seeded, since nothing is known then.
+ */
+void outlog_identity_encode(const struct outlog_ident *id,
+                            uint8_t out[OUTLOG_PART_BYTES]);
+bool outlog_identity_decode(const uint8_t *p, size_t n, struct outlog_ident *id);
 
 /* ---- blocks ---- */
 enum outlog_block_type {

@@ -200,6 +200,10 @@ void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void 
 {
     r->on_damage = fn;
     r->damage_arg = arg;
+    for (size_t i = 0; fn && i < r->n_files; i++)
+        if (r->files[i]->superblock_bad)
+            logfile_damage(r->files[i], 0, OUTLOG_SUPERBLOCK_BYTES,
+                           "damaged superblock");
 }
 
 size_t outlog_reader_n_files(const struct outlog_reader *r)

@@ -98,6 +98,30 @@ static void read_slots(struct logfile *f)
     }
 }
 
+/* Places where an extent header may tell the identity. */
+#define IDENTITY_PLACES 256u
+
+static bool identity_at(const struct logfile *f, uint64_t pos, struct outlog_ident *id)
+{
+    uint8_t raw[OUTLOG_EXTENT_HEADER_BYTES];
+    struct outlog_extent x;
+    size_t n = logfile_read(f, pos, raw, sizeof raw);
+    return n == sizeof raw &&
+           outlog_identity_decode(raw + OUTLOG_IDENTITY_AT, OUTLOG_PART_BYTES, id) &&
+           outlog_extent_decode(raw, n, outlog_seed(&id->uid), pos, &x);
+}
+
+/* The superblock is damaged: the headers of the first extents tell the same. */
+static bool recover_identity(struct logfile *f)
+{
+    if (identity_at(f, OUTLOG_DATA_START, &f->ident))
+        return true;
+    for (uint64_t i = 1; i <= IDENTITY_PLACES; i++)
+        if (identity_at(f, i << OUTLOG_ALIGN_LOG2_MIN, &f->ident))
+            return true;
+    return false;
+}
+
 int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out,
                  struct error *err)
 {
@@ -122,6 +146,10 @@ int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out
         f->size = (uint64_t)st.st_size;
         size_t n = logfile_read(f, 0, super, sizeof super);
         rc = outlog_superblock_decode(super, n, &f->ident, err);
+        if (rc == ERR_CORRUPT && recover_identity(f)) {
+            f->superblock_bad = true;
+            rc = 0;
+        }
         if (rc < 0)
             error_prefix(err, "'%s': ", path);
     }

@@ -42,6 +42,7 @@ struct logfile {
     uint64_t size;
     uint64_t seed;
     struct outlog_ident ident;
+    bool superblock_bad; /* the identity is from an extent header */
     bool sealed;
     bool seal_bad; /* a page of the tree did not read well */
     struct outlog_slot slot;

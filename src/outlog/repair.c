@@ -234,7 +234,7 @@ static int create_file(struct repair *p, const char *to, struct error *err)
     if (rc < 0)
         return rc;
     struct outlog_origin nobody = {.rank = -1};
-    extents_init(&p->x, &outlog_posix_ops, p->file, &p->book.ident.uid, &nobody);
+    extents_init(&p->x, &outlog_posix_ops, p->file, &p->book.ident, &nobody);
     return 0;
 }
 

@@ -248,6 +248,7 @@ static int write_extent_header(struct sealer *s, uint64_t now_us, struct error *
     outlog_extent_encode(&x, s->f->seed, raw);
     struct outlog_close c = {.data_end = s->pos, .closed_us = now_us};
     outlog_close_encode(&c, s->f->seed, s->extent, raw + OUTLOG_CLOSE_AT);
+    outlog_identity_encode(&s->f->ident, raw + OUTLOG_IDENTITY_AT);
     return write_at(s, s->extent, raw, sizeof raw, err);
 }
 

@@ -225,7 +225,7 @@ static int open_file(struct wlog *log, struct error *err)
     log->sync_each =
         w->c.sync == OUTLOG_SYNC_GROUP ||
         (w->c.sync == OUTLOG_SYNC_AUTO && log_file_needs_sync(log->lock_fd));
-    extents_init(&log->x, w->c.io, log->file, &log->ident.uid, &w->origin);
+    extents_init(&log->x, w->c.io, log->file, &log->ident, &w->origin);
     log->is_open = true;
     log->want_posted = false;
     log->fail_until_us = 0;

@@ -75,6 +75,16 @@ class Log:
     def __init__(self, path):
         with open(path, "rb") as f:
             self.data = f.read()
+        self.damage = []
+        self.groups = {}  # blocks of the groups looked at last
+        try:
+            self.read_superblock()
+        except BadLog:
+            self.recover_identity()
+        self.key = struct.pack("<Q", xxh3(self.uid))
+        self.slot = self.read_slots()
+
+    def read_superblock(self):
         d = self.data
         if len(d) < 4096 or d[:8] != MAGIC:
             raise BadLog("not an output log")
@@ -93,10 +103,17 @@ class Log:
         self.uid = d[48:64]
         self.align = 1 << d[80]
         self.server_uid = d[96:128].rstrip(b"\0").decode()
-        self.key = struct.pack("<Q", xxh3(self.uid))
-        self.damage = []
-        self.groups = {}  # blocks of the groups looked at last
-        self.slot = self.read_slots()
+
+    def recover_identity(self):
+        """Extent headers repeat what the superblock says."""
+        d = self.data
+        for pos in [12288] + [i << 20 for i in range(1, 257)]:
+            raw = d[pos + 256 : pos + 384]
+            if len(raw) == 128 and raw[8:12] == b"HQLI" and struct.unpack_from("<Q", raw)[0] == xxh3(raw[8:]):
+                self.uid, self.align = raw[16:32], 1 << raw[14]
+                self.server_uid = raw[48:80].rstrip(b"\0").decode()
+                return
+        raise BadLog("no superblock and no extent header")
 
     def seed(self, offset):
         return xxh3(self.key + struct.pack("<Q", offset))
@@ -222,7 +239,7 @@ class Log:
             elif header["kind"] == 1:
                 if header["close"]:
                     end = header["close"][0]
-                yield from self.walk(offset + 256, end)
+                yield from self.walk(offset + 384, end)
 
     # ---- indexes
 
@@ -330,7 +347,7 @@ class Log:
                 for e in entries:
                     yield self.entry_block(e)
             elif header["kind"] == 1:
-                yield from self.walk(offset + 256, header["close"][0] if header["close"] else end)
+                yield from self.walk(offset + 384, header["close"][0] if header["close"] else end)
 
     def inner_entries(self, pos, level):
         kind, count, length = self.page(pos, len(self.data))

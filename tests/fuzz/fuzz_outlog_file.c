@@ -134,7 +134,7 @@ static void make_image(struct image *im, bool pack, bool sealed)
     outlog_superblock_encode(&book.ident, super);
     (void)put_bytes(NULL, 0, super, sizeof super, NULL);
     seed = outlog_seed(&uid);
-    extents_init(&x, &memory_ops, NULL, &uid, &origin);
+    extents_init(&x, &memory_ops, NULL, &book.ident, &origin);
     put_tasks(&x, &book, packer, 0);
     struct extents_ended ended;
     struct error err = ERROR_INIT;

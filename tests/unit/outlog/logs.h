@@ -35,7 +35,7 @@ static inline void maker_open(struct maker *m, struct lease_book *book, uint32_t
     CU_ASSERT_EQUAL_FATAL(outlog_posix_ops.open(NULL, path, &m->file, &err), 0);
     struct outlog_origin origin = {.worker = worker, .rank = -1};
     (void)snprintf(origin.host, sizeof origin.host, "node%u", worker);
-    extents_init(&m->x, &outlog_posix_ops, m->file, &book->ident.uid, &origin);
+    extents_init(&m->x, &outlog_posix_ops, m->file, &book->ident, &origin);
     m->mem = malloc(EXTENTS_HEADROOM + 2 * MAKER_GROUP);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m->mem);
     m->packer = compress ? packer_create() : NULL;

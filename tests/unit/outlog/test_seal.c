@@ -156,7 +156,7 @@ static void test_damaged_tree(void)
     struct outlog_seal_result result = seal_log(r.path);
     int fd = open(r.path, O_RDWR | O_CLOEXEC);
     uint64_t start = result.file_end - result.index_bytes;
-    for (uint64_t at = start + 300; at < result.file_end; at += 100 * 1000) {
+    for (uint64_t at = start + 400; at < result.file_end; at += 100 * 1000) {
         uint8_t byte;
         CU_ASSERT_EQUAL(pread(fd, &byte, 1, (off_t)at), 1);
         byte ^= 0x10;
