@@ -94,6 +94,14 @@ static double class_share(const struct sched *s, const struct task_class *c)
     return best;
 }
 
+void class_meet_worker(struct task_class *c, const struct worker *w)
+{
+    uint64_t fit = 0;
+    for (uint32_t v = 0; v < c->n_ways; v++)
+        fit += worker_fit(w, &c->ways[v], w->total, SCHED_WINDOW_MAX);
+    c->most_fit = MAX(c->most_fit, fit);
+}
+
 /* Classes whose encodings share a checksum take the next key. */
 uint32_t sched_class(struct sched *s, const struct request *r)
 {
@@ -118,6 +126,9 @@ uint32_t sched_class(struct sched *s, const struct request *r)
         return SCHED_NO_CLASS;
     }
     c->key.share = class_share(s, c);
+    for (size_t i = 0; i < s->workers.len; i++)
+        if (s->workers.data[i])
+            class_meet_worker(c, s->workers.data[i]);
     room_resize(s);
     return c->id;
 }

@@ -6,14 +6,12 @@
 #include "sched/internal.h"
 #include "sched/room.h"
 
-/* Above this many waiting tasks a change of their number cannot widen a gap. */
-#define BLOCKER_MANY 4096u
-
 void blockers_begin(struct sched *s)
 {
     for (uint32_t i = 0; i < s->n_blockers; i++)
         s->blockers[i].class->blocking = false;
     s->n_blockers = 0;
+    s->walk_no++;
 }
 
 void blockers_add(struct sched *s, struct task_class *c, int32_t priority)
@@ -57,11 +55,9 @@ bool blockers_end(struct sched *s)
         const struct blocker *was = &s->blockers_before[i], *is;
         is = blocker_find(s->blockers, s->n_blockers, was->class, i);
         wider = !is || is->priority < was->priority ||
-                (is->waiting < was->waiting && is->waiting < BLOCKER_MANY);
+                (is->waiting < was->waiting && is->waiting < is->class->most_fit);
     }
     for (uint32_t i = 0; i < s->n_blockers && !s->retract_lower; i++) {
-        if (s->blockers[i].priority <= s->lowest_sent)
-            break;
         const struct blocker *is = &s->blockers[i], *was;
         was = blocker_find(s->blockers_before, s->n_blockers_before, is->class, i);
         s->retract_lower = !was || was->priority < is->priority;
@@ -128,20 +124,38 @@ static bool gap_left(const struct sched *s, const struct worker *w,
     return true;
 }
 
-uint32_t gap_limit(struct sched *s, struct worker *w, const struct task_class *c,
-                   const struct way *way, int32_t priority, uint32_t n)
+/* Makes w->gap_left what the first n blockers leave; all classes of one priority, and
+ * those below, go on from there. */
+static void gap_update(struct sched *s, struct worker *w, uint32_t n)
 {
-    uint32_t allowed = n;
-    HQ_ASSERT(vec_reserve(&s->scratch2, w->n_resources + 1));
-    for (uint32_t i = 0; i < s->n_blockers && allowed; i++) {
-        const struct blocker *b = &s->blockers[i];
-        if (b->priority <= priority)
-            break;
-        if (b->class == c || b->class->gang || !b->class->waiting ||
-            !gap_left(s, w, b->class, s->scratch2.data))
-            continue;
-        allowed = worker_fit(w, way, s->scratch2.data, allowed);
+    if (w->gap_walk != s->walk_no || w->gap_changes != w->changes ||
+        w->gap_blockers > n) {
+        for (uint32_t r = 0; r < w->n_resources; r++)
+            w->gap_left[r] = INT64_MAX;
+        w->gap_walk = s->walk_no;
+        w->gap_changes = w->changes;
+        w->gap_blockers = 0;
     }
+    HQ_ASSERT(vec_reserve(&s->scratch2, w->n_resources + 1));
+    for (; w->gap_blockers < n; w->gap_blockers++) {
+        const struct task_class *h = s->blockers[w->gap_blockers].class;
+        if (h->gang || !h->waiting || !gap_left(s, w, h, s->scratch2.data))
+            continue;
+        for (uint32_t r = 0; r < w->n_resources; r++)
+            w->gap_left[r] = MIN(w->gap_left[r], s->scratch2.data[r]);
+    }
+}
+
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct way *way,
+                   int32_t priority, uint32_t n)
+{
+    uint32_t above = s->n_blockers;
+    while (above > 0 && s->blockers[above - 1].priority <= priority)
+        above--;
+    if (!above)
+        return n;
+    gap_update(s, w, above);
+    uint32_t allowed = worker_fit(w, way, w->gap_left, n);
     if (allowed < n && !w->gap_denied) {
         w->gap_denied = true;
         s->n_gap_denied++;

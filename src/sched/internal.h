@@ -69,8 +69,9 @@ struct task_class {
     struct way *ways;
     uint32_t n_ways;
     bool gang;
-    bool gang_yields; /* one was started: others of this priority are first now */
-    double weight;    /* the largest of the variants */
+    uint64_t most_fit; /* tasks that an empty worker can hold; at most */
+    bool gang_yields;  /* one was started: others of this priority are first now */
+    double weight;     /* the largest of the variants */
     VEC(struct queue) queues; /* priority descending; may be empty ones among them */
     uint64_t waiting;
     uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
@@ -80,7 +81,7 @@ struct task_class {
     uint64_t grants;          /* sum over lanes */
     uint64_t unstarted;       /* sum over lanes, retractable at most */
     uint64_t started;         /* sum over lanes */
-    int32_t lowest_sent;      /* see sched.lowest_sent */
+    int32_t lowest_sent;      /* no unstarted task has less */
     int64_t least_cpus;       /* of all variants */
     size_t steal_cursor;      /* in lanes */
     struct list hungry;       /* lanes whose window should be filled */
@@ -144,7 +145,13 @@ struct worker {
     struct task_class *reserved_before; /* keeps a choice from moving about */
     uint64_t idle_since_us;
     uint32_t n_resources;
-    int64_t *total, *free;       /* by resource */
+    int64_t *total, *free; /* by resource */
+    uint32_t changes;      /* of free */
+    /* What the first gap_blockers blockers of walk gap_walk leave, while free is what
+     * it was at gap_changes. */
+    int64_t *gap_left;
+    uint64_t gap_walk;
+    uint32_t gap_blockers, gap_changes;
     uint32_t n_tasks, n_running; /* without cancelled ones and gangs */
     uint32_t n_blocked;          /* lanes */
     bool was_idle;
@@ -181,7 +188,6 @@ struct sched {
     VEC(struct task_class *) order;   /* with waiting tasks, most important first */
     VEC(struct task_class *) touched; /* whose place in the order may be another */
     uint32_t order_version;
-    int32_t lowest_sent; /* no task with a lower priority is on workers */
     uint64_t waiting;
 
     struct u64map worker_of;      /* id -> pointer */
@@ -198,13 +204,14 @@ struct sched {
     bool gangs_dirty;
     VEC(struct worker *) reserved; /* for gangs that wait */
 
-    struct list fences;    /* lanes with new ghosts */
-    bool retract_lower;    /* tasks below a blocker may be on workers */
-    uint32_t n_gap_denied; /* workers */
+    struct list fences; /* lanes with new ghosts */
+    bool retract_lower; /* tasks below a blocker may be on workers: look again, */
+    size_t lower_class, lower_lane; /* from the first lane on, or from here */
+    uint32_t n_gap_denied;          /* workers */
 
     uint64_t budget; /* of this step */
     bool out_of_budget;
-    uint64_t step_no;
+    uint64_t step_no, walk_no;
     uint64_t wake_us;
     /* Classes that could not place all tasks of their priority, in order; and those of
      * the walk before. */
@@ -246,6 +253,8 @@ static inline int32_t class_priority(const struct task_class *c)
     return q ? q->priority : INT32_MIN;
 }
 void class_touch(struct sched *s, struct task_class *c);
+/* A worker is new, or the class is. */
+void class_meet_worker(struct task_class *c, const struct worker *w);
 void class_enqueue(struct sched *s, struct task_class *c, int32_t priority,
                    uint32_t job, uint32_t slot, uint32_t count);
 /* Books n tasks as taken out of the queue (already removed from its set). */
@@ -314,7 +323,7 @@ void place_walk(struct sched *s);
 void place_thrifty(struct sched *s);
 
 /* step.c */
-void sent_priority(struct sched *s, struct task_class *c, int32_t priority);
+void sent_priority(struct task_class *c, int32_t priority);
 /* Sends up to max_tasks of the queue to the lane, and hands out grants. */
 void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_tasks,
                 struct queue *q);
@@ -326,8 +335,8 @@ void blockers_add(struct sched *s, struct task_class *c, int32_t priority);
 /* True when a gap became wider: the workers concerned are open again. */
 bool blockers_end(struct sched *s);
 /* How many of n more tasks of the way the blockers above the priority allow there. */
-uint32_t gap_limit(struct sched *s, struct worker *w, const struct task_class *c,
-                   const struct way *way, int32_t priority, uint32_t n);
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct way *way,
+                   int32_t priority, uint32_t n);
 /* Whether a task of the class could run there when the worker is empty. */
 bool class_capable(const struct sched *s, const struct worker *w,
                    const struct task_class *c);

@@ -31,11 +31,11 @@ static uint32_t place_count(struct sched *s, struct worker *w, struct task_class
     uint32_t n = worker_fit(w, way, free, max);
     if (!n || !worker_in_time(s, w, way))
         return 0;
-    const struct lane *l = lane_find(w, c->id, variant);
+    n = gap_limit(s, w, way, priority, n);
+    const struct lane *l = n ? lane_find(w, c->id, variant) : NULL;
     if (l && (l->dead || l->blocked || l->n_tasks >= SCHED_WINDOW_MAX))
         return 0;
-    n = MIN(n, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0));
-    return gap_limit(s, w, c, way, priority, n);
+    return MIN(n, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0));
 }
 
 /* Fills the worker with tasks of the queue, preferred variants first. */
@@ -179,7 +179,7 @@ static uint32_t spare_grants(struct sched *s, struct lane *l, uint32_t spare,
     uint32_t n = worker_fit(w, lane_way(l), w->free, spare);
     if (before_walk)
         return priority >= top ? n : 0;
-    return n ? gap_limit(s, w, l->class, lane_way(l), priority, n) : 0;
+    return n ? gap_limit(s, w, lane_way(l), priority, n) : 0;
 }
 
 /*

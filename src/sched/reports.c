@@ -199,7 +199,6 @@ bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t va
         !sched_take(s, class_id, priority, job, slot))
         return false;
     struct lane *l = lane_get(s, w, c, variant);
-    sent_priority(s, c, priority);
     lane_add(s, l, LANE_STARTED, (struct task_run){job, slot, 1, priority});
     lane_grant(s, l, 1);
     return true;

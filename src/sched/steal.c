@@ -29,24 +29,45 @@ static uint32_t lane_count_lower(const struct sched *s, const struct lane *l)
     return MIN(lower, lane_spare(l));
 }
 
+/* Goes on where the budget of the step before ended. */
+static void class_retract_lower(struct sched *s, struct task_class *c)
+{
+    for (; s->lower_lane < c->lanes.len; s->lower_lane++) {
+        if (s->budget == 0) {
+            s->out_of_budget = true;
+            return;
+        }
+        s->budget--;
+        struct lane *l = c->lanes.data[s->lower_lane];
+        uint32_t n = l->retracting ? 0 : lane_count_lower(s, l);
+        if (n)
+            out_retract(s, l, n);
+    }
+    s->lower_lane = 0;
+    s->lower_class++;
+}
+
+/* One pass over all lanes, whenever something lower may be there. */
 void steal_lower(struct sched *s)
 {
-    if (!s->retract_lower || s->out_of_budget)
+    if (s->out_of_budget || (!s->retract_lower && !s->lower_class && !s->lower_lane))
         return;
-    if (s->n_blockers && s->blockers[0].priority <= s->lowest_sent) {
+    if (s->retract_lower && !s->lower_class && !s->lower_lane)
         s->retract_lower = false;
-        return;
-    }
-    s->retract_lower = false;
-    for (size_t i = 0; i < s->classes.len && s->n_blockers; i++) {
-        struct task_class *c = s->classes.data[i];
-        for (size_t k = 0; c->unstarted && k < c->lanes.len; k++) {
-            struct lane *l = c->lanes.data[k];
-            uint32_t n = l->retracting ? 0 : lane_count_lower(s, l);
-            if (n)
-                out_retract(s, l, n);
+    while (s->lower_class < s->classes.len && s->n_blockers && !s->out_of_budget) {
+        struct task_class *c = s->classes.data[s->lower_class];
+        if (c->unstarted && c->lowest_sent < s->blockers[0].priority) {
+            class_retract_lower(s, c);
+        } else {
+            s->lower_lane = 0;
+            s->lower_class++;
         }
     }
+    if (s->out_of_budget)
+        return;
+    s->lower_class = 0;
+    s->lower_lane = 0;
+    s->out_of_budget |= s->retract_lower;
 }
 
 /* Also when it does not get on: what is expected of durations may be wrong. */
@@ -78,7 +99,7 @@ static uint32_t worker_free_slots(struct sched *s, struct worker *w,
         uint32_t n =
             l && (l->dead || l->blocked) ? 0 : worker_fit(w, &c->ways[v], w->free, max);
         if (n && worker_in_time(s, w, &c->ways[v]))
-            slots = gap_limit(s, w, c, &c->ways[v], priority, n);
+            slots = gap_limit(s, w, &c->ways[v], priority, n);
     }
     return slots;
 }
@@ -112,6 +133,9 @@ static bool class_retract(struct sched *s, struct task_class *c, uint64_t want,
     bool any = false;
     size_t n_lanes = c->lanes.len;
     for (size_t i = 0; i < n_lanes && want; i++) {
+        if (s->budget == 0)
+            return true;
+        s->budget--;
         if (c->steal_cursor >= n_lanes)
             c->steal_cursor = 0;
         struct lane *l = c->lanes.data[c->steal_cursor++];

@@ -4,7 +4,7 @@
 #include "sched/internal.h"
 
 /* Visits of workers and lanes, and runs handed out, in one step: a few milliseconds. */
-#define STEP_BUDGET 20000u
+#define STEP_BUDGET 10000u
 #define WALKS_MAX 4
 
 struct sched *sched_create(void)
@@ -21,7 +21,6 @@ struct sched *sched_create(void)
         return NULL;
     }
     s->cluster_version = 1;
-    s->lowest_sent = INT32_MAX;
     list_init(&s->fences);
     s->cpus = resource_intern(s, "cpus");
     return s;
@@ -68,10 +67,9 @@ void sched_destroy(struct sched *s)
     free(s);
 }
 
-void sent_priority(struct sched *s, struct task_class *c, int32_t priority)
+void sent_priority(struct task_class *c, int32_t priority)
 {
-    s->lowest_sent = MIN(s->lowest_sent, priority);
-    c->lowest_sent = MIN(c->lowest_sent, priority);
+    c->lowest_sent = c->unstarted ? MIN(c->lowest_sent, priority) : priority;
 }
 
 static struct pending_assign *pending_of(struct sched *s, struct lane *l)
@@ -89,7 +87,7 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     uint32_t sent = 0;
     p->grants += grants;
     if (max_tasks)
-        sent_priority(s, l->class, q->priority);
+        sent_priority(l->class, q->priority);
     while (sent < max_tasks && q->ready.n_tasks) {
         struct ready_run ready = ready_set_pop(&q->ready, max_tasks - sent);
         struct task_run run = {ready.job, ready.slot, ready.count, q->priority};

@@ -58,6 +58,7 @@ void worker_take(struct worker *w, const struct way *way, uint32_t n)
     for (uint32_t i = 0; i < way->n_needs; i++)
         if (way->needs[i].resource < w->n_resources)
             w->free[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+    w->changes++;
 }
 
 void worker_give(struct worker *w, const struct way *way, uint32_t n)
@@ -65,6 +66,7 @@ void worker_give(struct worker *w, const struct way *way, uint32_t n)
     for (uint32_t i = 0; i < way->n_needs; i++)
         if (way->needs[i].resource < w->n_resources)
             w->free[way->needs[i].resource] += worker_need(w, &way->needs[i]) * n;
+    w->changes++;
 }
 
 void worker_unblock(struct worker *w)
@@ -161,6 +163,7 @@ static void worker_set_totals(struct sched *s, struct worker *w,
     w->n_resources = s->n_resources;
     w->total = xcalloc(w->n_resources + 1, sizeof *w->total);
     w->free = xcalloc(w->n_resources + 1, sizeof *w->free);
+    w->gap_left = xcalloc(w->n_resources + 1, sizeof *w->gap_left);
     for (size_t i = 0; i < pools->n_pools; i++) {
         uint32_t id = resource_intern(s, pools->pools[i].name);
         uint64_t size = pool_size(&pools->pools[i]);
@@ -183,6 +186,8 @@ void sched_worker_add(struct sched *s, const struct sched_worker *given,
     w->end_us = given->end_us;
     w->min_utilization = given->min_utilization;
     worker_set_totals(s, w, given->pools);
+    for (size_t i = 0; i < s->classes.len; i++)
+        class_meet_worker(s->classes.data[i], w);
     /* Lower ids come first everywhere, also when one joins late. */
     must_push(&s->workers, w);
     HQ_ASSERT(!u64map_set(&s->worker_of, w->id, (uint64_t)(uintptr_t)w));
@@ -220,6 +225,7 @@ void worker_destroy(struct worker *w)
     u64map_release(&w->lane_of);
     free(w->total);
     free(w->free);
+    free(w->gap_left);
     free(w);
 }
 
