@@ -69,6 +69,9 @@ static void gang_set(struct job *job, uint32_t slot, struct task_record *r,
     struct gang_nodes *nodes = xmalloc(sizeof *nodes + st->n_nodes * sizeof *nodes->ids);
     nodes->n = st->n_nodes;
     memcpy(nodes->ids, st->nodes, st->n_nodes * sizeof *nodes->ids);
+    for (uint32_t i = 0; i < nodes->n; i++)
+        if (u64map_set(&job->workers, nodes->ids[i], 0) != 0)
+            abort();
     if (u64map_set(&job->gangs, slot, (uint64_t)(uintptr_t)nodes) != 0)
         abort();
     r->flags |= RECORD_GANG;

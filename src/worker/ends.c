@@ -51,7 +51,7 @@ static void exec_hints(struct buf *out, const char *word, const char *cwd, int s
                    "\nThe program that you have tried to execute (`%s`) was not found.",
                    word);
         char *path = xasprintf("%s/%s", cwd, word);
-        if (word[0] != '/' && strncmp(word, "./", 2) != 0 && access(path, F_OK) == 0)
+        if (*word && word[0] != '/' && strncmp(word, "./", 2) != 0 && access(path, F_OK) == 0)
             buf_printf(out,
                        "\nThe file `%s` exists, maybe you have meant `./%s` instead?",
                        path, word);

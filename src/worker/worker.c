@@ -31,10 +31,34 @@ static void try_connect(void *arg);
 
 /* ---- the way out ------------------------------------------------------------------ */
 
+static void remove_work_dir(struct worker *w)
+{
+    struct error err = ERROR_INIT;
+    if (w->own_work_dir) {
+        char *slash = strrchr(w->work_dir, '/');
+        *slash = '\0';
+        if (path_remove_tree(w->work_dir, &err) != 0)
+            log_warn("%s", err.text);
+    }
+    w->own_work_dir = false;
+}
+
+static void drop_launcher(struct worker *w)
+{
+    io_poll_destroy(w->launcher_poll);
+    w->launcher_poll = NULL;
+    launcher_destroy(w->launcher);
+    w->launcher = NULL;
+}
+
+/* Everything that takes time comes before the connection ends: who sees the worker go
+ * may count on it being gone. */
 static void finish(struct worker *w)
 {
     w->mode = MODE_GONE;
     report_flush(w);
+    drop_launcher(w);
+    remove_work_dir(w);
     if (w->conn)
         io_conn_finish(w->conn); /* on_close stops the loop */
     else
@@ -469,18 +493,6 @@ static int make_work_dir(struct worker *w, struct error *err)
     return path_mkdirs(w->work_dir, 0700, err);
 }
 
-static void remove_work_dir(struct worker *w)
-{
-    struct error err = ERROR_INIT;
-    if (w->own_work_dir) {
-        char *slash = strrchr(w->work_dir, '/');
-        *slash = '\0';
-        if (path_remove_tree(w->work_dir, &err) != 0)
-            log_warn("%s", err.text);
-    }
-    free(w->work_dir);
-}
-
 static int set_up(struct worker *w, struct error *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGTSTP};
@@ -539,13 +551,13 @@ static void tear_down(struct worker *w)
         io_timer_destroy(timers[i]);
     for (size_t i = 0; i < ARRAY_SIZE(w->signals); i++)
         io_signal_destroy(w->signals[i]);
-    io_poll_destroy(w->launcher_poll);
+    drop_launcher(w);
     notify_destroy(w);
     io_conn_destroy(w->conn);
     io_loop_destroy(w->loop);
-    launcher_destroy(w->launcher);
     report_ack(w, UINT64_MAX);
     remove_work_dir(w);
+    free(w->work_dir);
     pinner_destroy(w->pinner);
     alloc_destroy(w->alloc);
     u64map_release(&w->tasks);
