@@ -157,6 +157,7 @@ static int find_end(struct journal_file *f, struct journal_scan *s, const char *
     f->end = s->next;
     if (s->size <= s->next)
         return 0;
+    f->torn = s->size - s->next;
     int sys = journal_file_cut(f);
     if (sys == 0)
         sys = journal_file_sync(f);

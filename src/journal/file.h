@@ -7,7 +7,8 @@
 struct journal_file {
     int fd;
     uint64_t file_uid;
-    uint64_t end; /* offset behind the last whole record */
+    uint64_t end;  /* offset behind the last whole record */
+    uint64_t torn; /* bytes that were cut off when it was opened */
 };
 
 /*

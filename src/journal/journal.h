@@ -47,12 +47,14 @@ struct journal_config {
     uint64_t now_us;        /* creation time of a new file */
     /* fdatasync at least that often while something is not synced */
     uint64_t flush_period_ns;
+    uint64_t *torn; /* may be NULL: bytes that were cut off the end go here */
     journal_notify_fn *notify;
     void *arg;
 };
 /*
  * Opens for appending behind the last whole record (cutting a torn tail off), or makes
- * the file. ERR_BUSY: another server holds it.
+ * the file. ERR_BUSY: another server holds it. Who reads what it goes on from reads
+ * behind this call: before it, the last server may still have been writing.
  */
 int journal_open(const struct journal_config *config, struct journal **out,
                  struct error *err) MUST_CHECK;

@@ -285,6 +285,8 @@ int journal_open(const struct journal_config *config, struct journal **out,
     }
     j->config.path = j->config.server_uid = NULL; /* borrowed for this call only */
     j->synced_end = j->file.end;
+    if (config->torn)
+        *config->torn = j->file.torn;
     buf_init(&j->batch, QUEUE_MAX);
     buf_init(&j->queue, QUEUE_MAX);
     (void)pthread_mutex_init(&j->lock, NULL);

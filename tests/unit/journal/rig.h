@@ -19,6 +19,7 @@ struct rig {
     char dir[64];
     char path[96];
     struct journal *j;
+    uint64_t torn; /* what the last opening cut off */
     pthread_mutex_t lock;
     pthread_cond_t news;
     unsigned n_news;
@@ -50,6 +51,7 @@ static inline int rig_try_open(struct rig *r, uint64_t flush_period_ns,
                                           .server_uid = RIG_UID,
                                           .now_us = RIG_CREATED_US,
                                           .flush_period_ns = flush_period_ns,
+                                          .torn = &r->torn,
                                           .notify = rig_notify,
                                           .arg = r};
     return journal_open(&config, &r->j, err);

@@ -154,6 +154,7 @@ static void test_torn_at_every_byte(void)
         CU_ASSERT_EQUAL(f.torn, n - end);
         rig_found_release(&f);
         rig_open(&r);
+        CU_ASSERT_EQUAL(r.torn, n - end);
         (void)rig_append(&r, "next");
         rig_close(&r);
         const char *want[N_RECORDS + 1];
