@@ -103,12 +103,8 @@ void worker_mark_dirty(struct sched *s, struct worker *w)
 }
 
 /* The index of room: one bit a worker and class, words of a worker side by side. */
-void room_resize(struct sched *s)
+static void room_grow(struct sched *s, uint32_t words, uint32_t classes)
 {
-    uint32_t words = (uint32_t)(s->workers.len + 63) / 64;
-    uint32_t classes = (uint32_t)s->classes.len;
-    if (words <= s->room_words && classes <= s->room_stride)
-        return;
     s->room_words =
         words <= s->room_words ? s->room_words : MAX(words, s->room_words * 2);
     s->room_stride =
@@ -118,6 +114,15 @@ void room_resize(struct sched *s)
     free(s->room_sum);
     s->room = xcalloc((size_t)s->room_words * s->room_stride + 1, sizeof *s->room);
     s->room_sum = xcalloc(sums * s->room_stride + 1, sizeof *s->room_sum);
+}
+
+void room_resize(struct sched *s)
+{
+    uint32_t words = (uint32_t)(s->workers.len + 63) / 64;
+    uint32_t classes = (uint32_t)s->classes.len;
+    if (words > s->room_words || classes > s->room_stride)
+        room_grow(s, words, classes);
+    /* A class that found its place in spare columns is not known to be full anywhere. */
     for (size_t i = 0; i < s->workers.len; i++)
         if (s->workers.data[i])
             room_open(s, s->workers.data[i]);
