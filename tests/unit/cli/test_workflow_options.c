@@ -6,8 +6,6 @@
 #include "cli/submit_dump.h"
 #include "cli/workflow.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 /* ---- parameters ---- */
 
 #define PARAMS "params: {n: 2, name: low, must: }\n"
@@ -41,7 +39,7 @@ static const struct {
 
 static void test_params(void)
 {
-    for (size_t i = 0; i < COUNT(params); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
         struct workflow_options options = {.submit_dir = "/dir",
                                            .sets = params[i].sets};
         while (params[i].sets[options.n_sets])
@@ -118,7 +116,7 @@ static void test_job_name(void)
                  {"flow", "flow"},
                  {"<stdin>", "job"},
                  {".yml", ".yml"}};
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         struct submit s;
         const struct workflow_options options = {.submit_dir = "/"};
         parse(names[i].file, "tasks:\n  a: {run: x}\n", &options, &s);
@@ -192,7 +190,7 @@ static void test_files(void)
     write_file("json", "[1, {\"b\": [], \"a\": 2}, \"t\"]");
     write_file("object", "{}");
     write_file("empty", "[]");
-    for (size_t i = 0; i < COUNT(files); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         const struct workflow_options options = {.submit_dir = dir};
         struct submit s;
         struct error err = ERROR_INIT;
@@ -257,7 +255,7 @@ static const struct {
 
 static void test_remarks(void)
 {
-    for (size_t i = 0; i < COUNT(remarks); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(remarks); i++) {
         const struct output out = {.mode = OUTPUT_QUIET};
         struct notices notices;
         struct submit s;
