@@ -4,6 +4,7 @@
 #include "base/checksum.h"
 #include "base/xmem.h"
 #include "sched/internal.h"
+#include "sched/room.h"
 
 uint32_t resource_intern(struct sched *s, const char *name)
 {
@@ -126,10 +127,13 @@ uint32_t sched_class(struct sched *s, const struct request *r)
         return SCHED_NO_CLASS;
     }
     c->key.share = class_share(s, c);
-    for (size_t i = 0; i < s->workers.len; i++)
-        if (s->workers.data[i])
-            class_meet_worker(c, s->workers.data[i]);
     room_resize(s);
+    /* The index may have had a spare column, so nobody is known to have room yet. */
+    for (size_t i = 0; i < s->workers.len; i++)
+        if (s->workers.data[i]) {
+            class_meet_worker(c, s->workers.data[i]);
+            room_open_class(s, s->workers.data[i], c->id);
+        }
     return c->id;
 }
 

@@ -176,6 +176,7 @@ void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id,
     if (l->grants > l->n_tasks)
         l->voided += l->grants - l->n_tasks;
     lane_clamp_grants(s, l);
+    worker_mark_dirty(s, w);
 }
 
 bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,

@@ -21,6 +21,14 @@ static inline void room_open(struct sched *s, const struct worker *w)
     }
 }
 
+static inline void room_open_class(struct sched *s, const struct worker *w,
+                                   uint32_t class_id)
+{
+    uint32_t word = w->index / 64;
+    s->room[(size_t)word * s->room_stride + class_id] |= 1ULL << w->index % 64;
+    s->room_sum[(size_t)(word / 64) * s->room_stride + class_id] |= 1ULL << word % 64;
+}
+
 static inline void room_close(struct sched *s, const struct worker *w,
                               const struct task_class *c)
 {

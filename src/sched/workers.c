@@ -120,9 +120,9 @@ void room_resize(struct sched *s)
 {
     uint32_t words = (uint32_t)(s->workers.len + 63) / 64;
     uint32_t classes = (uint32_t)s->classes.len;
-    if (words > s->room_words || classes > s->room_stride)
-        room_grow(s, words, classes);
-    /* A class that found its place in spare columns is not known to be full anywhere. */
+    if (words <= s->room_words && classes <= s->room_stride)
+        return;
+    room_grow(s, words, classes);
     for (size_t i = 0; i < s->workers.len; i++)
         if (s->workers.data[i])
             room_open(s, s->workers.data[i]);

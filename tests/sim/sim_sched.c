@@ -99,28 +99,27 @@ static void make_class(struct history *h, struct sim_class *sc)
     request_release(&request);
 }
 
-static void add_classes(struct history *h)
+static void add_class(struct history *h)
 {
     struct cluster *c = &h->cluster;
-    uint32_t n = 1 + sim_below(c, 7);
-    for (uint32_t i = 0; i < n; i++) {
-        struct sim_class *sc = &c->classes[c->n_classes];
-        *sc = (struct sim_class){.n_variants = 1 + sim_percent(c, 30)};
-        if (sim_percent(c, 20)) {
-            sc->n_nodes = 1 + sim_below(c, 3);
-            sc->n_variants = 1;
-        }
-        for (uint32_t v = 0; v < sc->n_variants && !sc->n_nodes; v++) {
-            sc->amounts[v][0] = 1 + sim_below(c, 4);
-            sc->amounts[v][1] = sim_percent(c, 30) ? 1 + v : 0;
-            sc->amounts[v][2] = sim_percent(c, 30) ? 1 + sim_below(c, 50) : 0;
-        }
-        make_class(h, sc);
-        bool known = false; /* two draws may be equal */
-        for (uint32_t k = 0; k < c->n_classes; k++)
-            known |= c->classes[k].id == sc->id;
-        c->n_classes += !known;
+    struct sim_class *sc = &c->classes[c->n_classes];
+    if (c->n_classes == SIM_CLASSES)
+        return;
+    *sc = (struct sim_class){.n_variants = 1 + sim_percent(c, 30)};
+    if (sim_percent(c, 20)) {
+        sc->n_nodes = 1 + sim_below(c, 3);
+        sc->n_variants = 1;
     }
+    for (uint32_t v = 0; v < sc->n_variants && !sc->n_nodes; v++) {
+        sc->amounts[v][0] = 1 + sim_below(c, 4);
+        sc->amounts[v][1] = sim_percent(c, 30) ? 1 + v : 0;
+        sc->amounts[v][2] = sim_percent(c, 30) ? 1 + sim_below(c, 50) : 0;
+    }
+    make_class(h, sc);
+    bool known = false; /* two draws may be equal */
+    for (uint32_t k = 0; k < c->n_classes; k++)
+        known |= c->classes[k].id == sc->id;
+    c->n_classes += !known;
 }
 
 static struct sim_worker *worker_of_id(struct history *h, uint32_t id)
@@ -237,6 +236,8 @@ static void submit(struct history *h)
     struct cluster *c = &h->cluster;
     if (h->n_jobs == JOBS_MAX)
         return;
+    if (sim_percent(c, 5))
+        add_class(h);
     struct job *job = &h->jobs[h->n_jobs];
     static const uint32_t means_us[] = {1, 50, 1000, 40000, 500000, 4000000};
     *job = (struct job){
@@ -477,7 +478,7 @@ static void run_seed(uint64_t seed, uint64_t limit)
     h->n_groups = 1 + sim_below(c, 3);
     h->sched = sched_create();
     SIM_ASSERT(h->sched != NULL);
-    add_classes(h);
+    add_class(h);
     run_events(h, limit);
     check_end(h);
     sched_destroy(h->sched);

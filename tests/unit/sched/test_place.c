@@ -196,6 +196,24 @@ static void test_drain_and_leave(void)
     end();
 }
 
+/* Classes that come after the workers are offered to all of them. */
+static void test_late_classes(void)
+{
+    char request[32], expected[32];
+    begin();
+    for (uint32_t id = 1; id <= 70; id++)
+        worker(id, CPUS4);
+    for (uint32_t i = 0; i < 9; i++) {
+        (void)snprintf(request, sizeof request, "cpus=4 min=%u", i + 1);
+        sched_ready(sched, class_of(request), 0, 1 + i, 0, 1);
+        (void)snprintf(expected, sizeof expected, "w%u c%u.0 +1 %u:0-0", i + 1, i,
+                       i + 1);
+        CHECK_STEP(expected);
+    }
+    end();
+}
+
 TEST_MAIN("place", TEST(test_low_workers_first), TEST(test_order), TEST(test_gaps),
           TEST(test_variants), TEST(test_weights_and_sizes), TEST(test_all),
-          TEST(test_min_utilization), TEST(test_time), TEST(test_drain_and_leave))
+          TEST(test_min_utilization), TEST(test_time), TEST(test_drain_and_leave),
+          TEST(test_late_classes))
