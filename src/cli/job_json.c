@@ -101,7 +101,7 @@ static void json_program(struct json *j, const struct submit *s,
         json_str(j, argv[i]);
     json_end_array(j);
     free(argv);
-    json_kstr(j, "cwd", body->cwd ? body->cwd : "%{SUBMIT_DIR}");
+    json_kstr(j, "cwd", body->cwd ? body->cwd : s->submit_dir);
     json_key(j, "env");
     json_begin_object(j);
     for (size_t i = 0; i < body->n_env; i++)

@@ -195,7 +195,8 @@ void print_time_limit(uint64_t ns, struct buf *out)
 int print_task_ids(const struct job_view *v, struct buf *out, struct error *err)
 {
     struct idset ids = IDSET_INIT, sorted = IDSET_INIT;
-    bool several = v->detail.n_submits > 1;
+    const struct job_detail *d = &v->detail;
+    bool several = d->n_submits > 1 || (d->n_submits && d->submits[0].graph);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < v->n_groups; i++)
         rc = group_ids(v->groups[i].submit, v->groups[i].group, &ids);

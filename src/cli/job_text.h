@@ -22,7 +22,7 @@ const char *pin_word(uint8_t pin);
 /* A limit of 0 is kept as the shortest one, since 0 means that there is none. */
 #define TIME_LIMIT_ZERO_NS 1
 void print_time_limit(uint64_t ns, struct buf *out); /* "1h 5m", "None" */
-/* Ids of all tasks: of one submit in the order given, of several ascending. */
+/* Ids of all tasks: of one array in the order given, else ascending. */
 int print_task_ids(const struct job_view *v, struct buf *out,
                    struct error *err) MUST_CHECK;
 /* At most `max` bytes and "..." behind a cut; whether it was cut. */
