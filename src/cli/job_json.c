@@ -114,6 +114,22 @@ static void json_program(struct json *j, const struct submit *s,
     json_end_object(j);
 }
 
+/* "id" of a single task, "ids" of a group as --array takes them. */
+static void json_group_ids(struct json *j, const struct submit *s,
+                           const struct task_group *g)
+{
+    struct idset ids = IDSET_INIT;
+    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+    if (g->count == 1) {
+        json_kuint(j, "id", group_id_at(s, g, 0));
+    } else if (group_ids(s, g, &ids) == 0) {
+        idset_print(&ids, &text);
+        json_kstr(j, "ids", buf_cstr(&text));
+    }
+    buf_release(&text);
+    idset_release(&ids);
+}
+
 void json_task_body(struct json *j, const struct submit *s, const struct task_group *g,
                     bool graph)
 {
@@ -123,7 +139,7 @@ void json_task_body(struct json *j, const struct submit *s, const struct task_gr
     json_key(j, "crash_limit");
     json_crash_limit(j, body->crash_limit);
     if (graph) {
-        json_kuint(j, "id", group_id_at(s, g, 0));
+        json_group_ids(j, s, g);
         if (g->name)
             json_kstr(j, "name", submit_text(s, g->name));
     }
