@@ -40,7 +40,8 @@ server=$!
 pool=
 leave() {
     hq worker stop all
-    [[ -z $pool ]] || wait "$pool"
+    # Ranks that have not registered yet hear of the end from their launcher.
+    [[ -z $pool ]] || { kill -TERM "$pool" && wait "$pool"; }
     hq server stop
     wait "$server"
     rm -f -- "$hosts"
