@@ -37,8 +37,8 @@ static int take_access(void *arg, struct access_part *out, struct error *err)
     return access_worker(rank->ws.server_dir, out, err);
 }
 
-static void on_registered(void *arg, uint32_t worker, const struct worker_config *config,
-                          uint64_t started_us)
+static void on_registered(void *arg, uint32_t worker,
+                          const struct worker_config *config, uint64_t started_us)
 {
     (void)arg;
     (void)started_us;

@@ -1,4 +1,5 @@
-/* Durations as people write and read them. Unit: nanoseconds in uint64_t (584 years). */
+/* Durations as people write and read them. Unit: nanoseconds in uint64_t (584 years).
+ */
 #ifndef HQ_BASE_DURATION_H
 #define HQ_BASE_DURATION_H
 
@@ -11,7 +12,8 @@
 
 /* [[HH:]MM:]SS, or the unit form ("1h 30m", "1.5h", "250ms"). */
 int duration_parse(const char *text, uint64_t *ns, struct error *err) MUST_CHECK;
-/* The unit form only; "0" is zero, another bare number fails with "time unit needed". */
+/* The unit form only; "0" is zero, another bare number fails with "time unit needed".
+ */
 int duration_parse_units(const char *text, uint64_t *ns, struct error *err) MUST_CHECK;
 /* "1year 2months 3days 4h 5m 6s 7ms 8us 9ns", zero parts left out; "0s". */
 void duration_print(uint64_t ns, struct buf *out);

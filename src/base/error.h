@@ -41,7 +41,13 @@ struct error {
     char text[ERROR_TEXT_MAX];
 };
 
-#define ERROR_INIT {0, 0, {0}}
+#define ERROR_INIT \
+    {              \
+        0, 0,      \
+        {          \
+            0      \
+        }          \
+    }
 
 /* Fills *err (may be NULL) and returns code. Longer texts are cut at a character. */
 int error_set(struct error *err, int code, const char *fmt, ...)

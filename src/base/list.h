@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list; a node is in at most one list. Zeroed nodes are unlinked. */
+/* Intrusive doubly linked list; a node is in at most one list. Zeroed nodes are
+ * unlinked. */
 #ifndef HQ_BASE_LIST_H
 #define HQ_BASE_LIST_H
 
@@ -51,8 +52,8 @@ static inline struct list_node *list_first(struct list *l)
 }
 #define LIST_FOR_EACH(l, node) \
     for (struct list_node *node = (l)->head.next; node != &(l)->head; node = node->next)
-#define LIST_FOR_EACH_SAFE(l, node, tmp) \
-    for (struct list_node *node = (l)->head.next, *tmp = node->next; node != &(l)->head; \
-         node = tmp, tmp = node->next)
+#define LIST_FOR_EACH_SAFE(l, node, tmp)                             \
+    for (struct list_node *node = (l)->head.next, *tmp = node->next; \
+         node != &(l)->head; node = tmp, tmp = node->next)
 
 #endif

@@ -63,8 +63,8 @@ int syntax_unexpected_word(struct error *err, const char *input, size_t at, size
     return draw(err, input, at, !input[at], label, expected, reason);
 }
 
-int syntax_unexpected(struct error *err, const char *input, size_t at, const char *label,
-                      const char *expected)
+int syntax_unexpected(struct error *err, const char *input, size_t at,
+                      const char *label, const char *expected)
 {
     size_t bytes = 1;
     while (input[at] && is_continuation(input[at + bytes]) && bytes < 4)

@@ -15,7 +15,8 @@ void text_lossy(struct buf *out, const char *s, size_t n);
 void text_shell_quote(struct buf *out, const char *s, size_t n);
 /* Splits like a POSIX shell without expansion. ERR_PARSE on an open quote. The array
  * ends with NULL; text_free_words it. */
-int text_shell_split(const char *s, char ***words, size_t *n, struct error *err) MUST_CHECK;
+int text_shell_split(const char *s, char ***words, size_t *n,
+                     struct error *err) MUST_CHECK;
 void text_free_words(char **words);
 /* The candidate most like `word`, if near enough to be a typo, else NULL. The array
  * ends with NULL. */
@@ -25,7 +26,8 @@ bool text_to_u32(const char *s, uint32_t *out);
 bool text_to_u64(const char *s, uint64_t *out);
 /* "12 B", "3.50 KiB", "1.25 MiB" as `hq log summary` prints sizes (limit 2048). */
 void text_print_size(struct buf *out, uint64_t bytes);
-/* Sizes as people write them: "100", "10kB", "1 GiB", "64M" (decimal and binary units). */
+/* Sizes as people write them: "100", "10kB", "1 GiB", "64M" (decimal and binary units).
+ */
 int text_parse_size(const char *s, uint64_t *bytes, struct error *err) MUST_CHECK;
 
 #endif

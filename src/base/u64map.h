@@ -19,7 +19,10 @@ struct u64map {
     size_t n, cap; /* cap: 0 or a power of two */
 };
 
-#define U64MAP_INIT {NULL, 0, 0}
+#define U64MAP_INIT \
+    {               \
+        NULL, 0, 0  \
+    }
 
 void u64map_release(struct u64map *m);
 /* Adds or replaces. 0 or ERR_NOMEM. */

@@ -1,7 +1,7 @@
 /*
- * The batch system that this process runs under, from its variables (reference of server
- * and workers, 4.3). The remaining time is asked from scontrol or qstat; failing to get it
- * is a warning.
+ * The batch system that this process runs under, from its variables (reference of
+ * server and workers, 4.3). The remaining time is asked from scontrol or qstat; failing
+ * to get it is a warning.
  */
 #ifndef HQ_CLI_MANAGER_H
 #define HQ_CLI_MANAGER_H
@@ -18,8 +18,8 @@ struct manager_info {
 
 /* `option`: "detect", "none", "pbs" or "slurm"; the last two fail when not recognised:
  * "The process is not running under PBS". */
-int manager_detect(const char *option, struct manager_info *out, struct error *err)
-    MUST_CHECK;
+int manager_detect(const char *option, struct manager_info *out,
+                   struct error *err) MUST_CHECK;
 
 /* "[D-][[HH:]MM:]SS" of Slurm; false when malformed. */
 bool manager_parse_slurm_time(const char *text, size_t n, uint64_t *seconds);

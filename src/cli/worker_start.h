@@ -1,7 +1,8 @@
 /*
- * Starting a worker: what `hq worker start` and hq-mpi-worker share. Everything that must
- * happen before threads and MPI happens here, in this order: identity from the launcher's
- * variables, undoing of mpirun's binding, a look at the machine, the launcher process.
+ * Starting a worker: what `hq worker start` and hq-mpi-worker share. Everything that
+ * must happen before threads and MPI happens here, in this order: identity from the
+ * launcher's variables, undoing of mpirun's binding, a look at the machine, the
+ * launcher process.
  */
 #ifndef HQ_CLI_WORKER_START_H
 #define HQ_CLI_WORKER_START_H
@@ -12,11 +13,11 @@
 
 /* What srun, mpirun and others told this process about itself. */
 struct rank_identity {
-    bool known;      /* started by a launcher that numbers its processes */
-    bool mpirun;     /* Open MPI's launcher: it binds, and ends its ranks quickly */
+    bool known;  /* started by a launcher that numbers its processes */
+    bool mpirun; /* Open MPI's launcher: it binds, and ends its ranks quickly */
     uint32_t rank, size;
     uint32_t local_rank, local_size; /* local_size 1 when nobody said */
-    char pool[128];  /* batch job and step, or the launcher's name of the job */
+    char pool[128]; /* batch job and step, or the launcher's name of the job */
 };
 void rank_identity_read(struct rank_identity *id);
 

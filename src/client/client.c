@@ -73,8 +73,8 @@ static int connect_host(const char *host, uint16_t port, int timeout_ms, int *ou
     snprintf(service, sizeof service, "%u", port);
     int g = getaddrinfo(host, service, &hints, &list);
     if (g != 0)
-        return error_set(err, ERR_NOT_FOUND,
-                         "failed to lookup address information: %s", gai_strerror(g));
+        return error_set(err, ERR_NOT_FOUND, "failed to lookup address information: %s",
+                         gai_strerror(g));
     int rc = ERR_NOT_FOUND;
     for (const struct addrinfo *a = list; a && rc != 0; a = a->ai_next)
         rc = connect_address(a, timeout_ms, out, err);
@@ -137,7 +137,8 @@ int client_connect(const char *host, uint16_t port, const uint8_t *key,
 {
     int t = timeout_ms ? (int)timeout_ms : TIMEOUT_MS_DEFAULT, fd = -1;
     int rc = connect_host(host, port, t, &fd, err);
-    if (rc != 0 && is_own_name(host) && connect_host("localhost", port, t, &fd, NULL) == 0)
+    if (rc != 0 && is_own_name(host) &&
+        connect_host("localhost", port, t, &fd, NULL) == 0)
         rc = 0;
     if (rc != 0)
         return rc;
@@ -186,7 +187,8 @@ int client_send(struct client *c, struct error *err)
     return send_out(c, err);
 }
 
-int client_receive(struct client *c, uint8_t *type, struct span *body, struct error *err)
+int client_receive(struct client *c, uint8_t *type, struct span *body,
+                   struct error *err)
 {
     int rc;
     while ((rc = channel_message(c->channel, type, body)) == ERR_TIMEOUT) {

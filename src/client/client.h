@@ -16,10 +16,12 @@ struct client;
 /*
  * Connects and authenticates. `key` NULL: open channel. When the host cannot be reached
  * and is this machine's own name, localhost is tried. timeout_ms bounds each step, 0:
- * 15 s. Error codes: ERR_AUTH, ERR_VERSION, ERR_SYSTEM (errno in err->sys), ERR_TIMEOUT.
+ * 15 s. Error codes: ERR_AUTH, ERR_VERSION, ERR_SYSTEM (errno in err->sys),
+ * ERR_TIMEOUT.
  */
 int client_connect(const char *host, uint16_t port, const uint8_t *key,
-                   uint32_t timeout_ms, struct client **out, struct error *err) MUST_CHECK;
+                   uint32_t timeout_ms, struct client **out,
+                   struct error *err) MUST_CHECK;
 void client_close(struct client *c); /* NULL is fine */
 
 /* Messages to be sent; msg_put_* into it, then client_send. */
@@ -37,8 +39,8 @@ int client_receive(struct client *c, uint8_t *type, struct span *body,
  */
 int client_call(struct client *c, uint8_t wanted, struct span *body,
                 struct error *err) MUST_CHECK;
-/* The next message: 0 and its body when it is `wanted`, 1 when it is RSP_OK (the end of a
- * list), negative on an error. */
+/* The next message: 0 and its body when it is `wanted`, 1 when it is RSP_OK (the end of
+ * a list), negative on an error. */
 int client_next(struct client *c, uint8_t wanted, struct span *body,
                 struct error *err) MUST_CHECK;
 /* For poll(2) by callers that also wait for something else. */

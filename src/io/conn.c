@@ -38,8 +38,8 @@ struct io_conn {
     struct buf sealed; /* bytes for the kernel */
     uint16_t port;
     bool initiator, opened, closing, silent, finishing, resolving;
-    int handles; /* libuv handles that still have to close */
-    size_t in_flight; /* bytes given to uv_write */
+    int handles;        /* libuv handles that still have to close */
+    size_t in_flight;   /* bytes given to uv_write */
     struct error error; /* why it closes */
     char peer[64];
     char host[256];
@@ -152,7 +152,8 @@ static void write_sealed(struct io_conn *c)
         return;
     size_t done = 0;
     if (c->in_flight == 0) {
-        uv_buf_t b = uv_buf_init((char *)c->sealed.data, (unsigned)MIN(c->sealed.len, INT32_MAX));
+        uv_buf_t b = uv_buf_init((char *)c->sealed.data,
+                                 (unsigned)MIN(c->sealed.len, INT32_MAX));
         int n = uv_try_write((uv_stream_t *)&c->uv, &b, 1);
         if (n > 0)
             done = (size_t)n;
@@ -175,7 +176,8 @@ static void write_sealed(struct io_conn *c)
     w->data = c->sealed;
     buf_init(&c->sealed, OUT_MAX);
     c->in_flight += w->data.len;
-    uv_buf_t b = uv_buf_init((char *)w->data.data, (unsigned)MIN(w->data.len, UINT32_MAX));
+    uv_buf_t b =
+        uv_buf_init((char *)w->data.data, (unsigned)MIN(w->data.len, UINT32_MAX));
     if (uv_write(&w->uv, (uv_stream_t *)&c->uv, &b, 1, on_written) != 0) {
         c->in_flight -= w->data.len;
         buf_release(&w->data);
@@ -473,9 +475,10 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
     }
 }
 
-int io_connect(struct io_loop *l, const char *host, uint16_t port, enum channel_role role,
-               const uint8_t *key, const struct io_conn_ops *ops, void *arg,
-               struct io_conn **out, struct error *err)
+int io_connect(struct io_loop *l, const char *host, uint16_t port,
+               enum channel_role role, const uint8_t *key,
+               const struct io_conn_ops *ops, void *arg, struct io_conn **out,
+               struct error *err)
 {
     struct io_conn *c = conn_create(l, true, role, key);
     if (!c)

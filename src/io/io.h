@@ -70,7 +70,8 @@ struct io_conn_ops {
     /* One message; the body is valid during the call. */
     void (*on_message)(struct io_conn *c, uint8_t type, struct span body);
     /* err->code ERR_CLOSED: the peer went; ERR_AUTH, ERR_VERSION, …: refused. Never
-     * called for connections that ended before on_open on a listener (they are logged). */
+     * called for connections that ended before on_open on a listener (they are logged).
+     */
     void (*on_close)(struct io_conn *c, const struct error *err);
 };
 
@@ -88,9 +89,10 @@ uint16_t io_listener_port(const struct io_listener *l);
 void io_listener_destroy(struct io_listener *l); /* its connections stay */
 
 /* Connects; on_open or on_close follows. The name is resolved without blocking. */
-int io_connect(struct io_loop *l, const char *host, uint16_t port, enum channel_role role,
-               const uint8_t *key, const struct io_conn_ops *ops, void *arg,
-               struct io_conn **out, struct error *err) MUST_CHECK;
+int io_connect(struct io_loop *l, const char *host, uint16_t port,
+               enum channel_role role, const uint8_t *key,
+               const struct io_conn_ops *ops, void *arg, struct io_conn **out,
+               struct error *err) MUST_CHECK;
 
 void io_conn_set_arg(struct io_conn *c, void *arg);
 void *io_conn_arg(const struct io_conn *c);

@@ -126,8 +126,8 @@ static uint32_t same_instance(const struct job *job, uint32_t slot, uint32_t max
 }
 
 /* Encodes a run of slots, split where group or instance change. */
-static void put_run(struct worker_link *link, struct job *job, const struct task_run *run,
-                    struct buf *out)
+static void put_run(struct worker_link *link, struct job *job,
+                    const struct task_run *run, struct buf *out)
 {
     for (uint32_t slot = run->slot, left = run->count; left;) {
         const struct job_group *g = job_group_of(job, slot);

@@ -91,7 +91,8 @@ static bool take_selector(struct client_link *c, struct span span, struct select
     return true;
 }
 
-/* ---- requests that only look ------------------------------------------------------ */
+/* ---- requests that only look ------------------------------------------------------
+ */
 
 static void on_server_info(struct client_link *c)
 {
@@ -152,10 +153,11 @@ static void on_task_page(struct client_link *c, const struct msg_REQ_TASK_PAGE *
 {
     struct job *job = state_job(&c->server->state, req->job);
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
-    uint32_t next = job && req->slot < job->n_slots ? show_task_page(job, req->slot, &b) : 0;
-    struct msg_RSP_TASK_PAGE m = {
-        .next_slot = next, .end = !job || next == 0 || next >= job->n_slots,
-        .page = span_buf(&b)};
+    uint32_t next =
+        job && req->slot < job->n_slots ? show_task_page(job, req->slot, &b) : 0;
+    struct msg_RSP_TASK_PAGE m = {.next_slot = next,
+                                  .end = !job || next == 0 || next >= job->n_slots,
+                                  .page = span_buf(&b)};
     msg_put_RSP_TASK_PAGE(io_conn_batch(c->conn), &m);
     buf_release(&b);
 }
@@ -187,7 +189,8 @@ static void on_worker_list(struct client_link *c, const struct msg_REQ_WORKER_LI
             continue;
         struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
         show_worker(s, w, &b);
-        struct msg_RSP_WORKER m = {.found = true, .worker = id, .worker_info = span_buf(&b)};
+        struct msg_RSP_WORKER m = {
+            .found = true, .worker = id, .worker_info = span_buf(&b)};
         msg_put_RSP_WORKER(io_conn_batch(c->conn), &m);
         buf_release(&b);
     }
@@ -280,7 +283,7 @@ static void on_worker_stop(struct client_link *c, const struct msg_REQ_WORKER_ST
     while (idset_next(&it, &id)) {
         struct worker_link *link = worker_link_of(s, id);
         struct op_result r = {.id = id,
-                              .outcome = link ? OP_DONE
+                              .outcome = link                          ? OP_DONE
                                          : state_worker(&s->state, id) ? OP_NOTHING
                                                                        : OP_NOT_FOUND};
         if (link)
@@ -294,7 +297,8 @@ static void on_worker_stop(struct client_link *c, const struct msg_REQ_WORKER_ST
     selector_release(&sel);
 }
 
-/* ---- requests that change something ----------------------------------------------- */
+/* ---- requests that change something -----------------------------------------------
+ */
 
 /* A submit that waits for its commit. */
 struct submit_request {
@@ -350,6 +354,17 @@ static void on_submit(struct client_link *c, const struct msg_REQ_SUBMIT *req)
         submit_encode(&r->spec, &event);
     }
     commit_request(s, c, &event, r->job, submit_apply, r);
+}
+
+static void flush_apply(struct server *s, struct client_link *c, bool ok,
+                        const struct error *err, void *arg)
+{
+    (void)s;
+    (void)arg;
+    if (c && ok)
+        reply_ok(c);
+    else if (c)
+        client_reply_error(c, err);
 }
 
 struct open_request {
@@ -522,7 +537,8 @@ static void jobs_request(struct client_link *c, enum jobs_op op, struct span sel
     commit_request(s, c, &last, r->n == 1 ? r->ids[0] : 0, jobs_apply, r);
 }
 
-/* ---- the connection --------------------------------------------------------------- */
+/* ---- the connection ---------------------------------------------------------------
+ */
 
 /* Whether the request must wait for staged ones: it touches a job that one changes. */
 static bool must_wait(struct server *s, uint8_t type, struct span body)
@@ -583,9 +599,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         ON(REQ_TASK_EXPLAIN, on_explain(c, &m))
         ON(REQ_WORKER_WAIT, c->worker_wait = MAX(m.count, 1u); wait_workers_changed(s))
         ON(REQ_LOG_FIND, on_log_find(c, &m))
-        ON(REQ_JOURNAL_FLUSH, if (s->journal)
-               journal_want_sync(s->journal, journal_appended(s->journal));
-           reply_ok(c))
+        ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
     default:
         rc = error_set(&err, ERR_UNSUPPORTED, "the server does not know the request %s",
                        msg_name(type));

@@ -2,10 +2,10 @@
  * Events on their way into the journal, and what waits for that.
  *
  * Reports of workers are applied at once and journaled in the same round; only their
- * acknowledgement waits until the record is in the file. Requests of clients that change
- * something are applied when their event is synced, so that a full disk refuses them with
- * nothing to undo. Requests of one round share a sync. A request on a job that has a
- * staged request waits for it.
+ * acknowledgement waits until the record is in the file. Requests of clients that
+ * change something are applied when their event is synced, so that a full disk refuses
+ * them with nothing to undo. Requests of one round share a sync. A request on a job
+ * that has a staged request waits for it.
  */
 #include "server/internal.h"
 
@@ -48,6 +48,7 @@ static void append_round(struct server *s)
 
 void commit_event(struct server *s, struct buf *event)
 {
+    HQ_ASSERT(!event->failed); /* a part of an event must not become one */
     if (s->journal)
         buf_bytes(&s->round_events, event->data, event->len);
 }
@@ -78,7 +79,8 @@ void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq)
         s->cap_acks = s->cap_acks ? s->cap_acks * 2 : 16;
         s->acks = xrealloc(s->acks, s->cap_acks * sizeof *s->acks);
     }
-    s->acks[s->n_acks++] = (struct pending_ack){.worker = link->id, .batch_seq = batch_seq};
+    s->acks[s->n_acks++] =
+        (struct pending_ack){.worker = link->id, .batch_seq = batch_seq};
 }
 
 void commit_hold(struct server *s, uint32_t worker, const struct buf *messages)
@@ -125,7 +127,8 @@ static struct client_link *find_client(struct server *s, uint64_t id)
 }
 
 /* The request is decided; the client may go on with its next one. */
-static void settle(struct server *s, struct staged *st, bool ok, const struct error *err)
+static void settle(struct server *s, struct staged *st, bool ok,
+                   const struct error *err)
 {
     struct job *job = st->job ? state_job(&s->state, st->job) : NULL;
     if (job && job->staged)
@@ -139,7 +142,7 @@ static void settle(struct server *s, struct staged *st, bool ok, const struct er
         client->busy = false;
     /* Anybody's request may have waited for this one. */
     LIST_FOR_EACH_SAFE(&s->clients, node, next)
-        client_resume(CONTAINER_OF(node, struct client_link, node));
+    client_resume(CONTAINER_OF(node, struct client_link, node));
 }
 
 void commit_request(struct server *s, struct client_link *client, struct buf *event,
@@ -151,17 +154,24 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
     st->apply = apply;
     st->arg = arg;
     client->busy = true;
+    HQ_ASSERT(!event || !event->failed);
     list_push_back(&s->staged, &st->node);
     struct job *j = job ? state_job(&s->state, job) : NULL;
     if (j)
         j->staged++;
     if (!s->journal) {
-        buf_release(event);
+        if (event)
+            buf_release(event);
         settle(s, st, true, NULL);
         return;
     }
     /* After everything that was applied before it. */
     append_round(s);
+    if (!event) {
+        st->seq = journal_appended(s->journal);
+        journal_want_sync(s->journal, st->seq);
+        return;
+    }
     struct buf record = BUF_INIT(JOURNAL_RECORD_MAX + 64);
     buf_bytes(&record, event->data, event->len);
     buf_release(event);
@@ -217,13 +227,15 @@ static void on_failure(struct server *s, const struct journal_progress *p)
     s->journal_failed = true;
     s->journal_error = p->error;
     while (commit_pending(s)) {
-        struct staged *st =
-            CONTAINER_OF(list_first(&s->staged), struct staged, node);
+        struct staged *st = CONTAINER_OF(list_first(&s->staged), struct staged, node);
         if (st->seq < p->failed && st->seq <= p->synced)
             settle(s, st, true, NULL);
         else
             settle(s, st, false, &p->error);
     }
+    /* Reports whose events were dropped stay unacknowledged: their workers keep them
+     * and send them again after a restart. */
+    s->n_acks = 0;
     journal_resume(s->journal);
 }
 
@@ -235,8 +247,7 @@ void commit_news(void *arg)
         return;
     journal_progress(s->journal, &p);
     while (commit_pending(s)) {
-        struct staged *st =
-            CONTAINER_OF(list_first(&s->staged), struct staged, node);
+        struct staged *st = CONTAINER_OF(list_first(&s->staged), struct staged, node);
         if (st->seq > p.synced || (p.failed && st->seq >= p.failed))
             break;
         if (s->journal_failed)
@@ -253,7 +264,8 @@ void commit_news(void *arg)
 void commit_drop(struct server *s, const struct error *err)
 {
     while (commit_pending(s))
-        settle(s, CONTAINER_OF(list_first(&s->staged), struct staged, node), false, err);
+        settle(s, CONTAINER_OF(list_first(&s->staged), struct staged, node), false,
+               err);
     LIST_FOR_EACH_SAFE(&s->held, node, next)
     {
         struct held_messages *h = CONTAINER_OF(node, struct held_messages, node);

@@ -126,7 +126,8 @@ static void announce(struct state *s, struct job *job, const struct job_group *g
         s->hooks.ready(s->hooks.arg, job, g, g->first_slot + end - run, run);
 }
 
-void graph_task_finished(struct state *s, struct job *job, uint32_t slot, uint32_t count)
+void graph_task_finished(struct state *s, struct job *job, uint32_t slot,
+                         uint32_t count)
 {
     struct job_group *g = job_group_of(job, slot);
     g->unfinished -= count;
@@ -175,7 +176,8 @@ static void abort_range(struct job *job, struct abort_stack *st, uint32_t slot,
         stack_push(st, slot, count);
 }
 
-void graph_task_failed(struct state *s, struct job *job, uint32_t slot, uint64_t time_us)
+void graph_task_failed(struct state *s, struct job *job, uint32_t slot,
+                       uint64_t time_us)
 {
     (void)s;
     struct abort_stack st = {0};

@@ -35,7 +35,8 @@ struct worker_link {
     uint64_t late_seq;         /* batches below it were made on an earlier connection */
     struct u64map known_classes;
     struct u64map known_groups; /* job << 32 | group */
-    struct u64map known_bodies; /* job << 32 | body of a submit, mixed with its number */
+    struct u64map
+        known_bodies; /* job << 32 | body of a submit, mixed with its number */
     struct u64map known_jobs;
 };
 
@@ -65,8 +66,8 @@ struct server {
     struct sched *sched;
     struct state state;
     struct io_listener *client_listener, *worker_listener;
-    struct list links;   /* worker_link */
-    struct list clients; /* client_link */
+    struct list links;               /* worker_link */
+    struct list clients;             /* client_link */
     struct worker_link **link_by_id; /* index id - 1; NULL when not connected */
     uint32_t n_link_by_id;
     uint64_t next_client_id;
@@ -82,7 +83,7 @@ struct server {
     struct error journal_error;
     struct pending_ack *acks; /* in the order of journal_seq */
     size_t n_acks, cap_acks;
-    struct list held; /* messages that wait for the journal, in order */
+    struct list held;        /* messages that wait for the journal, in order */
     struct buf round_events; /* events of this round, not yet appended */
     uint64_t now_us;         /* wall clock of this round */
     char *run_dir;
@@ -132,7 +133,8 @@ void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq);
 /* Sends the messages to the worker once everything so far is in the journal file. */
 void commit_hold(struct server *s, uint32_t worker, const struct buf *messages);
 /* Applies the event and answers, after it is safe in the journal. `apply` runs exactly
- * once with ok = false when the journal refused (err says why). Takes *event. */
+ * once with ok = false when the journal refused (err says why). Takes *event; NULL:
+ * only waits until everything so far is synced. */
 typedef void commit_apply_fn(struct server *s, struct client_link *client, bool ok,
                              const struct error *err, void *arg);
 void commit_request(struct server *s, struct client_link *client, struct buf *event,
@@ -148,8 +150,8 @@ void client_reply_error(struct client_link *c, const struct error *err);
 void client_resume(struct client_link *c); /* takes the next queued request */
 
 /* resolve.c */
-int submit_resolve(struct server *s, struct submit *spec, uint32_t job, struct error *err)
-    MUST_CHECK;
+int submit_resolve(struct server *s, struct submit *spec, uint32_t job,
+                   struct error *err) MUST_CHECK;
 
 /* show.c */
 void show_server_info(struct server *s, struct server_info *info); /* borrows */
@@ -158,7 +160,8 @@ void show_job_detail(struct server *s, struct job *job, bool submits, struct buf
 /* Fills one page from `slot`; returns the slot to go on with, n_slots at the end. */
 uint32_t show_task_page(struct job *job, uint32_t slot, struct buf *out);
 void show_worker(struct server *s, const struct worker *w, struct buf *out);
-void show_explanation(struct server *s, struct job *job, uint32_t slot, struct buf *out);
+void show_explanation(struct server *s, struct job *job, uint32_t slot,
+                      struct buf *out);
 int show_debug_dump(struct server *s, const char *path, struct error *err) MUST_CHECK;
 
 /* waits.c */
@@ -181,6 +184,7 @@ int log_restore_mark(struct server *s, struct cursor *c) MUST_CHECK;
 void logs_release(struct server *s);
 
 /* restore.c */
-int restore_journal(struct server *s, struct error *err) MUST_CHECK;
+/* `torn`: bytes that were cut off its end. */
+int restore_journal(struct server *s, uint64_t torn, struct error *err) MUST_CHECK;
 
 #endif

@@ -27,7 +27,8 @@ static void log_index(struct server *s, struct server_log *log)
 {
     const struct outlog_uid *uid = &log->book.ident.uid;
     if (strmap_add(s->logs_by_path, log->path, strlen(log->path), log) == ERR_NOMEM ||
-        strmap_add(s->logs_by_uid, (const char *)uid->b, sizeof uid->b, log) == ERR_NOMEM)
+        strmap_add(s->logs_by_uid, (const char *)uid->b, sizeof uid->b, log) ==
+            ERR_NOMEM)
         abort();
 }
 
@@ -79,7 +80,8 @@ static int grant(struct server *s, struct server_log *log, uint32_t worker,
     return rc;
 }
 
-static void send(struct worker_link *link, const struct buf *messages, bool journal_first)
+static void send(struct worker_link *link, const struct buf *messages,
+                 bool journal_first)
 {
     if (journal_first)
         commit_hold(link->server, link->id, messages);
@@ -99,7 +101,8 @@ void log_open(struct worker_link *link, const struct msg_LOG_OPEN *m)
     char *path = span_dup(m->path);
     if (!path)
         abort();
-    if (m->path.n == 0 || m->path.n > PATH_BYTES_MAX || !lease_probe_decode(&found, &c)) {
+    if (m->path.n == 0 || m->path.n > PATH_BYTES_MAX ||
+        !lease_probe_decode(&found, &c)) {
         answer.error = span_str("malformed request for a log");
     } else {
         struct server_log *log = strmap_get(s->logs_by_path, path, m->path.n);

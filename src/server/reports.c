@@ -28,9 +28,9 @@ void report_started(struct worker_link *link, struct span starts)
 }
 
 /*
- * Ends from before a reconnect: the tasks wait in the queues (again), since the server or
- * the connection was lost before it heard of them. The result counts; what has been given
- * to somebody else meanwhile runs twice, and the first result counts.
+ * Ends from before a reconnect: the tasks wait in the queues (again), since the server
+ * or the connection was lost before it heard of them. The result counts; what has been
+ * given to somebody else meanwhile runs twice, and the first result counts.
  */
 static void claim_late(struct server *s, const struct task_end *e, uint32_t count)
 {
@@ -42,6 +42,26 @@ static void claim_late(struct server *s, const struct task_end *e, uint32_t coun
         const struct job_group *g = job_group_of(job, slot);
         (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, e->job,
                          slot);
+    }
+}
+
+/* The scheduler's books know lanes, and slots that follow each other may be of several.
+ */
+static void book_done(struct server *s, const struct worker_link *link,
+                      const struct task_end *e, uint32_t count, uint64_t now)
+{
+    struct job *job = state_job(&s->state, e->job);
+    bool known = job && e->slot < job->n_slots && count <= job->n_slots - e->slot;
+    for (uint32_t slot = e->slot, left = count; left;) {
+        uint32_t part = left;
+        if (known) {
+            const struct job_group *g = job_group_of(job, slot);
+            part = MIN(left, g->first_slot + g->count - slot);
+        }
+        sched_done(s->sched, link->id, e->job, slot, part, e->released ? part : 0,
+                   (e->end_us - e->start_us) * part, now);
+        slot += part;
+        left -= part;
     }
 }
 
@@ -65,8 +85,7 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
     task_end_writer_init(&writer, &event);
     task_end_reader_init(&reader, &c);
     while (task_end_read(&reader, &e, &count)) {
-        sched_done(s->sched, link->id, e.job, e.slot, count, e.released ? count : 0,
-                   (e.end_us - e.start_us) * count, now);
+        book_done(s, link, &e, count, now);
         if (seq < link->late_seq)
             claim_late(s, &e, count);
         uint32_t n = state_apply_end(&s->state, link->id, &e, count);
@@ -97,10 +116,9 @@ void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t varia
             runs = xrealloc(runs, cap * sizeof *runs);
         }
         struct job *job = state_job(&s->state, r.job);
-        int32_t priority =
-            job && r.slot < job->n_slots
-                ? job_body_of(job, job_group_of(job, r.slot))->priority
-                : 0;
+        int32_t priority = job && r.slot < job->n_slots
+                               ? job_body_of(job, job_group_of(job, r.slot))->priority
+                               : 0;
         runs[n++] = (struct task_run){r.job, r.slot, r.count, priority};
     }
     if (rejected)
@@ -150,7 +168,8 @@ void report_resumed(struct worker_link *link, struct span held, struct buf *keep
 /* ---- lost workers ---------------------------------------------------------------- */
 
 /* Writes the failure of a task whose worker was lost once too often. */
-static void fail_lost(struct server *s, struct job *job, uint32_t slot, const char *text)
+static void fail_lost(struct server *s, struct job *job, uint32_t slot,
+                      const char *text)
 {
     struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
     struct task_end_writer w;
@@ -178,24 +197,26 @@ static bool lost_too_often(struct server *s, struct job *job, uint32_t slot,
 {
     uint32_t limit = job_body_of(job, job_group_of(job, slot))->crash_limit;
     if (limit == CRASH_LIMIT_NEVER_RESTART) {
-        fail_lost(s, job, slot,
-                  "Task was running on a lost worker while never restart flag was set.");
+        fail_lost(
+            s, job, slot,
+            "Task was running on a lost worker while never restart flag was set.");
         return true;
     }
     if (limit == CRASH_LIMIT_UNLIMITED || crashes < limit)
         return false;
     char text[200];
-    snprintf(text, sizeof text,
-             "Task was running on a worker that was lost; the task has occurred %u times "
-             "in this situation and limit was reached.",
-             crashes);
+    snprintf(
+        text, sizeof text,
+        "Task was running on a worker that was lost; the task has occurred %u times "
+        "in this situation and limit was reached.",
+        crashes);
     fail_lost(s, job, slot, text);
     return true;
 }
 
 /* Back to waiting under the next instance; false when the task ended already. */
-static bool restart_lost(struct server *s, const struct sched_lost_task *t, bool failure,
-                         bool *was_running, struct buf *event)
+static bool restart_lost(struct server *s, const struct sched_lost_task *t,
+                         bool failure, bool *was_running, struct buf *event)
 {
     struct job *job = state_job(&s->state, t->job);
     if (!job || task_state_terminal(job_task_state(job, t->slot)))
@@ -221,10 +242,12 @@ static void requeue_lost(struct server *s, const struct sched_lost_task *t)
     struct job *job = state_job(&s->state, t->job);
     if (!job || job_task_state(job, t->slot) != TASK_WAITING)
         return; /* aborted by a failure just before it in the list */
-    if (t->running && lost_too_often(s, job, t->slot, job_record(job, t->slot)->crashes))
+    if (t->running &&
+        lost_too_often(s, job, t->slot, job_record(job, t->slot)->crashes))
         return;
     const struct job_group *g = job_group_of(job, t->slot);
-    sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, t->slot, 1);
+    sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, t->slot,
+                1);
 }
 
 void report_lost_tasks(struct server *s, uint32_t worker, enum worker_end reason)

@@ -1,6 +1,6 @@
 /*
- * Checks of a submit before it becomes an event, and what the server fills in: the job's
- * name, automatic task ids, placeholders that are known now.
+ * Checks of a submit before it becomes an event, and what the server fills in: the
+ * job's name, automatic task ids, placeholders that are known now.
  */
 #include "server/internal.h"
 
@@ -50,7 +50,8 @@ static int by_first(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-static int check_ids(const struct submit *spec, const struct job *job, struct error *err)
+static int check_ids(const struct submit *spec, const struct job *job,
+                     struct error *err)
 {
     struct idset all = IDSET_INIT;
     int rc = 0;
@@ -81,7 +82,8 @@ static int check_ids(const struct submit *spec, const struct job *job, struct er
 }
 
 /* NEED_TASK: a task of the job, or of an earlier group of the submit. */
-static int check_needs(const struct submit *spec, const struct job *job, struct error *err)
+static int check_needs(const struct submit *spec, const struct job *job,
+                       struct error *err)
 {
     struct u64map seen = U64MAP_INIT;
     int rc = 0;
@@ -110,7 +112,8 @@ static int check_cycles(const struct submit *spec, struct error *err)
     size_t n = spec->n_groups;
     if (spec->n_needs == 0)
         return 0;
-    uint32_t *waits = xcalloc(n + 1, sizeof *waits), *heads = xcalloc(n + 1, sizeof *heads);
+    uint32_t *waits = xcalloc(n + 1, sizeof *waits),
+             *heads = xcalloc(n + 1, sizeof *heads);
     uint32_t *targets = xcalloc(spec->n_needs + 1, sizeof *targets);
     uint32_t *stack = xmalloc((n + 1) * sizeof *stack);
     for (size_t i = 0; i < spec->n_needs; i++)
@@ -141,10 +144,11 @@ static int check_cycles(const struct submit *spec, struct error *err)
     int rc = 0;
     for (uint32_t i = 0; i < n && done < n && rc == 0; i++)
         if (waits[i])
-            rc = error_set(err, ERR_INVALID,
-                           "Error: Task %u is part of dependency cycle or has an invalid "
-                           "dependencies",
-                           spec->groups[i].first_id);
+            rc = error_set(
+                err, ERR_INVALID,
+                "Error: Task %u is part of dependency cycle or has an invalid "
+                "dependencies",
+                spec->groups[i].first_id);
     free(waits);
     free(heads);
     free(targets);
@@ -163,14 +167,15 @@ static void set_path(char **path, char *resolved)
 
 /* What is the same for all tasks of the job is filled in now. Bodies of graphs keep
  * their placeholders: they are shown as written. */
-static void resolve_body(struct server *s, struct task_body *b, const struct submit *spec,
-                         uint32_t job)
+static void resolve_body(struct server *s, struct task_body *b,
+                         const struct submit *spec, uint32_t job)
 {
-    struct path_context ctx = {.job = job, .submit_dir = spec->submit_dir,
-                               .server_uid = s->uid};
+    struct path_context ctx = {
+        .job = job, .submit_dir = spec->submit_dir, .server_uid = s->uid};
     if (b->stream_kind != STREAM_NONE)
         set_path(&b->stream, stream_path_resolve(b->stream, &ctx));
-    enum stdio_kind out = stdio_effective(b, &b->out), err = stdio_effective(b, &b->err);
+    enum stdio_kind out = stdio_effective(b, &b->out),
+                    err = stdio_effective(b, &b->err);
     if (!spec->graph) {
         struct task_paths paths;
         if (task_paths_resolve(b, &ctx, &paths) != 0)
@@ -190,7 +195,8 @@ static void resolve_body(struct server *s, struct task_body *b, const struct sub
     b->err.kind = (uint8_t)err;
 }
 
-int submit_resolve(struct server *s, struct submit *spec, uint32_t id, struct error *err)
+int submit_resolve(struct server *s, struct submit *spec, uint32_t id,
+                   struct error *err)
 {
     int rc = check_job(s, spec, id, err);
     if (rc != 0)
@@ -201,9 +207,10 @@ int submit_resolve(struct server *s, struct submit *spec, uint32_t id, struct er
     if ((job ? job->n_slots : 0) + submit_task_count(spec) > SUBMIT_TASKS_MAX)
         return error_set(err, ERR_TOO_BIG, "a job cannot have more than %u tasks",
                          SUBMIT_TASKS_MAX);
-    if ((rc = assign_ids(spec, job, err)) != 0 || (rc = check_ids(spec, job, err)) != 0 ||
-        (rc = check_needs(spec, job, err)) != 0 || (rc = check_cycles(spec, err)) != 0 ||
-        (rc = check_open(s, spec, id, err)) != 0)
+    if ((rc = assign_ids(spec, job, err)) != 0 ||
+        (rc = check_ids(spec, job, err)) != 0 ||
+        (rc = check_needs(spec, job, err)) != 0 ||
+        (rc = check_cycles(spec, err)) != 0 || (rc = check_open(s, spec, id, err)) != 0)
         return rc;
     for (size_t i = 0; i < spec->n_bodies; i++)
         resolve_body(s, &spec->bodies[i], spec, id);

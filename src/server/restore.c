@@ -193,20 +193,19 @@ static void after_replay(struct server *s)
     s->next_job = s->state.last_job + 1;
 }
 
-int restore_journal(struct server *s, struct error *err)
+int restore_journal(struct server *s, uint64_t torn, struct error *err)
 {
     struct journal_header header;
-    uint64_t torn = 0;
-    int rc = journal_read(s->config->journal_path, &header, replay_event, s, &torn, err);
-    if (rc == ERR_NOT_FOUND)
-        return 0;
+    log_info("Loading journal %s", s->config->journal_path);
+    int rc = journal_read(s->config->journal_path, &header, replay_event, s, NULL, err);
     if (rc != 0)
         return rc;
     snprintf(s->uid, sizeof s->uid, "%.15s", header.server_uid);
     if (torn)
-        log_warn("The last record of the journal was cut (%llu bytes); it is dropped",
-                 (unsigned long long)torn);
+        log_warn(
+            "Journal contains not fully written data; they will be removed from the "
+            "log");
     after_replay(s);
-    log_info("Journal restored: %zu jobs, next job id %u", s->state.jobs.n, s->next_job);
+    log_info("State restoration completed: %zu jobs", s->state.jobs.n);
     return 0;
 }

@@ -42,7 +42,8 @@ static int make_run_dir(struct server *s, struct error *err)
             s->run_dir = path;
             return 0;
         }
-        rc = errno == EEXIST ? 0 : error_sys(err, "cannot create directory \"%s\"", path);
+        rc = errno == EEXIST ? 0
+                             : error_sys(err, "cannot create directory \"%s\"", path);
         free(path);
         if (rc != 0)
             return rc;

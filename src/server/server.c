@@ -12,15 +12,17 @@
 #define TICK_MS 500
 #define UID_CHARS 6
 
-/* ---- hooks of the state ----------------------------------------------------------- */
+/* ---- hooks of the state -----------------------------------------------------------
+ */
 
-static void on_ready(void *arg, struct job *job, const struct job_group *g, uint32_t slot,
-                     uint32_t count)
+static void on_ready(void *arg, struct job *job, const struct job_group *g,
+                     uint32_t slot, uint32_t count)
 {
     struct server *s = arg;
     if (s->restoring)
         return;
-    sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, slot, count);
+    sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, slot,
+                count);
     s->sched_dirty = true;
 }
 
@@ -145,23 +147,26 @@ static int open_ports(struct server *s, struct error *err)
                      &s->worker_listener, err);
 }
 
+/* The lock comes first: a server that is just dying may still write. */
 static int open_journal(struct server *s, struct error *err)
 {
+    uint64_t torn = 0;
     if (!s->config->journal_path)
         return 0;
-    s->restoring = true;
-    int rc = restore_journal(s, err);
-    s->restoring = false;
-    if (rc != 0)
-        return rc;
     s->journal_news = io_wakeup_create(s->loop, commit_news, s);
     struct journal_config jc = {.path = s->config->journal_path,
                                 .server_uid = s->uid,
                                 .now_us = s->now_us,
                                 .flush_period_ns = s->config->journal_flush_period_ns,
+                                .torn = &torn,
                                 .notify = on_journal_news,
                                 .arg = s->journal_news};
-    rc = journal_open(&jc, &s->journal, err);
+    int rc = journal_open(&jc, &s->journal, err);
+    if (rc != 0)
+        return rc;
+    s->restoring = true;
+    rc = restore_journal(s, torn, err);
+    s->restoring = false;
     if (rc != 0)
         return rc;
     struct buf event = BUF_INIT(BUF_MAX_DEFAULT);

@@ -1,6 +1,7 @@
 /*
- * The server process: `hq server start`. One loop thread owns all state; a journal thread
- * writes. Everything a client or worker can ask for goes through wire/messages.def.
+ * The server process: `hq server start`. One loop thread owns all state; a journal
+ * thread writes. Everything a client or worker can ask for goes through
+ * wire/messages.def.
  */
 #ifndef HQ_SERVER_SERVER_H
 #define HQ_SERVER_SERVER_H
@@ -22,11 +23,12 @@ struct server_config {
     const char *journal_path; /* as given; NULL: no journal */
     const char *uid;          /* of an access file; NULL or empty: make one */
     struct server_role_config client, worker;
-    uint64_t idle_timeout_ns;        /* for workers that set none; 0: none */
+    uint64_t idle_timeout_ns; /* for workers that set none; 0: none */
     uint64_t journal_flush_period_ns;
-    uint32_t keep_completed;         /* restored completed jobs at most */
+    uint32_t keep_completed; /* restored completed jobs at most */
     /* Called once the server is reachable: prints what `server start` prints. */
-    void (*on_started)(void *arg, const struct server_info *info, const char *server_dir);
+    void (*on_started)(void *arg, const struct server_info *info,
+                       const char *server_dir);
     void *arg;
 };
 

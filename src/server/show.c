@@ -227,7 +227,8 @@ void show_explanation(struct server *s, struct job *job, uint32_t slot, struct b
     }
 }
 
-/* ---- debug dump ------------------------------------------------------------------- */
+/* ---- debug dump -------------------------------------------------------------------
+ */
 
 static void dump_worker(struct json *j, struct server *s, const struct worker *w)
 {
@@ -290,7 +291,8 @@ int show_debug_dump(struct server *s, const char *path, struct error *err)
     json_end_object(&j);
     (void)remove(path);
     struct error why = ERROR_INIT;
-    int rc = b.failed ? error_nomem(&why) : path_write_new(path, b.data, b.len, 0644, &why);
+    int rc =
+        b.failed ? error_nomem(&why) : path_write_new(path, b.data, b.len, 0644, &why);
     if (rc != 0) {
         if (why.sys)
             error_errno(err, why.sys, "%s", "");

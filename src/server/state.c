@@ -113,7 +113,8 @@ const struct job_submit *job_submit_of(const struct job *job, const struct job_g
     return &job->submits[g->submit];
 }
 
-const struct task_group *job_group_spec(const struct job *job, const struct job_group *g)
+const struct task_group *job_group_spec(const struct job *job,
+                                        const struct job_group *g)
 {
     const struct job_submit *sub = &job->submits[g->submit];
     return &sub->spec.groups[(size_t)(g - job->groups) - sub->first_group];
@@ -228,7 +229,8 @@ uint32_t job_next_recorded(const struct job *job, uint32_t slot)
 const char *job_message(const struct job *job, uint32_t slot)
 {
     uint64_t value;
-    return u64map_get(&job->messages, slot, &value) ? (const char *)(uintptr_t)value : NULL;
+    return u64map_get(&job->messages, slot, &value) ? (const char *)(uintptr_t)value
+                                                    : NULL;
 }
 
 const struct gang_nodes *job_gang(const struct job *job, uint32_t slot)

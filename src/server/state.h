@@ -1,7 +1,8 @@
 /*
  * The server's state: jobs with their tasks, and workers. It changes only through the
- * state_apply_* functions, each of which is the meaning of one event; the same functions
- * run when a journal is replayed. Nothing here knows of sockets, files or clocks.
+ * state_apply_* functions, each of which is the meaning of one event; the same
+ * functions run when a journal is replayed. Nothing here knows of sockets, files or
+ * clocks.
  *
  * A job is a list of submits; their groups, one after the other, number its tasks with
  * slots (0, 1, …). Records of tasks exist from the first start on, in chunks; a waiting
@@ -24,7 +25,8 @@
 struct job_group {
     uint32_t first_slot;
     uint32_t count;
-    uint32_t submit;     /* index into submits; group index there is g - submit.first_group */
+    uint32_t
+        submit; /* index into submits; group index there is g - submit.first_group */
     uint32_t class_id;
     uint32_t waits;      /* whole groups and single tasks it still waits for */
     uint32_t unfinished; /* tasks of it that have not FINISHED */
@@ -121,8 +123,8 @@ struct state_hooks {
 };
 
 struct state {
-    struct u64map jobs; /* id -> struct job * */
-    uint32_t last_job;  /* highest id ever given */
+    struct u64map jobs;      /* id -> struct job * */
+    uint32_t last_job;       /* highest id ever given */
     struct worker **workers; /* index id - 1 */
     uint32_t n_workers;
     char server_uid[16];
@@ -142,8 +144,10 @@ bool job_active(const struct job *job); /* a task is waiting or running */
 enum job_state job_state(const struct job *job);
 /* O(log groups), O(1) for the same group as before. */
 struct job_group *job_group_of(struct job *job, uint32_t slot);
-const struct task_group *job_group_spec(const struct job *job, const struct job_group *g);
-const struct job_submit *job_submit_of(const struct job *job, const struct job_group *g);
+const struct task_group *job_group_spec(const struct job *job,
+                                        const struct job_group *g);
+const struct job_submit *job_submit_of(const struct job *job,
+                                       const struct job_group *g);
 const struct task_body *job_body_of(const struct job *job, const struct job_group *g);
 uint32_t job_task_id(struct job *job, uint32_t slot);
 bool job_slot_of(const struct job *job, uint32_t task_id, uint32_t *slot);
@@ -158,14 +162,16 @@ uint32_t job_next_recorded(const struct job *job, uint32_t slot);
 const char *job_message(const struct job *job, uint32_t slot); /* or NULL */
 const struct gang_nodes *job_gang(const struct job *job, uint32_t slot);
 
-/* ---- events (state_apply.c, graph.c) ---------------------------------------------- */
+/* ---- events (state_apply.c, graph.c) ----------------------------------------------
+ */
 
-/* A submit that submit_resolve (resolve.h) accepted; takes its contents. Creates the job
- * when it is new, else appends to it. */
+/* A submit that submit_resolve (resolve.h) accepted; takes its contents. Creates the
+ * job when it is new, else appends to it. */
 struct job *state_apply_submit(struct state *s, uint32_t job, struct submit *spec,
                                uint64_t time_us);
 struct job *state_apply_open(struct state *s, uint32_t job, const char *name,
-                             int64_t max_fails, const char *submit_dir, uint64_t time_us);
+                             int64_t max_fails, const char *submit_dir,
+                             uint64_t time_us);
 void state_apply_close(struct state *s, uint32_t job, uint64_t time_us);
 void state_apply_forget(struct state *s, uint32_t job);
 /* Everything active becomes CANCELED; counts what it met. */
@@ -191,9 +197,11 @@ void state_restored(struct state *s, uint64_t now_us);
 
 /* graph.c: wires the needs of the groups of one submit; announces what is ready. */
 void graph_add_submit(struct state *s, struct job *job, const struct job_submit *sub);
-void graph_task_finished(struct state *s, struct job *job, uint32_t slot, uint32_t count);
+void graph_task_finished(struct state *s, struct job *job, uint32_t slot,
+                         uint32_t count);
 /* Aborts everything that depends on the task, directly or not. */
-void graph_task_failed(struct state *s, struct job *job, uint32_t slot, uint64_t time_us);
+void graph_task_failed(struct state *s, struct job *job, uint32_t slot,
+                       uint64_t time_us);
 /* Announces every task that is waiting and whose needs are met. */
 void graph_announce_all(struct state *s, struct job *job);
 /* Needs of the task that are not finished, and all of them. */

@@ -66,7 +66,8 @@ static void gang_set(struct job *job, uint32_t slot, struct task_record *r,
     uint64_t old;
     if (u64map_get(&job->gangs, slot, &old))
         free((void *)(uintptr_t)old);
-    struct gang_nodes *nodes = xmalloc(sizeof *nodes + st->n_nodes * sizeof *nodes->ids);
+    struct gang_nodes *nodes =
+        xmalloc(sizeof *nodes + st->n_nodes * sizeof *nodes->ids);
     nodes->n = st->n_nodes;
     memcpy(nodes->ids, st->nodes, st->n_nodes * sizeof *nodes->ids);
     for (uint32_t i = 0; i < nodes->n; i++)
@@ -80,7 +81,8 @@ static void gang_set(struct job *job, uint32_t slot, struct task_record *r,
 /* ---- jobs ------------------------------------------------------------------------ */
 
 static struct job *job_create(struct state *s, uint32_t id, const char *name,
-                              int64_t max_fails, const char *submit_dir, uint64_t time_us)
+                              int64_t max_fails, const char *submit_dir,
+                              uint64_t time_us)
 {
     struct job *job = xcalloc(1, sizeof *job);
     job->id = id;
@@ -94,12 +96,12 @@ static struct job *job_create(struct state *s, uint32_t id, const char *name,
     return job;
 }
 
-#define GROW(array, n, cap, more)                                     \
-    do {                                                              \
-        if ((n) + (more) > (cap)) {                                   \
-            (cap) = MAX((n) + (more), (cap) * 2);                     \
-            (array) = xrealloc((array), (cap) * sizeof *(array));     \
-        }                                                             \
+#define GROW(array, n, cap, more)                                 \
+    do {                                                          \
+        if ((n) + (more) > (cap)) {                               \
+            (cap) = MAX((n) + (more), (cap)*2);                   \
+            (array) = xrealloc((array), (cap) * sizeof *(array)); \
+        }                                                         \
     } while (0)
 
 static int by_first_id(const void *a, const void *b)
@@ -188,7 +190,8 @@ struct job *state_apply_submit(struct state *s, uint32_t id, struct submit *spec
 }
 
 struct job *state_apply_open(struct state *s, uint32_t id, const char *name,
-                             int64_t max_fails, const char *submit_dir, uint64_t time_us)
+                             int64_t max_fails, const char *submit_dir,
+                             uint64_t time_us)
 {
     struct job *job = job_create(s, id, name, max_fails, submit_dir, time_us);
     job->open = true;
@@ -265,8 +268,9 @@ void state_apply_worker_lost(struct state *s, uint32_t id, enum worker_end reaso
  */
 static bool instance_counts(const struct task_record *r, uint32_t instance)
 {
-    return r->state == TASK_RUNNING ? instance == r->instance
-                                    : r->state == TASK_WAITING && instance <= r->instance;
+    return r->state == TASK_RUNNING
+               ? instance == r->instance
+               : r->state == TASK_WAITING && instance <= r->instance;
 }
 
 bool state_apply_start(struct state *s, uint32_t worker, const struct task_start *st)
@@ -335,8 +339,9 @@ static uint32_t end_in_group(struct state *s, struct job *job, uint32_t worker,
     uint32_t applied = 0, run_start = slot, run = 0;
     bool finished = e->state == TASK_FINISHED;
     for (uint32_t i = slot; i < slot + count; i++) {
-        struct task_record *r =
-            task_state_terminal(job_task_state(job, i)) ? NULL : job_record_make(job, i);
+        struct task_record *r = task_state_terminal(job_task_state(job, i))
+                                    ? NULL
+                                    : job_record_make(job, i);
         if (!r || !instance_counts(r, e->instance)) {
             if (run)
                 graph_task_finished(s, job, run_start, run);

@@ -59,9 +59,8 @@ static void refuse(struct worker_link *link, const char *why)
 
 static void schedule_worker(struct server *s, const struct worker *w)
 {
-    uint64_t end_us = w->config.time_limit_ns
-                          ? clock_mono_us() + w->config.time_limit_ns / 1000
-                          : 0;
+    uint64_t end_us =
+        w->config.time_limit_ns ? clock_mono_us() + w->config.time_limit_ns / 1000 : 0;
     struct sched_worker sw = {.id = w->id,
                               .pools = &w->config.pools,
                               .group = w->config.group,
@@ -123,33 +122,34 @@ static void on_register(struct worker_link *link, const struct msg_WORKER_REGIST
     registered(link, &config, m);
 }
 
-/* Whatever a worker sends before it is registered, except the registration, is refused. */
+/* Whatever a worker sends before it is registered, except the registration, is refused.
+ */
 static void dispatch(struct worker_link *link, uint8_t type, struct span body)
 {
     struct error err = ERROR_INIT;
     int rc = 0;
-#define ON(name, action)                                \
-    case MSG_##name: {                                  \
-        struct msg_##name m;                            \
-        rc = msg_get_##name(body, &m, &err);            \
-        if (rc == 0) {                                  \
-            action;                                     \
-        }                                               \
-        break;                                          \
+#define ON(name, action)                     \
+    case MSG_##name: {                       \
+        struct msg_##name m;                 \
+        rc = msg_get_##name(body, &m, &err); \
+        if (rc == 0) {                       \
+            action;                          \
+        }                                    \
+        break;                               \
     }
     switch (type) {
         ON(WORKER_REGISTER, on_register(link, &m))
         ON(WORKER_HEARTBEAT, (void)m)
         ON(TASKS_STARTED, report_started(link, m.starts))
         ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
-        ON(GRANTS_REFUSED,
-           sched_grant_refused(link->server->sched, link->id, m.class_id, m.variant,
-                               m.count))
-        ON(TASKS_RETRACTED, report_retracted(link, m.class_id, m.variant, m.runs, false))
+        ON(GRANTS_REFUSED, sched_grant_refused(link->server->sched, link->id,
+                                               m.class_id, m.variant, m.count))
+        ON(TASKS_RETRACTED,
+           report_retracted(link, m.class_id, m.variant, m.runs, false))
         ON(TASKS_REJECTED, report_retracted(link, m.class_id, m.variant, m.runs, true))
         ON(WORKER_GOODBYE,
-           if (m.reason > WORKER_RUNNING && m.reason < WORKER_END_COUNT && !link->stop_deadline_us)
-               link->end = (enum worker_end)m.reason)
+           if (m.reason > WORKER_RUNNING && m.reason < WORKER_END_COUNT &&
+               !link->stop_deadline_us) link->end = (enum worker_end)m.reason)
         ON(TASK_NOTIFY, struct job *job = state_job(&link->server->state, m.job);
            if (job && m.slot < job->n_slots)
                wait_notify(link->server, job, m.slot, link->id, m.message))
@@ -239,7 +239,8 @@ static void check_link(struct worker_link *link, uint64_t now)
     struct io_conn *conn = link->conn;
     uint64_t silent_us = now - link->last_heard_us;
     if (silent_us > 2 * w->config.heartbeat_ns / 1000) {
-        enum worker_end reason = link->stop_deadline_us ? link->end : WORKER_HEARTBEAT_LOST;
+        enum worker_end reason =
+            link->stop_deadline_us ? link->end : WORKER_HEARTBEAT_LOST;
         worker_link_lost(link, reason);
         io_conn_destroy(conn);
         return;
@@ -252,8 +253,8 @@ static void check_link(struct worker_link *link, uint64_t now)
         return;
     }
     uint64_t idle_since = sched_worker_idle_since(s->sched, link->id);
-    if (w->config.idle_timeout_ns && idle_since &&
-        now > idle_since && (now - idle_since) * 1000 >= w->config.idle_timeout_ns)
+    if (w->config.idle_timeout_ns && idle_since && now > idle_since &&
+        (now - idle_since) * 1000 >= w->config.idle_timeout_ns)
         worker_ask_to_stop(link, WORKER_IDLE_TIMEOUT);
 }
 
@@ -261,7 +262,7 @@ void workers_tick(struct server *s)
 {
     uint64_t now = clock_mono_us();
     LIST_FOR_EACH_SAFE(&s->links, node, next)
-        check_link(CONTAINER_OF(node, struct worker_link, node), now);
+    check_link(CONTAINER_OF(node, struct worker_link, node), now);
 }
 
 static void forget_job(struct u64map *m, uint32_t job)

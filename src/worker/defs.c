@@ -66,7 +66,8 @@ static bool differs(const struct group_def *g, const char *text)
 {
     if (!text)
         return false;
-    if (placeholders_contain(text, "TASK_ID") || placeholders_contain(text, "INSTANCE_ID"))
+    if (placeholders_contain(text, "TASK_ID") ||
+        placeholders_contain(text, "INSTANCE_ID"))
         return true;
     const struct group_extra *e = g->ids.n_extras ? &g->ids.extras[0] : NULL;
     for (size_t a = 0; e && a < e->n_axes; a++)

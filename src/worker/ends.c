@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "base/xmem.h"
 
-/* ---- error texts ------------------------------------------------------------------ */
+/* ---- error texts ------------------------------------------------------------------
+ */
 
 static void put_sys(struct buf *out, int sys)
 {
@@ -51,16 +52,18 @@ static void exec_hints(struct buf *out, const char *word, const char *cwd, int s
                    "\nThe program that you have tried to execute (`%s`) was not found.",
                    word);
         char *path = xasprintf("%s/%s", cwd, word);
-        if (*word && word[0] != '/' && strncmp(word, "./", 2) != 0 && access(path, F_OK) == 0)
+        if (*word && word[0] != '/' && strncmp(word, "./", 2) != 0 &&
+            access(path, F_OK) == 0)
             buf_printf(out,
                        "\nThe file `%s` exists, maybe you have meant `./%s` instead?",
                        path, word);
         free(path);
     } else if (sys == EACCES && ends_with(word, ".sh")) {
-        buf_printf(out,
-                   "\nThe script that you have tried to execute (`%s`) is not executable."
-                   "\nTry making it executable or add a shebang line to it.",
-                   word);
+        buf_printf(
+            out,
+            "\nThe script that you have tried to execute (`%s`) is not executable."
+            "\nTry making it executable or add a shebang line to it.",
+            word);
     }
 }
 
@@ -122,7 +125,8 @@ static char *start_error(const struct worker *w, const struct task *t,
     return buf_steal(&b);
 }
 
-/* ---- ends ------------------------------------------------------------------------- */
+/* ---- ends -------------------------------------------------------------------------
+ */
 
 static void set_message(struct task *t, char *text)
 {
@@ -228,7 +232,8 @@ void task_fail_before_start(struct worker *w, struct task *t, bool started, char
     task_output_ended(w, t);
 }
 
-/* ---- time limits and kills --------------------------------------------------------- */
+/* ---- time limits and kills ---------------------------------------------------------
+ */
 
 void task_kill(struct worker *w, struct task *t, enum launch_kill how)
 {
@@ -285,7 +290,8 @@ static void start_deadline(struct worker *w, struct task *t)
     io_timer_start(t->deadline, (left_us + 999) / 1000, 0);
 }
 
-/* ---- events of the launcher --------------------------------------------------------- */
+/* ---- events of the launcher ---------------------------------------------------------
+ */
 
 static void on_started(struct worker *w, struct task *t, const struct launch_event *e)
 {
@@ -331,7 +337,7 @@ static void on_ended(struct worker *w, struct task *t, const struct launch_event
 
 static void on_failed(struct worker *w, struct task *t, const struct launch_event *e)
 {
-    bool before = e->step == LAUNCH_STEP_ARGV || e->step == LAUNCH_STEP_STDOUT_DIR ||
+    bool before = e->step == LAUNCH_STEP_STDOUT_DIR ||
                   e->step == LAUNCH_STEP_STDERR_DIR || e->step == LAUNCH_STEP_NONE;
     t->end.start_us = e->start_us;
     t->end.end_us = e->end_us ? e->end_us : e->start_us;

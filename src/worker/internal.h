@@ -29,10 +29,10 @@
 #include "wire/lists.h"
 #include "worker/worker.h"
 
-#define AHEAD_MAX 32u           /* tasks that wait in the launcher behind a running one */
-#define AHEAD_US 4000u          /* … but no more than that much work */
-#define STUCK_US 20000u         /* tasks behind one that runs longer are taken back */
-#define GATHER_MS 1             /* reports wait that long at most */
+#define AHEAD_MAX 32u   /* tasks that wait in the launcher behind a running one */
+#define AHEAD_US 4000u  /* … but no more than that much work */
+#define STUCK_US 20000u /* tasks behind one that runs longer are taken back */
+#define GATHER_MS 1     /* reports wait that long at most */
 #define NO_TEMPLATE UINT32_MAX
 
 struct task_class {
@@ -88,14 +88,14 @@ struct lane {
     struct alloc_plan plan;
     struct queued_run *runs; /* sorted by priority descending, job, slot */
     size_t n_runs, cap_runs;
-    size_t first_run;      /* runs before it are used up */
-    uint32_t queued;       /* tasks in runs */
-    uint32_t window;       /* queued and launched after the last assignment */
-    bool told_dry;         /* the server heard at once that half of it is used up */
-    uint32_t launched;     /* tasks in seats */
+    size_t first_run;  /* runs before it are used up */
+    uint32_t queued;   /* tasks in runs */
+    uint32_t window;   /* queued and launched after the last assignment */
+    bool told_dry;     /* the server heard at once that half of it is used up */
+    uint32_t launched; /* tasks in seats */
     uint32_t n_seats;
-    uint32_t n_tasks;      /* that were started from it and are not freed */
-    uint64_t mean_us;      /* moving average of task durations; 0: unknown */
+    uint32_t n_tasks; /* that were started from it and are not freed */
+    uint64_t mean_us; /* moving average of task durations; 0: unknown */
 };
 
 struct seat {
@@ -136,24 +136,24 @@ struct task {
     uint32_t job, slot, instance;
     uint32_t task_id;
     int32_t priority;
-    uint8_t phase; /* enum task_phase */
+    uint8_t phase;       /* enum task_phase */
     bool on_seat;        /* counted in seat.pending */
     bool reported_start; /* the server knows that it runs */
     bool kill_sent, canceled, timed_out, discard;
     bool retract_sent;
-    bool released;  /* its end freed the allocation */
-    bool exited;    /* `end` is filled in */
-    bool broken;    /* its stream failed; `message` tells */
+    bool released; /* its end freed the allocation */
+    bool exited;   /* `end` is filled in */
+    bool broken;   /* its stream failed; `message` tells */
     uint8_t *entry;
     size_t n_entry;
     struct task_end end;
-    char *message;  /* owned text of the failure */
+    char *message;         /* owned text of the failure */
     char *cwd, *out, *err; /* resolved; NULL: as in the template */
-    char *dir;      /* task directory */
+    char *dir;             /* task directory */
     struct outlog_task *stream;
     struct task_channel channels[OUTLOG_N_CHANNELS];
-    struct io_timer *deadline;  /* time limit */
-    struct io_timer *retry;     /* small reads linger */
+    struct io_timer *deadline; /* time limit */
+    struct io_timer *retry;    /* small reads linger */
     struct gang_def *gang;
 };
 
@@ -173,9 +173,9 @@ struct sent_batch {
 enum worker_mode {
     MODE_CONNECTING,
     MODE_SERVING,
-    MODE_LOST,      /* no server: waits for a reconnect, or for running tasks */
-    MODE_LEAVING,   /* tasks are being ended */
-    MODE_DRAINING,  /* the log writer finishes */
+    MODE_LOST,     /* no server: waits for a reconnect, or for running tasks */
+    MODE_LEAVING,  /* tasks are being ended */
+    MODE_DRAINING, /* the log writer finishes */
     MODE_GONE
 };
 
@@ -184,7 +184,7 @@ struct worker {
     struct io_loop *loop;
     struct io_conn *conn; /* NULL: none */
     enum worker_mode mode;
-    uint32_t id; /* 0: never registered */
+    uint32_t id;     /* 0: never registered */
     bool registered; /* on this connection */
     uint64_t started_us, lost_since_us;
     uint32_t tries;
@@ -202,7 +202,7 @@ struct worker {
     struct alloc_state *alloc;
     struct pinner *pinner;
 
-    struct u64map tasks; /* handle -> struct task * */
+    struct u64map tasks;   /* handle -> struct task * */
     struct u64map by_slot; /* job << 32 | slot -> handle */
     uint64_t next_handle;
     uint32_t n_on_seat;
@@ -215,8 +215,8 @@ struct worker {
     struct io_poll *writer_poll;
     struct io_timer *writer_timer;
 
-    struct list fresh;  /* tasks started and not reported */
-    struct buf ends;    /* ended tasks, not yet sent */
+    struct list fresh; /* tasks started and not reported */
+    struct buf ends;   /* ended tasks, not yet sent */
     struct task_end_writer end_writer;
     uint32_t n_ends;
     bool flush_now;
@@ -285,8 +285,9 @@ void streams_destroy(struct worker *w);
 /* OUTLOG_READY, OUTLOG_PENDING or negative with the task's message set. */
 int streams_begin(struct worker *w, struct task *t);
 void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd);
-void streams_exited(struct worker *w, struct task *t); /* read what is left in a hurry */
-bool streams_open(const struct task *t);  /* a channel is not at its end */
+void streams_exited(struct worker *w,
+                    struct task *t);                  /* read what is left in a hurry */
+bool streams_open(const struct task *t);              /* a channel is not at its end */
 void streams_close(struct worker *w, struct task *t); /* drops what is left */
 void streams_flush(struct worker *w);
 void streams_message(struct worker *w, uint8_t type, struct span body);
@@ -297,8 +298,8 @@ void report_end(struct worker *w, struct task *t);
 void report_end_run(struct worker *w, const struct task_end *e, uint32_t count);
 void report_flush(struct worker *w);
 void report_ack(struct worker *w, uint64_t seq);
-void report_resend(struct worker *w, uint64_t acked);
-void report_soon(struct worker *w); /* at the end of this round */
+void report_resend(struct worker *w, struct buf *batch); /* all that are kept */
+void report_soon(struct worker *w);                      /* at the end of this round */
 
 /* notify.c */
 int notify_create(struct worker *w, struct error *err) MUST_CHECK;

@@ -11,7 +11,8 @@
 
 /* ---- lanes ----------------------------------------------------------------------- */
 
-static struct lane *find_lane(const struct worker *w, uint32_t class_id, uint8_t variant)
+static struct lane *find_lane(const struct worker *w, uint32_t class_id,
+                              uint8_t variant)
 {
     LIST_FOR_EACH(&w->lanes, node)
     {
@@ -94,7 +95,8 @@ static struct span next_entry(struct queued_run *r)
 
 void lane_took(struct lane *l, uint64_t duration_us)
 {
-    l->mean_us = l->mean_us ? (l->mean_us * 7 + duration_us + 7) / 8 : MAX(duration_us, 1u);
+    l->mean_us =
+        l->mean_us ? (l->mean_us * 7 + duration_us + 7) / 8 : MAX(duration_us, 1u);
 }
 
 /* ---- seats ----------------------------------------------------------------------- */
@@ -398,7 +400,9 @@ static void end_all_at_once(struct worker *w, struct lane *l, uint32_t grants)
                              .started = true,
                              .start_us = now,
                              .end_us = now};
-        uint32_t last = l->queued - r->count < grants ? MIN(r->count, grants - (l->queued - r->count)) : 0;
+        uint32_t last = l->queued - r->count < grants
+                            ? MIN(r->count, grants - (l->queued - r->count))
+                            : 0;
         if (r->count > last)
             report_end_run(w, &e, r->count - last);
         e.slot += r->count - last;
@@ -498,6 +502,8 @@ void lanes_retract(struct worker *w, const struct msg_TASKS_RETRACT *m)
             l->n_runs--;
         }
     }
+    /* The server settles by this answer which of its tasks were started before it. */
+    report_flush(w);
     struct msg_TASKS_RETRACTED answer = {
         .class_id = m->class_id, .variant = m->variant, .runs = span_buf(&runs)};
     msg_put_TASKS_RETRACTED(io_conn_batch(w->conn), &answer);
@@ -551,8 +557,8 @@ static void cancel_queued(struct worker *w, struct lane *l, uint32_t job, uint32
                 struct queued_run probe = rest;
                 for (uint32_t k = 0; k < rest.count; k++)
                     (void)next_entry(&probe);
-                rest.entries = xmemdup(r.entries + rest.entry_at,
-                                       probe.entry_at - rest.entry_at);
+                rest.entries =
+                    xmemdup(r.entries + rest.entry_at, probe.entry_at - rest.entry_at);
                 rest.entry_at = 0;
             }
             rest.group->refs++;
@@ -633,8 +639,8 @@ void lanes_gang(struct worker *w, const struct msg_GANG_START *m)
         return;
     }
     struct seat *s = seat_create(w, NULL);
-    struct task *t = task_create(w, s, r.group, r.slot, r.instance, r.priority,
-                                 next_entry(&r));
+    struct task *t =
+        task_create(w, s, r.group, r.slot, r.instance, r.priority, next_entry(&r));
     t->gang = take_nodes(m->nodes);
     run_release(w, &r);
     task_run(w, t);

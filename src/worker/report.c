@@ -1,7 +1,7 @@
 /*
- * Starts and ends on their way to the server. They are gathered for up to a millisecond;
- * ends are kept until the server acknowledges their batch, so that a lost connection
- * loses none.
+ * Starts and ends on their way to the server. They are gathered for up to a
+ * millisecond; ends are kept until the server acknowledges their batch, so that a lost
+ * connection loses none.
  */
 #include "worker/internal.h"
 
@@ -85,10 +85,10 @@ static void send_starts(struct worker *w)
     buf_release(&b);
 }
 
-static void send_batch(struct worker *w, const struct sent_batch *b)
+static void send_batch(const struct sent_batch *b, struct buf *batch)
 {
     struct msg_TASKS_ENDED m = {.seq = b->seq, .ends = span_buf(&b->ends)};
-    msg_put_TASKS_ENDED(io_conn_batch(w->conn), &m);
+    msg_put_TASKS_ENDED(batch, &m);
 }
 
 void report_flush(struct worker *w)
@@ -107,7 +107,7 @@ void report_flush(struct worker *w)
     w->n_ends = 0;
     list_push_back(&w->sent, &b->node);
     if (w->registered)
-        send_batch(w, b);
+        send_batch(b, io_conn_batch(w->conn));
 }
 
 void report_ack(struct worker *w, uint64_t seq)
@@ -123,9 +123,8 @@ void report_ack(struct worker *w, uint64_t seq)
     }
 }
 
-void report_resend(struct worker *w, uint64_t acked)
+void report_resend(struct worker *w, struct buf *batch)
 {
-    report_ack(w, acked);
     LIST_FOR_EACH(&w->sent, node)
-    send_batch(w, CONTAINER_OF(node, struct sent_batch, node));
+    send_batch(CONTAINER_OF(node, struct sent_batch, node), batch);
 }

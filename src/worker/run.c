@@ -33,7 +33,8 @@ static void words_release(struct words *l)
 struct task *task_of_handle(const struct worker *w, uint64_t handle)
 {
     uint64_t value;
-    return u64map_get(&w->tasks, handle, &value) ? (struct task *)(uintptr_t)value : NULL;
+    return u64map_get(&w->tasks, handle, &value) ? (struct task *)(uintptr_t)value
+                                                 : NULL;
 }
 
 struct path_context task_path_context(const struct worker *w, const struct task *t)
@@ -51,7 +52,8 @@ struct path_context task_path_context(const struct worker *w, const struct task 
     };
 }
 
-/* ---- environment of a seat -------------------------------------------------------- */
+/* ---- environment of a seat --------------------------------------------------------
+ */
 
 /* "gpus/nvidia" -> "gpus_nvidia" */
 static void put_resource_name(struct buf *out, const char *name)
@@ -109,7 +111,8 @@ void seat_make_env(struct worker *w, struct seat *s)
     s->n_env = env.n;
 }
 
-/* ---- what depends on the task ------------------------------------------------------ */
+/* ---- what depends on the task ------------------------------------------------------
+ */
 
 static bool body_sets(const struct task_body *b, const char *key)
 {
@@ -189,20 +192,23 @@ static void task_env(struct words *env, const struct worker *w, const struct tas
 }
 
 /* Arguments with the placeholders of axes filled in. */
-static void expand_args(struct words *args, const struct worker *w, const struct task *t)
+static void expand_args(struct words *args, const struct worker *w,
+                        const struct task *t)
 {
     struct path_context ctx = task_path_context(w, t);
     for (size_t i = 0; i < t->group->n_argv; i++) {
         struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
-        placeholders_expand(t->group->argv[i], &ctx, NULL, t->group->body->body.shell, &b);
+        placeholders_expand(t->group->argv[i], &ctx, NULL, t->group->body->body.shell,
+                            &b);
         words_add(args, buf_steal(&b));
     }
 }
 
-/* ---- the template of a group ------------------------------------------------------- */
+/* ---- the template of a group -------------------------------------------------------
+ */
 
-static struct launch_output output_of(const struct task_body *b, const struct stdio_spec *s,
-                                      const char *path)
+static struct launch_output output_of(const struct task_body *b,
+                                      const struct stdio_spec *s, const char *path)
 {
     switch (stdio_effective(b, s)) {
     case STDIO_FILE:
@@ -217,7 +223,8 @@ static struct launch_output output_of(const struct task_body *b, const struct st
     return (struct launch_output){LAUNCH_OUTPUT_NULL, NULL};
 }
 
-static void template_env(struct words *env, const struct worker *w, const struct group_def *g)
+static void template_env(struct words *env, const struct worker *w,
+                         const struct group_def *g)
 {
     const struct task_body *b = &g->body->body;
     for (size_t i = 0; i < b->n_env; i++)
@@ -254,7 +261,8 @@ static int make_template(struct worker *w, struct group_def *g,
     return rc;
 }
 
-/* ---- start ------------------------------------------------------------------------ */
+/* ---- start ------------------------------------------------------------------------
+ */
 
 /* Binding of a slot: decided once per seat, from its allocation. */
 static int seat_binding(struct worker *w, const struct task *t, struct pin_plan *plan,
@@ -288,8 +296,9 @@ static int prepare(struct worker *w, struct task *t, struct error *err)
     struct path_context ctx = task_path_context(w, t);
     if ((g->body->body.task_dir || t->gang) && taskdir_create(w, t, err) != 0)
         return err->code;
-    bool need_paths = g->template_id == NO_TEMPLATE || g->dynamic_cwd || g->dynamic_out ||
-                      g->dynamic_err || g->body->body.out.rm_if_finished ||
+    bool need_paths = g->template_id == NO_TEMPLATE || g->dynamic_cwd ||
+                      g->dynamic_out || g->dynamic_err ||
+                      g->body->body.out.rm_if_finished ||
                       g->body->body.err.rm_if_finished;
     if (!need_paths)
         return 0;
@@ -304,15 +313,36 @@ static int prepare(struct worker *w, struct task *t, struct error *err)
     return rc;
 }
 
+static void on_failed(void *arg)
+{
+    struct task *t = arg;
+    char *text = t->message;
+    t->message = NULL;
+    /* A task without words counts as started, as its files could have been opened. */
+    task_fail_before_start(t->worker, t, t->group->n_argv == 0, text);
+}
+
+/* Takes the text. The task ends in the next turn of the loop: its seat is still being
+ * filled, and an end would fill it from inside or free it. */
+static void fail_soon(struct worker *w, struct task *t, char *text)
+{
+    free(t->message);
+    t->message = text;
+    t->phase = PHASE_LOG;
+    if (!t->deadline)
+        t->deadline = io_timer_create(w->loop, on_failed, t);
+    io_timer_start(t->deadline, 0, 0);
+}
+
 void task_run(struct worker *w, struct task *t)
 {
     struct error err = ERROR_INIT;
     if (prepare(w, t, &err) != 0) {
-        task_fail_before_start(w, t, false, xstrdup(err.text));
+        fail_soon(w, t, xstrdup(err.text));
         return;
     }
     if (t->group->n_argv == 0) {
-        task_fail_before_start(w, t, false, xstrdup("No command arguments"));
+        fail_soon(w, t, xstrdup("No command arguments"));
         return;
     }
     int rc = streams_begin(w, t);
@@ -323,12 +353,12 @@ void task_run(struct worker *w, struct task *t)
     else {
         char *text = t->message;
         t->message = NULL;
-        task_fail_before_start(w, t, false, text);
+        fail_soon(w, t, text);
     }
 }
 
-static int launch(struct worker *w, struct task *t, const struct launch_binding *binding,
-                  struct error *err)
+static int launch(struct worker *w, struct task *t,
+                  const struct launch_binding *binding, struct error *err)
 {
     struct group_def *g = t->group;
     const struct task_body *b = &g->body->body;
@@ -371,7 +401,7 @@ void task_launch(struct worker *w, struct task *t)
     if (rc == 0)
         rc = launch(w, t, bind ? &binding : NULL, &err);
     if (rc != 0) {
-        task_fail_before_start(w, t, false, xstrdup(err.text));
+        fail_soon(w, t, xstrdup(err.text));
         return;
     }
     t->phase = PHASE_LAUNCHED;

@@ -22,12 +22,14 @@ static void set_message(struct task *t, const char *text)
 int streams_begin(struct worker *w, struct task *t)
 {
     const struct task_body *b = &t->group->body->body;
-    unsigned channels = (streamed(b, &b->out) ? 1u : 0) | (streamed(b, &b->err) ? 2u : 0);
+    unsigned channels =
+        (streamed(b, &b->out) ? 1u : 0) | (streamed(b, &b->err) ? 2u : 0);
     if (channels == 0)
         return OUTLOG_READY;
     struct error err = ERROR_INIT;
-    char *path = b->stream_kind == STREAM_DIR ? outlog_stream_path(b->stream, w->server_uid)
-                                              : xstrdup(b->stream);
+    char *path = b->stream_kind == STREAM_DIR
+                     ? outlog_stream_path(b->stream, w->server_uid)
+                     : xstrdup(b->stream);
     struct outlog_task_params p = {.path = path,
                                    .replace = b->log_replace,
                                    .job = t->job,
@@ -43,7 +45,8 @@ int streams_begin(struct worker *w, struct task *t)
     return rc;
 }
 
-/* ---- reading pipes ----------------------------------------------------------------- */
+/* ---- reading pipes -----------------------------------------------------------------
+ */
 
 static void channel_close(struct task_channel *c)
 {
@@ -82,8 +85,8 @@ static void read_channel(struct task *t, size_t i)
     uint64_t retry_us = 0, now = clock_mono_us();
     int rounds = t->exited ? 64 : 1;
     while (c->fd >= 0 && rounds-- > 0) {
-        int rc = outlog_task_read(t->stream, (enum outlog_channel)i, c->fd, t->exited, now,
-                                  &retry_us, &err);
+        int rc = outlog_task_read(t->stream, (enum outlog_channel)i, c->fd, t->exited,
+                                  now, &retry_us, &err);
         if (rc <= OUTLOG_EOF) {
             channel_close(c);
         } else if (rc == OUTLOG_PAUSED) {
@@ -102,7 +105,6 @@ static void read_channel(struct task *t, size_t i)
         }
     }
 }
-
 
 static void on_readable0(void *arg, int events)
 {
@@ -161,7 +163,8 @@ void streams_close(struct worker *w, struct task *t)
         ended_if_closed(t);
 }
 
-/* ---- events of the writer ------------------------------------------------------------ */
+/* ---- events of the writer
+ * ------------------------------------------------------------ */
 
 static void on_ready(void *arg, void *user, const struct error *err)
 {
@@ -227,8 +230,10 @@ static void need_log(void *arg, uint32_t log, const char *path, bool replace,
     if (!w->registered)
         return; /* asked again after the reconnect */
     lease_probe_encode(found, &probe);
-    struct msg_LOG_OPEN m = {
-        .log = log, .path = span_str(path), .replace = replace, .found = span_buf(&probe)};
+    struct msg_LOG_OPEN m = {.log = log,
+                             .path = span_str(path),
+                             .replace = replace,
+                             .found = span_buf(&probe)};
     msg_put_LOG_OPEN(io_conn_batch(w->conn), &m);
     buf_release(&probe);
 }
@@ -286,7 +291,8 @@ static const struct outlog_writer_events writer_events = {
     .on_drained = on_drained,
 };
 
-/* ---- answers of the server ------------------------------------------------------------ */
+/* ---- answers of the server
+ * ------------------------------------------------------------ */
 
 static void log_opened(struct worker *w, const struct msg_LOG_OPENED *m)
 {
@@ -329,7 +335,8 @@ void streams_message(struct worker *w, uint8_t type, struct span body)
         outlog_writer_log_roll(w->writer, roll.log, clock_mono_us());
 }
 
-/* ---- the writer on the loop ------------------------------------------------------------ */
+/* ---- the writer on the loop
+ * ------------------------------------------------------------ */
 
 static void on_writer(void *arg, int events)
 {

@@ -46,13 +46,15 @@ int taskdir_create(struct worker *w, struct task *t, struct error *err)
         int sys = errno;
         free(path);
         if (sys != EEXIST)
-            return error_errno(err, sys, "Cannot create task_dir in worker's workdir at %s",
+            return error_errno(err, sys,
+                               "Cannot create task_dir in worker's workdir at %s",
                                w->work_dir);
     }
     if (!t->dir)
-        return error_set(err, ERR_EXISTS,
-                         "Cannot create task_dir in worker's workdir at %s: no free name",
-                         w->work_dir);
+        return error_set(
+            err, ERR_EXISTS,
+            "Cannot create task_dir in worker's workdir at %s: no free name",
+            w->work_dir);
     if (!t->gang)
         return 0;
     int rc = write_hosts(t, "hq-nodefile", true, err);

@@ -12,8 +12,8 @@
 #define CONNECT_TRIES 20
 #define CONNECT_PAUSE_MS 2000
 #define RECONNECT_PAUSE_MS 500
-#define LEAVE_MS 5000      /* tasks get that long in all */
-#define FAST_KILL_MS 400   /* under mpirun: SIGKILL comes after a second */
+#define LEAVE_MS 5000    /* tasks get that long in all */
+#define FAST_KILL_MS 400 /* under mpirun: SIGKILL comes after a second */
 #define FAST_LEAVE_MS 700
 #define STUCK_CHECK_MS 10
 
@@ -29,7 +29,8 @@ bool worker_serving(const struct worker *w)
 
 static void try_connect(void *arg);
 
-/* ---- the way out ------------------------------------------------------------------ */
+/* ---- the way out ------------------------------------------------------------------
+ */
 
 static void remove_work_dir(struct worker *w)
 {
@@ -67,8 +68,8 @@ static void finish(struct worker *w)
 
 void worker_check_leave(struct worker *w)
 {
-    if (w->mode == MODE_LOST && w->setup->config.on_server_lost == LOST_FINISH_RUNNING &&
-        w->tasks.n == 0) {
+    if (w->mode == MODE_LOST &&
+        w->setup->config.on_server_lost == LOST_FINISH_RUNNING && w->tasks.n == 0) {
         log_info("All running tasks were finished");
         w->mode = MODE_LEAVING;
     }
@@ -125,7 +126,8 @@ void worker_fail(struct worker *w, const struct error *err)
     worker_leave(w, WORKER_STOPPED);
 }
 
-/* ---- the server is gone ------------------------------------------------------------ */
+/* ---- the server is gone ------------------------------------------------------------
+ */
 
 static void server_closed(struct worker *w)
 {
@@ -167,7 +169,8 @@ static void on_lost(struct worker *w)
     }
 }
 
-/* ---- connecting -------------------------------------------------------------------- */
+/* ---- connecting --------------------------------------------------------------------
+ */
 
 static void put_held(struct worker *w, struct buf *out)
 {
@@ -182,8 +185,8 @@ static void put_held(struct worker *w, struct buf *out)
                               .instance = t->instance,
                               .variant = t->end.variant,
                               .running = t->phase >= PHASE_LAUNCHED,
-                              .start_us = t->end.start_us ? t->end.start_us
-                                                          : worker_now_us()};
+                              .start_us =
+                                  t->end.start_us ? t->end.start_us : worker_now_us()};
         held_task_put(out, &h);
     }
 }
@@ -204,6 +207,8 @@ static void on_open(struct io_conn *c, void *arg)
                                     .resume = span_buf(&held),
                                     .next_seq = w->next_seq};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
+    /* Results the server may not have come right behind, before it assigns anything. */
+    report_resend(w, io_conn_batch(c));
     buf_release(&config);
     buf_release(&held);
 }
@@ -250,7 +255,8 @@ static void on_registered(struct worker *w, const struct msg_WORKER_REGISTERED *
         w->setup->config.idle_timeout_ns = m->idle_timeout_ns;
         if (w->setup->on_registered)
             w->setup->on_registered(w->setup->arg, w->id, &w->setup->config,
-                                    worker_now_us() - (clock_mono_us() - w->started_us));
+                                    worker_now_us() -
+                                        (clock_mono_us() - w->started_us));
         uint64_t period = MAX(w->setup->config.heartbeat_ns / 1000000, 1u);
         io_timer_start(w->heartbeat, period, period);
     } else {
@@ -258,7 +264,7 @@ static void on_registered(struct worker *w, const struct msg_WORKER_REGISTERED *
         drop_unkept(w, m->keep);
         outlog_writer_reconnected(w->writer);
     }
-    report_resend(w, m->ack_seq);
+    report_ack(w, m->ack_seq);
 }
 
 static void dispatch(struct worker *w, uint8_t type, struct span body)
@@ -289,9 +295,8 @@ static void dispatch(struct worker *w, uint8_t type, struct span body)
         ON(WORKER_STOP, log_info("Received stop command");
            worker_leave(w, m.reason < WORKER_END_COUNT ? (enum worker_end)m.reason
                                                        : WORKER_STOPPED))
-        ON(RSP_ERROR,
-           (void)error_set(&err, ERR_INVALID, "%.*s", (int)m.message.n,
-                           (const char *)m.message.p);
+        ON(RSP_ERROR, (void)error_set(&err, ERR_INVALID, "%.*s", (int)m.message.n,
+                                      (const char *)m.message.p);
            worker_fail(w, &err))
     default:
         streams_message(w, type, body);
@@ -360,7 +365,8 @@ static void try_connect(void *arg)
         if (w->mode == MODE_CONNECTING && w->tries == 1)
             log_info("Connecting to: %s:%u", access.host, access.port);
         rc = io_connect(w->loop, access.host, access.port, ROLE_WORKER,
-                        access.has_key ? access.key : NULL, &conn_ops, w, &w->conn, &err);
+                        access.has_key ? access.key : NULL, &conn_ops, w, &w->conn,
+                        &err);
     } else if (w->mode == MODE_CONNECTING) {
         w->exit_rc = rc; /* no file to read: that is final */
         w->exit_err = err;
@@ -371,7 +377,8 @@ static void try_connect(void *arg)
         connect_failed(w, &err);
 }
 
-/* ---- timers, signals, the round ----------------------------------------------------- */
+/* ---- timers, signals, the round -----------------------------------------------------
+ */
 
 static void on_gather(void *arg)
 {
@@ -469,7 +476,8 @@ static void on_round(void *arg)
         io_timer_start(w->stuck, STUCK_CHECK_MS, STUCK_CHECK_MS);
 }
 
-/* ---- start ------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------
+ */
 
 static int make_work_dir(struct worker *w, struct error *err)
 {

@@ -20,19 +20,19 @@ struct worker_setup {
     struct worker_config config; /* owned by the caller; work_dir may be empty: made */
     struct launcher *launcher;   /* taken */
     const struct topo *topo;
-    const char *hq_path;      /* of the hq executable, for the variable HQ */
-    bool no_exec;             /* report every task as finished without starting it */
-    bool fast_exit;           /* under mpirun: be gone within 0.8 s of SIGTERM */
-    uint64_t reconnect_us;    /* LOST_RECONNECT: how long to try */
-    uint32_t connect_tries;   /* first connection; 0: 20, two seconds apart */
+    const char *hq_path;    /* of the hq executable, for the variable HQ */
+    bool no_exec;           /* report every task as finished without starting it */
+    bool fast_exit;         /* under mpirun: be gone within 0.8 s of SIGTERM */
+    uint64_t reconnect_us;  /* LOST_RECONNECT: how long to try */
+    uint32_t connect_tries; /* first connection; 0: 20, two seconds apart */
     const struct outlog_io_ops *log_io;
     void *log_io_ctx;
     bool log_sync_group; /* --stream-sync */
     /* Where the server is; asked at the start and before each reconnect. */
     int (*access)(void *arg, struct access_part *out, struct error *err);
     /* Registered for the first time: prints what the command prints. */
-    void (*on_registered)(void *arg, uint32_t worker, const struct worker_config *config,
-                          uint64_t started_us);
+    void (*on_registered)(void *arg, uint32_t worker,
+                          const struct worker_config *config, uint64_t started_us);
     void *arg;
 };
 
