@@ -28,6 +28,8 @@ static void add(struct notices *n, enum log_level level, char *text)
 }
 
 static char *format(const char *fmt, va_list args)
+    __attribute__((format(printf, 1, 0)));
+static char *format(const char *fmt, va_list args)
 {
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
     buf_vprintf(&b, fmt, args);
