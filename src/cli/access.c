@@ -187,7 +187,7 @@ static int read_part(const struct record_reader *r, const struct conf_node *root
         return rc;
     if (strlen(host) >= sizeof part->host)
         return fail_at(r, map, "host name is too long");
-    strcpy(part->host, host);
+    memcpy(part->host, host, strlen(host) + 1);
     const struct conf_node *node = conf_get(map, "port");
     if (!node)
         return fail_missing(r, map, "port");

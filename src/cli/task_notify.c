@@ -46,9 +46,10 @@ static int notify(const char *path, const char *token, const char *message,
                   struct error *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof addr.sun_path)
+    size_t n = strlen(path);
+    if (n >= sizeof addr.sun_path)
         return error_set(err, ERR_INVALID, "Value of HQ_ACCESS_KEY has a wrong format");
-    strcpy(addr.sun_path, path);
+    memcpy(addr.sun_path, path, n + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int rc = 0;
     if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr)) {

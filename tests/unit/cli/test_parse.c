@@ -301,13 +301,12 @@ static void test_trailing_words(void)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct outcome o = parse_hq(cases[i].line);
         CU_ASSERT_EQUAL_FATAL(o.result, PARSE_OK);
-        char got[256] = "";
+        struct buf got = BUF_INIT(BUF_MAX_DEFAULT);
         struct args_list words = args_list(o.args, "COMMANDS");
-        for (size_t j = 0; j < words.n; j++) {
-            strcat(got, words.items[j]);
-            strcat(got, "|");
-        }
-        CHECK_TEXT(got, cases[i].words);
+        for (size_t j = 0; j < words.n; j++)
+            buf_printf(&got, "%s|", words.items[j]);
+        CHECK_TEXT(buf_cstr(&got), cases[i].words);
+        buf_release(&got);
         outcome_release(&o);
     }
 }

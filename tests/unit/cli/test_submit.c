@@ -126,7 +126,7 @@ static void build(struct built *b, const char *line, const char *script)
     size_t n = 0;
     *b = (struct built){.rc = -1};
     snprintf(copy, sizeof copy, "%s", line);
-    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+    for (char *rest = copy, *word; (word = strsep(&rest, " "));)
         words[n++] = word;
     output_init(&b->out, "json", "never");
     notices_init(&b->notices, &b->out);

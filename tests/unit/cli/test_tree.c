@@ -94,8 +94,8 @@ static void check_help(struct walk *w, const struct cmd *cmd, const char *path)
         const char *words[CMD_DEPTH_MAX + 2];
         size_t n = 0;
         snprintf(copy, sizeof copy, "%s", path);
-        strtok(copy, " ");
-        for (char *word; (word = strtok(NULL, " "));)
+        char *rest = copy, *word = strsep(&rest, " ");
+        while ((word = strsep(&rest, " ")))
             words[n++] = word;
         if (n && strcmp(words[0], "log") != 0 && strcmp(words[0], "output-log") != 0)
             CU_ASSERT_PTR_NOT_NULL(strstr(path, cmd->name));
@@ -146,7 +146,9 @@ static void check_with(const char *command, const struct buf *text)
     close(fd);
     char line[256];
     snprintf(line, sizeof line, "%s %s", command, name);
-    int status = system(line);
+    FILE *pipe = popen(line, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pipe);
+    int status = pclose(pipe);
     unlink(name);
     bool missing = status == 127 * 256;
     if (status && !missing)
