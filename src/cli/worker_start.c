@@ -97,10 +97,19 @@ static void undo_binding(const struct rank_identity *id)
 /* ---- configuration ----------------------------------------------------------------
  */
 
+/* "no-ht" is the former spelling of --no-hyper-threading. */
+static bool wants_no_ht(const struct args *a)
+{
+    const char *cpus = args_str(a, "cpus");
+    return args_flag(a, "no-hyper-threading") || (cpus && strcmp(cpus, "no-ht") == 0);
+}
+
 static int add_pools(struct worker_config *c, const struct args *a, struct error *err)
 {
     struct args_list list = args_list(a, "resource");
     const char *cpus = args_str(a, "cpus");
+    if (cpus && strcmp(cpus, "no-ht") == 0)
+        cpus = NULL;
     struct pool p;
     int rc = 0;
     for (size_t i = 0; i < list.n && rc == 0; i++) {
@@ -147,7 +156,7 @@ static int find_resources(struct worker_start *ws, const struct args *a,
         rc = topo_divide(ws->topo, &d, err);
     }
     if (rc == 0)
-        rc = topo_resources(ws->topo, detect, args_flag(a, "no-hyper-threading"),
+        rc = topo_resources(ws->topo, detect, wants_no_ht(a),
                             &c->pools, err);
     if (rc == 0)
         rc = pool_set_finish(&c->pools, err);
