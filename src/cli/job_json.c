@@ -138,10 +138,9 @@ void json_task_body(struct json *j, const struct submit *s, const struct task_gr
     json_begin_object(j);
     json_key(j, "crash_limit");
     json_crash_limit(j, body->crash_limit);
-    if (graph) {
+    if (graph && g->name) { /* of a workflow */
         json_group_ids(j, s, g);
-        if (g->name)
-            json_kstr(j, "name", submit_text(s, g->name));
+        json_kstr(j, "name", submit_text(s, g->name));
     }
     json_kstr(j, "pin_mode", body->pin == PIN_NONE ? NULL : pins[body->pin]);
     json_kint(j, "priority", body->priority);
