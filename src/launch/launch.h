@@ -40,7 +40,7 @@
 #define LAUNCH_CPUS_MAX_BYTES 1024 /* 8192 CPUs */
 #define LAUNCH_NODES_MAX_WORDS 16  /* 1024 NUMA domains */
 /* What the kernel takes for arguments and environment together is far below. */
-#define LAUNCH_REQUEST_MAX ((size_t)1 << 30)
+#define LAUNCH_REQUEST_MAX ((size_t)256 << 20)
 
 struct launcher;
 

@@ -15,6 +15,7 @@
 
 #define RECV_BYTES ((size_t)64 << 10)
 #define OUT_MAX ((size_t)2 << 30)
+#define KEEP_BYTES ((size_t)1 << 20)
 #define GOODBYE_MS 5000
 #define BINDING_BYTES_MAX (LAUNCH_CPUS_MAX_BYTES + LAUNCH_NODES_MAX_WORDS * 8 + 32)
 
@@ -175,6 +176,8 @@ int launcher_flush(struct launcher *l, struct error *err)
     bool left = l->sent < l->out.len;
     if (!left) {
         buf_clear(&l->out);
+        if (l->out.cap > KEEP_BYTES)
+            buf_release(&l->out);
         l->sent = 0;
     }
     if (left != l->wants_write && set_interest(l, left) == 0)
@@ -288,16 +291,24 @@ static int put_binding(struct launcher *l, uint32_t slot, struct seat *seat,
     return finish_record(l, start, err);
 }
 
+static int check_slot(uint32_t slot, struct error *err)
+{
+    if (slot >= LAUNCH_SLOTS_MAX)
+        return error_set(err, ERR_INVALID, "slot %u is too large", slot);
+    return 0;
+}
+
 int launcher_task(struct launcher *l, const struct launch_task *task, struct error *err)
 {
-    if (task->slot >= LAUNCH_SLOTS_MAX)
-        return error_set(err, ERR_INVALID, "slot %u is too large", task->slot);
+    int rc = check_slot(task->slot, err);
+    if (rc)
+        return rc;
     struct seat *seat = seat_at(l, task->slot);
     if (!seat)
         return error_nomem(err);
     compact(l);
     if (task->binding) {
-        int rc = put_binding(l, task->slot, seat, task->binding, err);
+        rc = put_binding(l, task->slot, seat, task->binding, err);
         if (rc)
             return rc;
     }
@@ -310,23 +321,35 @@ int launcher_task(struct launcher *l, const struct launch_task *task, struct err
     return finish_record(l, start, err);
 }
 
+/* A request about a task: handle and slot. The record is not ended yet. */
+static int begin_about(struct launcher *l, enum request_kind kind, uint32_t slot,
+                       uint64_t handle, size_t *start, struct error *err)
+{
+    int rc = check_slot(slot, err);
+    if (rc)
+        return rc;
+    compact(l);
+    *start = record_begin(&l->out, (uint8_t)kind);
+    buf_u64(&l->out, handle);
+    buf_u32(&l->out, slot);
+    return 0;
+}
+
 int launcher_retract(struct launcher *l, uint32_t slot, uint64_t handle,
                      struct error *err)
 {
-    compact(l);
-    size_t start = record_begin(&l->out, REQUEST_RETRACT);
-    buf_u64(&l->out, handle);
-    buf_u32(&l->out, slot);
-    return finish_record(l, start, err);
+    size_t start;
+    int rc = begin_about(l, REQUEST_RETRACT, slot, handle, &start, err);
+    return rc ? rc : finish_record(l, start, err);
 }
 
 int launcher_kill(struct launcher *l, uint32_t slot, uint64_t handle,
                   enum launch_kill how, struct error *err)
 {
-    compact(l);
-    size_t start = record_begin(&l->out, REQUEST_KILL);
-    buf_u64(&l->out, handle);
-    buf_u32(&l->out, slot);
+    size_t start;
+    int rc = begin_about(l, REQUEST_KILL, slot, handle, &start, err);
+    if (rc)
+        return rc;
     buf_u8(&l->out, (uint8_t)how);
     return finish_record(l, start, err);
 }
@@ -391,6 +414,12 @@ static int take_pipe(struct launcher *l, uint32_t number)
     return -1;
 }
 
+static void set_pid(struct launcher *l, uint32_t slot, pid_t pid)
+{
+    HQ_ASSERT(slot < l->n_seats); /* it has had tasks */
+    l->seats[slot].pid = pid;
+}
+
 static void on_reply(struct launcher *l, struct reply *r, launch_event_fn *fn,
                      void *arg)
 {
@@ -400,14 +429,14 @@ static void on_reply(struct launcher *l, struct reply *r, launch_event_fn *fn,
     if (e->kind == LAUNCH_STARTED) {
         e->out_fd = out_fd;
         e->err_fd = err_fd;
-        l->seats[e->slot].pid = e->pid;
+        set_pid(l, e->slot, e->pid);
     } else if (e->kind == LAUNCH_FAILED) {
         if (out_fd >= 0)
             (void)close(out_fd);
         if (err_fd >= 0)
             (void)close(err_fd);
     } else if (e->kind == LAUNCH_ENDED) {
-        l->seats[e->slot].pid = 0;
+        set_pid(l, e->slot, 0);
     }
     fn(arg, e);
 }
@@ -428,7 +457,7 @@ static void on_records(struct launcher *l, launch_event_fn *fn, void *arg)
             continue;
         }
         reply_decode(&c, record[0], &r);
-        HQ_ASSERT(!c.failed && r.event.slot < l->n_seats);
+        HQ_ASSERT(!c.failed);
         on_reply(l, &r, fn, arg);
     }
     buf_consume(&l->in, at);
@@ -492,7 +521,6 @@ void launcher_kill_left(struct launcher *l)
             waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
             continue;
         (void)kill(-pid, SIGKILL);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        (void)waitpid(pid, NULL, WNOHANG);
     }
 }

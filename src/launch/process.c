@@ -14,6 +14,7 @@
 
 #define SOCK_FD 3
 #define RECV_BYTES ((size_t)64 << 10)
+#define KEEP_BYTES ((size_t)1 << 20)
 #define EVENTS_MAX 64
 #define KICK_AGAIN_MS 2
 #define SWEEP_MAX_S 8
@@ -66,6 +67,19 @@ static void on_bind(struct process *p, struct cursor *c)
     slot->binding = b;
 }
 
+static void refuse_task(struct process *p, uint64_t handle, uint32_t slot)
+{
+    uint64_t now_us = clock_real_us();
+    struct reply reply = {.event = {.kind = LAUNCH_FAILED,
+                                    .handle = handle,
+                                    .slot = slot,
+                                    .start_us = now_us,
+                                    .end_us = now_us,
+                                    .step = LAUNCH_STEP_MEMORY,
+                                    .sys = ENOMEM}};
+    replies_put(&p->replies, &reply, true);
+}
+
 static void on_task(struct process *p, struct cursor *c)
 {
     uint64_t handle = cursor_u64(c);
@@ -74,7 +88,10 @@ static void on_task(struct process *p, struct cursor *c)
     bool urgent = cursor_u8(c) != 0;
     size_t size = cursor_left(c);
     struct task *task = calloc(1, sizeof *task + size);
-    HQ_ASSERT(task);
+    if (!task) {
+        refuse_task(p, handle, number);
+        return;
+    }
     task->handle = handle;
     task->slot = slot_at(p, number);
     task->urgent = urgent;
@@ -146,6 +163,8 @@ static void on_bytes(struct process *p)
         at += 4 + n;
     }
     buf_consume(&p->in, at);
+    if (p->in.len == 0 && p->in.cap > KEEP_BYTES)
+        buf_release(&p->in); /* a large request must not make us large for good */
 }
 
 /* The worker is gone: whatever still runs is ended, nothing is started. */

@@ -6,6 +6,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/fault.h"
 
 /* Whoever adds a reply sends old ones; the timer, which costs a thread's wake-up, is
  * only for when nobody comes in time. */
@@ -118,7 +119,7 @@ static int stock_pipes(struct replies *r)
         r->first_pipe = 1; /* 0 means none */
     while (n < PIPE_BATCH) {
         int ends[2];
-        if (pipe2(ends, O_CLOEXEC) != 0) {
+        if (FAULT("launch.pipe") || pipe2(ends, O_CLOEXEC) != 0) {
             sys = errno;
             break;
         }

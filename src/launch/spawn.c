@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/fault.h"
 
 /*
  * Sanitizers keep state per stack and process that a borrowed address space upsets;
@@ -28,6 +29,13 @@
 /* The forked child tells by this descriptor, closed at exec, that it is through. */
 #define SYNC_FD (STDERR_FILENO + 1)
 #define FIRST_CLOSED (SPAWN_FORKS ? SYNC_FD + 1U : STDERR_FILENO + 1U)
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* the same on all architectures; Linux 5.9 */
+#endif
 
 #define RESULT_BYTES 4096
 #define STACK_BYTES ((size_t)64 << 10)
@@ -69,6 +77,20 @@ static _Noreturn void child_fail(const struct child *c, enum launch_step step)
     c->result->sys = errno;
     c->result->step = (int)step;
     _exit(EXIT_NOT_STARTED);
+}
+
+/*
+ * The child starts on the launcher's own table of descriptors: to copy a table with the
+ * pidfds of a thousand tasks takes as long as the rest of the start. It keeps what it
+ * needs; the numbers of pidfds are high, so what is copied here is short.
+ */
+static void child_unshare_files(const struct child *c)
+{
+    const struct spawn_order *o = c->order;
+    int last = MAX(MAX(o->out.fd, o->err.fd), MAX(o->input_fd, c->ctx->null_fd));
+    if (syscall(SYS_close_range, (unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0 &&
+        unshare(CLONE_FILES) != 0)
+        child_fail(c, LAUNCH_STEP_MEMORY);
 }
 
 static void child_dup(const struct child *c, int fd, int to, enum launch_step step)
@@ -178,14 +200,13 @@ static int child_main(void *arg)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != ctx->launcher)
         _exit(EXIT_NOT_STARTED); /* it died before the line above */
+    child_unshare_files(c);
     if (c->order->mask && !binding_set_mask(c->order->mask))
         child_fail(c, LAUNCH_STEP_AFFINITY);
     child_take_files(c);
-#ifdef SYS_close_range
     /* Everything is close-on-exec; but a child that hangs below must not hold pipes of
      * other tasks until then. */
     (void)syscall(SYS_close_range, FIRST_CLOSED, ~0U, 0U);
-#endif
     child_open_files(c);
     if (ctx->limit_changed)
         (void)setrlimit(RLIMIT_NOFILE, &ctx->files);
@@ -220,8 +241,8 @@ static pid_t start_child(struct child *c, const struct spawn_area *a)
 #else
 static pid_t start_child(struct child *c, const struct spawn_area *a)
 {
-    return clone(child_main, a->stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD,
-                 c);
+    return clone(child_main, a->stack + STACK_BYTES,
+                 CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, c);
 }
 #endif
 
@@ -230,8 +251,7 @@ pid_t spawn_process(const struct spawn_context *ctx, struct spawn_area *a,
 {
     struct child child = {ctx, order, a->result, a->file};
     a->result->step = LAUNCH_STEP_NONE;
-    atomic_store(&a->result->pid, 0);
-    pid_t pid = start_child(&child, a);
+    pid_t pid = FAULT("launch.spawn") ? -1 : start_child(&child, a);
     *sys = errno;
     *step = LAUNCH_STEP_MEMORY;
     if (pid > 0) {

@@ -48,6 +48,7 @@ struct spawn_order {
     const char *path;  /* value of PATH in envp, or NULL */
     const char *cwd;   /* or NULL */
     const char *input; /* a path to open as standard input; NULL: /dev/null */
+    int input_fd;      /* the descriptor behind that path, else -1 */
     struct spawn_output out, err;
     bool err_is_out;            /* one open file for both */
     const struct binding *mask; /* CPUs to take; NULL: those of the calling thread */

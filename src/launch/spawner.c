@@ -1,6 +1,7 @@
 #include "launch/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -10,11 +11,8 @@
 
 #define SPAWNERS_MIN 4
 #define SPAWNERS_MAX 2048
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define THREAD_STACK_BYTES ((size_t)1 << 20)
-#else
-#define THREAD_STACK_BYTES ((size_t)128 << 10)
-#endif
+#define THREAD_STACK_BYTES ((size_t)256 << 10)
+#define PIDFD_MIN 1024 /* out of the way of what children copy (spawn.c) */
 #define KICK_SIGNAL SIGRTMIN
 
 /* ---- starting one task ------------------------------------------------------- */
@@ -207,6 +205,11 @@ static bool park(struct spawner *s, struct task *task)
     int pidfd = (int)syscall(SYS_pidfd_open, task->pid, 0);
     if (pidfd < 0)
         return false;
+    int high = fcntl(pidfd, F_DUPFD_CLOEXEC, PIDFD_MIN);
+    if (high >= 0) {
+        (void)close(pidfd);
+        pidfd = high;
+    }
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = task};
     (void)pthread_mutex_lock(&slot->lock);
     /* Control cannot get hold of it before the lock is free. */
@@ -391,16 +394,14 @@ void pool_ready(struct process *p, struct slot *slot)
     struct pool *pool = &p->pool;
     (void)pthread_mutex_lock(&pool->lock);
     struct spawner *s = choose_idle(pool, slot, pool->n == pool->max);
+    struct spawner *made = NULL;
     if (!s && pool->n < pool->max) {
-        struct spawner *made = spawner_create(p, slot);
-        if (made)
-            pool->spawners[pool->n++] = made;
-        else
-            s = choose_idle(pool, slot, true);
-        if (made)
-            goto out;
+        made = spawner_create(p, slot);
+        s = made ? NULL : choose_idle(pool, slot, true);
     }
-    if (s) {
+    if (made) {
+        pool->spawners[pool->n++] = made;
+    } else if (s) {
         s->idle = false;
         pool->n_idle--;
         s->assigned = slot;
@@ -409,7 +410,6 @@ void pool_ready(struct process *p, struct slot *slot)
         push_ready(pool, slot);
         kick_one(pool);
     }
-out:
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
@@ -419,7 +419,16 @@ void pool_kick_again(struct process *p)
     (void)pthread_mutex_lock(&pool->lock);
     for (size_t i = 0; i < pool->n; i++)
         pool->spawners[i]->kicked = false;
-    for (size_t i = atomic_load(&pool->n_ready); i > 0; i--)
-        kick_one(pool);
+    for (size_t i = atomic_load(&pool->n_ready); i > 0; i--) {
+        /* A thread that could not be made before may be possible now. */
+        struct spawner *made =
+            pool->n < pool->max ? spawner_create(p, pool->ready) : NULL;
+        if (made) {
+            (void)pop_ready(pool);
+            pool->spawners[pool->n++] = made;
+        } else {
+            kick_one(pool);
+        }
+    }
     (void)pthread_mutex_unlock(&pool->lock);
 }

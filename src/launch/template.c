@@ -254,6 +254,7 @@ enum launch_step order_build(const struct template *t, const struct spec_view *o
     order->err_is_out = order->out.path && order->err.path &&
                         strcmp(order->out.path, order->err.path) == 0;
     order->input = t->input_fd >= 0 ? t->input_path : NULL;
+    order->input_fd = t->input_fd;
     if (own->has_input) {
         s->input_fd = make_input(own->input, s->input_path);
         if (s->input_fd < 0) {
@@ -261,6 +262,7 @@ enum launch_step order_build(const struct template *t, const struct spec_view *o
             return LAUNCH_STEP_STDIN;
         }
         order->input = s->input_path;
+        order->input_fd = s->input_fd;
     }
     return LAUNCH_STEP_NONE;
 }

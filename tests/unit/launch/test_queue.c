@@ -107,17 +107,18 @@ static void test_retract(void)
     CU_ASSERT_EQUAL(launcher_retract(r.l, 2, 1, &err), 0);  /* runs */
     CU_ASSERT_EQUAL(launcher_retract(r.l, 2, 99, &err), 0); /* never heard of */
     CU_ASSERT_EQUAL(launcher_retract(r.l, 9, 1, &err), 0);  /* another slot */
+    CU_ASSERT_EQUAL(launcher_retract(r.l, 999999, 1, &err), 0);
     CU_ASSERT_EQUAL(rig_await(&r, 4, LAUNCH_RETURNED).slot, 2);
     (void)rig_await(&r, 2, LAUNCH_RETURNED);
     (void)rig_await(&r, 99, LAUNCH_KEPT);
-    RIG_AWAIT(&r, rig_count(&r, LAUNCH_KEPT) == 3);
+    RIG_AWAIT(&r, rig_count(&r, LAUNCH_KEPT) == 4);
     /* What was taken away is free to be queued again. */
     put_script(&r, 4, 2, "echo fourth again >> ran");
     CU_ASSERT_EQUAL(launcher_kill(r.l, 2, 1, LAUNCH_KILL_NOW, &err), 0);
     CU_ASSERT_EQUAL(rig_await(&r, 4, LAUNCH_ENDED).exit_code, 0);
     CU_ASSERT_STRING_EQUAL(rig_read(rig_path(&r, "ran")), "third\nfourth again\n");
     CU_ASSERT_EQUAL(launcher_retract(r.l, 2, 4, &err), 0); /* over */
-    RIG_AWAIT(&r, rig_count(&r, LAUNCH_KEPT) == 4);
+    RIG_AWAIT(&r, rig_count(&r, LAUNCH_KEPT) == 5);
     rig_close(&r);
 }
 
@@ -186,6 +187,9 @@ static void test_urgent(void)
     CU_ASSERT_EQUAL(
         launcher_task(r.l, &(struct launch_task){.slot = LAUNCH_SLOTS_MAX}, &err),
         ERR_INVALID);
+    CU_ASSERT_EQUAL(launcher_retract(r.l, LAUNCH_SLOTS_MAX, 1, &err), ERR_INVALID);
+    CU_ASSERT_EQUAL(launcher_kill(r.l, LAUNCH_SLOTS_MAX, 1, LAUNCH_KILL_NOW, &err),
+                    ERR_INVALID);
     rig_close(&r);
 }
 

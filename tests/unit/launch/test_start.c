@@ -404,6 +404,25 @@ static const char *cpus_seen(struct rig *r, const struct launch_binding *b,
     return event->kind == LAUNCH_ENDED ? rig_read(out) : "failed";
 }
 
+/* First letters of the memory policy of a task with that binding. */
+static const char *policy_seen(struct rig *r, const struct launch_binding *b)
+{
+    static uint64_t handle = 700;
+    const char *out = rig_path(r, "policy");
+    uint32_t id = rig_template(r, &(struct launch_spec){0});
+    rig_put(r, &(struct launch_task){
+                   .handle = ++handle,
+                   .slot = 3,
+                   .template = id,
+                   .binding = b,
+                   .own = {ARGV("sh", "-c",
+                                "read address policy rest < /proc/self/numa_maps;"
+                                "printf %s ${policy%%[:(= ]*}"),
+                           .out = {LAUNCH_OUTPUT_FILE, out}}});
+    CU_ASSERT_EQUAL(rig_await_final(r, handle).exit_code, 0);
+    return rig_read(out);
+}
+
 static void test_binding(void)
 {
     struct rig r;
@@ -436,6 +455,16 @@ static void test_binding(void)
 
     b = (struct launch_binding){
         .nodes = &node, .n_nodes = 1, .memory = LAUNCH_MEMORY_PREFERRED};
+    CU_ASSERT_STRING_EQUAL(cpus_seen(&r, &b, &e), full);
+    CU_ASSERT_STRING_EQUAL(policy_seen(&r, &b), "prefer");
+    b.memory = LAUNCH_MEMORY_STRICT;
+    CU_ASSERT_STRING_EQUAL(policy_seen(&r, &b), "bind");
+    b.memory = LAUNCH_MEMORY_OFF;
+    CU_ASSERT_STRING_EQUAL(policy_seen(&r, &b), "default");
+    /* Started on a CPU of its own, free to use all. */
+    b = (struct launch_binding){.has_home = true, .home = (uint32_t)first};
+    CU_ASSERT_STRING_EQUAL(cpus_seen(&r, &b, &e), full);
+    b.home = 8191; /* not there: a wish, too */
     CU_ASSERT_STRING_EQUAL(cpus_seen(&r, &b, &e), full);
     uint64_t nowhere[LAUNCH_NODES_MAX_WORDS] = {[LAUNCH_NODES_MAX_WORDS - 1] = 1};
     b = (struct launch_binding){.nodes = nowhere,

@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include <dirent.h>
+#include "base/fault.h"
 
 #define SECOND_US 1000000ULL
 
@@ -286,7 +287,50 @@ static void test_launcher_killed(void)
     rig_close(&r);
 }
 
+/* Every fault is armed in the launcher, which is forked with it. */
+static void test_faults(void)
+{
+#ifdef HQ_FAULTS
+    struct rig r;
+    HQ_ASSERT(fault_arm("launch.spawn:2=EAGAIN"));
+    rig_open(&r);
+    put_script(&r, 1, "exit 1");
+    CU_ASSERT_EQUAL(rig_await_final(&r, 1).exit_code, 1);
+    put_script(&r, 2, "exit 2");
+    struct launch_event e = rig_await_final(&r, 2);
+    CU_ASSERT_EQUAL(e.kind, LAUNCH_FAILED);
+    CU_ASSERT_EQUAL(e.step, LAUNCH_STEP_MEMORY);
+    CU_ASSERT_EQUAL(e.sys, EAGAIN);
+    put_script(&r, 3, "exit 3");
+    CU_ASSERT_EQUAL(rig_await_final(&r, 3).exit_code, 3);
+    rig_close(&r);
+
+    HQ_ASSERT(fault_arm("launch.pipe:1=EMFILE"));
+    rig_open(&r);
+    struct launch_spec spec = {ARGV("true"), .out = {LAUNCH_OUTPUT_PIPE, NULL}};
+    e = rig_run(&r, &spec);
+    CU_ASSERT_EQUAL(e.step, LAUNCH_STEP_STDOUT);
+    CU_ASSERT_EQUAL(e.sys, EMFILE);
+    e = rig_run(&r, &spec);
+    CU_ASSERT_EQUAL(e.exit_code, 0);
+    CU_ASSERT_EQUAL(close(rig_find(&r, e.handle, LAUNCH_STARTED)->out_fd), 0);
+    rig_close(&r);
+
+    HQ_ASSERT(fault_arm("launch.spawn:1=kill"));
+    rig_open(&r);
+    HQ_ASSERT(fault_arm("")); /* not here */
+    uint32_t id = rig_template(&r, &spec);
+    rig_put(&r, &(struct launch_task){.handle = 1, .template = id});
+    int rc;
+    while ((rc = rig_round(&r, 100)) == 0)
+        ;
+    CU_ASSERT_EQUAL(rc, ERR_CLOSED);
+    CU_ASSERT_EQUAL(r.n, 0);
+    rig_close(&r);
+#endif
+}
+
 TEST_MAIN("launch stop", TEST(test_graceful), TEST(test_now), TEST(test_rest_of_group),
           TEST(test_background_survives), TEST(test_queued), TEST(test_hanging_start),
           TEST(test_kill_race), TEST(test_orphans), TEST(test_worker_leaves),
-          TEST(test_worker_killed), TEST(test_launcher_killed))
+          TEST(test_worker_killed), TEST(test_launcher_killed), TEST(test_faults))
