@@ -1,0 +1,2 @@
+#HQ --array x
+#HQ --nodes 2 --cpus 3

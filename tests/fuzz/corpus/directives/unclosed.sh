@@ -1,0 +1,1 @@
+#HQ --name "unclosed
