@@ -48,6 +48,15 @@ show() {
     bash -o pipefail -c "$*"
 }
 
+# The bar is redrawn in place; where there is no terminal, some of its states do.
+progress() {
+    if [[ -t 1 ]]; then
+        cat
+    else
+        tr '\r' '\n' | sed 's/^.\[2K//' | awk 'NR < 3 || NR % 20 == 0 || /1\/1 jobs/'
+    fi
+}
+
 # ---- what was started is stopped, whatever happens ----
 
 scratch='' server='' pool=''
@@ -169,7 +178,7 @@ hq worker list
 
 step 'Running a workflow of 178 tasks: the two-dimensional Ising model'
 began=$SECONDS
-show 'hq submit -f flow.yml --progress'
+show 'hq submit -f flow.yml --progress' | progress
 job=1
 [[ $(hq --output-mode quiet job list --all) == "$job FINISHED" ]] || {
     hq job info "$job" >&2
