@@ -5,7 +5,7 @@
 #include "cli/entries.h"
 #include "cli/workflow_impl.h"
 
-#define AXIS_VALUES_MAX (1u << 24) /* values of an axis that are kept as texts */
+#define AXIS_VALUES_MAX (1u << 20) /* values of an axis that are kept as texts */
 #define REASON_MAX 128
 #define ARRAY_AXIS "array"
 

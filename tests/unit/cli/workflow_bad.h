@@ -715,7 +715,7 @@ static const struct bad_workflow bad_meanings[] = {
      "                                         ^"},
     {"tasks:\n"
      "  a: {run: x, matrix: {T: {range: [0, 1, 0.00000001]}}}",
-     "flow.yml:2:35: this range has more than 16777216 values\n"
+     "flow.yml:2:35: this range has more than 1048576 values\n"
      "  a: {run: x, matrix: {T: {range: [0, 1, 0.00000001]}}}\n"
      "                                  ^"},
     {"tasks:\n"
