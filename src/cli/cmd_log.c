@@ -134,8 +134,9 @@ static const struct cmd check = {
 static const struct cmd seal = {
     .name = "seal",
     .summary = "Write one index over the whole log, so that any task is found at once",
-    .details = "The server does this by itself where it can. Refused while workers write "
-               "the log.",
+    .details =
+        "The server does this by itself where it can. Refused while workers write "
+        "the log.",
     .run = log_cmd_seal,
 };
 

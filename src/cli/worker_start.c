@@ -156,8 +156,7 @@ static int find_resources(struct worker_start *ws, const struct args *a,
         rc = topo_divide(ws->topo, &d, err);
     }
     if (rc == 0)
-        rc = topo_resources(ws->topo, detect, wants_no_ht(a),
-                            &c->pools, err);
+        rc = topo_resources(ws->topo, detect, wants_no_ht(a), &c->pools, err);
     if (rc == 0)
         rc = pool_set_finish(&c->pools, err);
     if (rc == 0 && args_str(a, "coupling"))

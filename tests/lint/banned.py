@@ -38,6 +38,8 @@ def main():
         if path.suffix not in (".c", ".h", ".def"):
             continue
         code = NOT_CODE.sub(blank, text)
+        if name.parts[0] == "tests":  # a test may run a program of the machine
+            code = re.sub(r"(?<![\w.>])system\s*\(", "", code)
         for match in CALL.finditer(code):
             number = code.count("\n", 0, match.start()) + 1
             found.append(f"{name}:{number}: {match[1]}() is banned")

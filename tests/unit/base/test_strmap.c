@@ -8,7 +8,7 @@ static void join_keys(const char *key, void *value, void *arg)
 {
     char *to = arg;
     (void)value;
-    strcat(to, key);
+    memcpy(to + strlen(to), key, strlen(key) + 1);
 }
 
 static void test_basics(void)

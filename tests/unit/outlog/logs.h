@@ -104,8 +104,8 @@ static inline void maker_task(struct maker *m, uint32_t job, uint32_t task,
     for (size_t i = 0; i < parts; i++) {
         size_t want = n / parts, len = 0;
         while (len < want)
-            len += (size_t)sprintf(text + len, "job %u task %u.%u part %zu\n", job,
-                                   task, instance, i);
+            len += (size_t)snprintf(text + len, 64, "job %u task %u.%u part %zu\n", job,
+                                    task, instance, i);
         struct outlog_block b = {.type = OUTLOG_BLOCK_STDOUT,
                                  .stored = (uint32_t)want,
                                  .job = job,
@@ -165,8 +165,9 @@ static inline bool run_is_right(struct outlog_reader *reader,
         if (outlog_read_block(reader, &run->refs[i], &data, &n) < 0)
             return false;
         char line[96];
-        size_t len = (size_t)sprintf(line, "job %u task %u.%u part %u\n", run->job,
-                                     run->task, run->instance, run->refs[i].e.key.seq);
+        size_t len =
+            (size_t)snprintf(line, sizeof line, "job %u task %u.%u part %u\n", run->job,
+                             run->task, run->instance, run->refs[i].e.key.seq);
         for (size_t k = 0; k < n; k++)
             if (data[k] != (uint8_t)line[k % len])
                 return false;

@@ -140,7 +140,7 @@ static void test_structures(void)
         .lease = 77,
         .kind = OUTLOG_EXTENT_DATA,
         .origin = {.worker = 5, .rank = -1, .clock_offset_us = -9}};
-    (void)strcpy(x.origin.host, "node17");
+    (void)snprintf(x.origin.host, sizeof x.origin.host, "node17");
     struct outlog_close c = {.data_end = (1 << 20) + 4096, .index_bytes = 100};
     struct outlog_slot s = {.generation = 3, .root = 12, .root_bytes = 40, .levels = 2};
     uint8_t ext[OUTLOG_CLOSE_AT], clo[128], slot[OUTLOG_SLOT_BYTES];

@@ -168,7 +168,7 @@ static void test_codecs(void)
     struct outlog_probe q;
     p.ident = (struct outlog_ident){.created_us = 77, .align_log2 = 22};
     p.ident.uid = uid_of(3);
-    (void)strcpy(p.ident.server_uid, "AbC123");
+    (void)snprintf(p.ident.server_uid, sizeof p.ident.server_uid, "AbC123");
     lease_probe_encode(&p, &raw);
     struct cursor c = cursor_make(raw.data, raw.len);
     CU_ASSERT_TRUE(lease_probe_decode(&q, &c));
