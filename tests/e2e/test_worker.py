@@ -71,7 +71,7 @@ def test_killed_worker_runs_the_task_again(pair):
     pair.script("once.sh", "echo $HQ_INSTANCE_ID >>seen\n[ $HQ_INSTANCE_ID != 0 ] || "
                            "exec sleep 1000\n")
     job = pair.submit("--", "./once.sh")
-    wait_until(lambda: (pair.work / "seen").exists(), "the task")
+    wait_until(lambda: (pair.work / "seen").exists() and pair.read("seen"), "the task")
     pair.worker.kill()
     wait_until(lambda: pair.stats(job) == {"waiting": 1}, "the loss")
     listed = pair.hq("--output-mode", "quiet", "worker", "list", "--all").stdout
