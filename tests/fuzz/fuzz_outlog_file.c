@@ -236,11 +236,11 @@ static void read_runs(struct outlog_reader *r)
             struct outlog_origin origin;
             if (outlog_read_block(r, &run.refs[i], &data, &n) == 0)
                 HQ_ASSERT(n == run.refs[i].e.output && (n == 0 || data[n - 1] <= 255));
-            (void)outlog_read_end(r, &run.refs[i], &end);
+            (void)!outlog_read_end(r, &run.refs[i], &end);
             (void)outlog_read_origin(r, &run.refs[i], &origin);
         }
     }
-    (void)outlog_runs_seek(it, 1, 20, &err);
+    (void)!outlog_runs_seek(it, 1, 20, &err);
     if (outlog_runs_next(it, &run, &err) == 1)
         HQ_ASSERT(run.job > 1 || (run.job == 1 && run.task >= 20));
     outlog_runs_destroy(it);
@@ -270,7 +270,7 @@ static void read_all(void)
     }
     read_runs(r);
     read_blocks(r);
-    (void)outlog_reader_counts(r, &counts, &err);
+    (void)!outlog_reader_counts(r, &counts, &err);
     HQ_ASSERT(outlog_check(r, NULL, NULL, &report, &err) == 0);
     outlog_reader_destroy(r);
 }
