@@ -6,7 +6,6 @@ import pytest
 from harness import HQ, wait_until
 
 
-@pytest.mark.core
 def test_list_shows_active_jobs_only(pair):
     done = pair.submit_and_wait("--", "true")
     waiting = pair.submit("--cpus", "64", "--", "true")
@@ -17,7 +16,6 @@ def test_list_shows_active_jobs_only(pair):
     assert [j["id"] for j in pair.json("job", "list", "--all")] == [done, waiting]
 
 
-@pytest.mark.core
 def test_list_filter_and_quiet(pair):
     pair.submit_and_wait("--", "true")
     pair.submit_and_wait("--", "false")
@@ -34,7 +32,6 @@ def test_empty_list(env):
     assert len(env.hq("job", "list").stdout.splitlines()) == 3
 
 
-@pytest.mark.core
 def test_info_table(pair):
     job = pair.submit_and_wait("--name", "demo", "--env", "A=b", "--cpus", "2",
                                "--time-limit", "90s", "--", "echo", "x")
@@ -77,7 +74,6 @@ def test_info_of_unknown_jobs(env):
     assert env.json("job", "info", "9") == []
 
 
-@pytest.mark.core
 def test_selectors(env):
     for _ in range(4):
         env.submit("--", "true")
@@ -87,7 +83,6 @@ def test_selectors(env):
     env.hq("job", "info", "x", code=2)
 
 
-@pytest.mark.core
 def test_summary(pair):
     pair.submit_and_wait("--", "true")
     pair.submit_and_wait("--", "false")
@@ -97,7 +92,6 @@ def test_summary(pair):
     assert pair.json("job", "summary")["Failed"] == 1
 
 
-@pytest.mark.core
 def test_wait_prints_nothing(pair):
     job = pair.submit("--array", "0-9", "--", "true")
     result = pair.hq("job", "wait", job)
@@ -181,7 +175,6 @@ def test_progress_interrupted_leaves_the_job(pair):
     assert pair.stats(job) == {"running": 1}
 
 
-@pytest.mark.core
 def test_task_ids(pair):
     job = pair.submit_and_wait("--array", "1-6", "--", "sh", "-c",
                                "test $HQ_TASK_ID -ne 3")
@@ -192,7 +185,6 @@ def test_task_ids(pair):
     assert "Job Id not found" in pair.hq("job", "task-ids", "9", code=1).stderr
 
 
-@pytest.mark.core
 def test_cat(pair):
     job = pair.submit_and_wait("--array", "1-3", "--", "sh", "-c",
                                "echo out $HQ_TASK_ID; echo err >&2")

@@ -40,7 +40,6 @@ def test_summary(pair):
     assert summary["n_superseded"] == 0 and summary["n_opened"] == 0
 
 
-@pytest.mark.core
 def test_show_prefixes(pair):
     pair.submit_and_wait("--log", "l", "--array", "8-10", "--", "sh", "-c",
                          "test $HQ_TASK_ID -ne 8 || { echo hello; echo x >&2; }")
@@ -81,7 +80,6 @@ def test_log_while_a_task_runs(pair):
     pair.hq("job", "cancel", job)
 
 
-@pytest.mark.core
 def test_export(pair):
     job = pair.submit_and_wait("--log", "l", "--array", "1-2", "--", "echo", "é")
     tasks = json.loads(pair.log("l", "export", job).stdout)

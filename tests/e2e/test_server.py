@@ -20,7 +20,6 @@ def test_start_prints_its_table(bare):
     assert str(server.pid) in text
 
 
-@pytest.mark.core
 def test_info_json(env):
     info = env.json("server", "info")
     assert set(info) >= {"client_host", "client_port", "journal_path", "pid", "server_dir",
@@ -74,7 +73,6 @@ def test_no_server(bare):
     assert set(error) == {"error"}
 
 
-@pytest.mark.core
 def test_directory_layout_and_modes(env):
     access = env.server_dir / "001" / "access.json"
     assert os.readlink(env.server_dir / "hq-current") == str(env.server_dir / "001")
@@ -189,7 +187,6 @@ def test_unencrypted_server_works(bare):
     assert bare.states(job) == ["finished"]
 
 
-@pytest.mark.core
 def test_version_and_help(bare):
     assert bare.hq("--version").stdout.startswith("hyperqueue ")
     text = bare.hq("--help").stdout

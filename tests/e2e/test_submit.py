@@ -4,7 +4,6 @@ import json
 import pytest
 
 
-@pytest.mark.core
 def test_result_in_three_modes(env):
     assert env.hq("submit", "--", "true").stdout == \
         "Job submitted successfully, job ID: 1\n"
@@ -26,14 +25,12 @@ def test_job_submit_is_the_same(pair):
     pair.wait_job(1)
 
 
-@pytest.mark.core
 def test_words_after_the_program_belong_to_it(pair):
     job = pair.submit_and_wait("echo", "--array", "1-4", "--", "-n")
     assert pair.read(f"job-{job}/0.stdout") == "--array 1-4 -- -n\n"
     assert len(pair.tasks(job)) == 1
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("array, ids", [
     ("0-3", [0, 1, 2, 3]), ("5,1,9", [1, 5, 9]), ("0-10:5", [0, 5, 10]),
     ("1_0-1_1", [10, 11]), ("3", [3]),
@@ -113,7 +110,6 @@ def test_progress(pair):
     assert result.stdout.endswith("\n")
 
 
-@pytest.mark.core
 def test_names(env):
     assert env.job(env.submit("--", "/bin/echo"))["info"]["name"] == "echo"
     assert env.job(env.submit("--name", "my job", "--", "true"))["info"]["name"] == "my job"
@@ -133,7 +129,6 @@ def test_large_stdin(pair):
     assert pair.read(f"job-{job}/0.stdout") == data
 
 
-@pytest.mark.core
 def test_cwd(pair):
     job = pair.submit_and_wait("--cwd", "some/dir", "--", "pwd")
     where = pair.work / "some" / "dir"

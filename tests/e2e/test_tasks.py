@@ -7,7 +7,6 @@ import pytest
 from harness import HQ, wait_until
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("command, error", [
     (["false"], "Program terminated with exit code 1."),
     (["sh", "-c", "exit 77"], "Program terminated with exit code 77."),
@@ -85,7 +84,6 @@ def test_one_file_for_both_channels(pair):
     assert pair.read("both") == "one\ntwo\nthree\n"
 
 
-@pytest.mark.core
 def test_rm_if_finished(pair):
     job = pair.submit_and_wait("--array", "0-1", "--stdout", ":rm-if-finished", "--", "sh",
                                "-c", "echo x; exit $HQ_TASK_ID")
@@ -135,7 +133,6 @@ def test_own_error_message(pair):
     assert pair.tasks(job)[0]["error"] == "ran out of ink"
 
 
-@pytest.mark.core
 def test_stdin_is_empty_by_default(pair):
     job = pair.submit_and_wait("--", "cat")
     assert pair.states(job) == ["finished"]

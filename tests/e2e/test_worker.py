@@ -126,7 +126,6 @@ def test_heartbeat_loss_is_noticed(env):
         worker.send(signal.SIGCONT)
 
 
-@pytest.mark.core
 def test_time_limit_and_idle_timeout(env):
     worker = env.start_worker("--time-limit", "1s", wait=False)
     assert worker.wait() == 0

@@ -136,7 +136,6 @@ tasks:
     assert "coutn" in pair.hq("submit", "-f", "flow.yml", "--set", "coutn=3", code=1).stderr
 
 
-@pytest.mark.core
 def test_dry_run_submits_nothing(env):
     env.write("flow.yml", "tasks: {a: {array: 1-7, run: 'true'}, b: {needs: a, run: 'true'}}")
     text = env.hq("submit", "-f", "flow.yml", "--dry-run").stdout
@@ -170,7 +169,6 @@ def refuse(env, text):
     return result.stderr
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("text, line, words", [
     ("tasks: {a: {rnu: 'true'}}", 1, ["rnu", "run"]),
     ("tasks:\n  a:\n    run: 'true'\n    need: b\n", 4, ["need", "needs"]),
