@@ -27,6 +27,7 @@ static const char *const removed[] = {
     "OMPI_MCA_pmix",
     "OMPI_MCA_pmix_*",
     "OMPI_MCA_initial_wdir",
+    "OMPI_MCA_hwloc_base_*",
     "OMPI_MCA_shmem_RUNTIME*",
     "OMPI_MCA_mpi_oversubscribe",
     "OMPI_MCA_rmaps_*",

@@ -215,6 +215,9 @@ void assign_round(struct server *s)
 {
     if (!s->sched_dirty || s->stopping)
         return;
+    if (s->hold_until_us && clock_mono_us() < s->hold_until_us)
+        return;
+    s->hold_until_us = 0;
     s->sched_dirty = false;
     struct sched_out out = {0};
     for (int i = 0; i < STEPS_PER_ROUND; i++) {

@@ -93,7 +93,11 @@ struct server {
     bool restoring; /* a journal is replayed: nothing is told to anybody */
     struct strmap *logs_by_path, *logs_by_uid; /* -> struct server_log * */
     struct list logs;
-    bool sched_dirty; /* something happened that may allow a decision */
+    /* After a restore nothing is assigned before the ranks that were connected are back
+     * with what they run and finished meanwhile, or the time is over. */
+    struct u64map expected; /* first 8 bytes of their tokens */
+    uint64_t hold_until_us; /* monotonic; 0: no hold */
+    bool sched_dirty;       /* something happened that may allow a decision */
 };
 
 uint64_t server_now_us(struct server *s); /* wall clock */
@@ -108,6 +112,8 @@ void run_dir_leave(struct server *s); /* removes hq-current if it is still ours 
 extern const struct io_conn_ops worker_conn_ops;
 struct worker_link *worker_link_of(struct server *s, uint32_t worker); /* or NULL */
 void worker_link_lost(struct worker_link *link, enum worker_end reason);
+/* The server ends in order: a worker that would wait for it leaves. */
+void worker_dismiss(struct worker_link *link);
 void worker_ask_to_stop(struct worker_link *link, enum worker_end reason);
 void workers_tick(struct server *s);
 void workers_drop_job(struct server *s, uint32_t job);

@@ -180,6 +180,13 @@ static void after_replay(struct server *s)
     event_begin(&event, EVENT_TASKS_RESTARTED, s->now_us);
     size_t head = event.len;
     forget_surplus(s);
+    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
+        const struct worker *w = state_worker(&s->state, id);
+        if (w && w->end == WORKER_RUNNING &&
+            w->config.on_server_lost == LOST_RECONNECT &&
+            u64map_set(&s->expected, worker_token_key(&w->config), 1) != 0)
+            abort();
+    }
     for (uint32_t id = 1; id <= s->state.n_workers; id++)
         state_apply_worker_lost(&s->state, id, WORKER_CONNECTION_LOST, s->now_us);
     for (uint32_t id = 1; id <= s->state.last_job; id++) {

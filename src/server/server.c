@@ -11,6 +11,7 @@
 
 #define TICK_MS 500
 #define UID_CHARS 6
+#define RECONNECT_GRACE_MS 3000ULL /* ranks try twice a second */
 
 /* ---- hooks of the state -----------------------------------------------------------
  */
@@ -100,7 +101,10 @@ void server_stop(struct server *s)
     log_info("Stopping server");
     io_listener_destroy(s->client_listener);
     io_listener_destroy(s->worker_listener);
-    /* Batched answers still go out; workers act by their policy for a lost server. */
+    /* Batched answers still go out; workers act by their policy for a lost server.
+     * Those that would wait for its return are told that it went for good. */
+    LIST_FOR_EACH(&s->links, node)
+    worker_dismiss(CONTAINER_OF(node, struct worker_link, node));
     LIST_FOR_EACH(&s->clients, node)
     io_conn_finish(CONTAINER_OF(node, struct client_link, node)->conn);
     LIST_FOR_EACH(&s->links, node)
@@ -204,6 +208,10 @@ static void announce_restored(struct server *s)
         if (job && job_active(job))
             graph_announce_all(&s->state, job);
     }
+    if (s->expected.n) {
+        s->hold_until_us = clock_mono_us() + RECONNECT_GRACE_MS * 1000;
+        io_timer_start(s->wake, RECONNECT_GRACE_MS, 0);
+    }
 }
 
 static int start(struct server *s, struct error *err)
@@ -284,6 +292,7 @@ int server_run(const struct server_config *config, struct error *err)
     state_release(&s.state);
     sched_destroy(s.sched);
     buf_release(&s.round_events);
+    u64map_release(&s.expected);
     free(s.acks);
     free(s.link_by_id);
     free(s.run_dir);

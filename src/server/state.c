@@ -59,6 +59,11 @@ struct job *state_job(const struct state *s, uint32_t id)
     return u64map_get(&s->jobs, id, &value) ? (struct job *)(uintptr_t)value : NULL;
 }
 
+uint64_t worker_token_key(const struct worker_config *c)
+{
+    return get_u64(c->token) & ~1ULL;
+}
+
 struct worker *state_worker(const struct state *s, uint32_t id)
 {
     return id >= 1 && id <= s->n_workers ? s->workers[id - 1] : NULL;

@@ -135,6 +135,8 @@ struct state {
 void state_init(struct state *s, struct sched *sched, const struct state_hooks *hooks);
 void state_release(struct state *s);
 
+/* Names a worker across its connections; never U64MAP_NO_KEY. */
+uint64_t worker_token_key(const struct worker_config *c);
 struct job *state_job(const struct state *s, uint32_t id); /* NULL: unknown */
 struct worker *state_worker(const struct state *s, uint32_t id);
 

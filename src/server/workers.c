@@ -90,6 +90,10 @@ static void registered(struct worker_link *link, struct worker_config *config,
     commit_event(s, &event);
     buf_release(&event);
     schedule_worker(s, state_worker(&s->state, link->id));
+    (void)u64map_remove(&s->expected,
+                        worker_token_key(&state_worker(&s->state, link->id)->config));
+    if (s->expected.n == 0)
+        s->hold_until_us = 0;
     struct buf keep = BUF_INIT(BUF_MAX_DEFAULT);
     report_resumed(link, m->resume, &keep);
     struct msg_WORKER_REGISTERED answer = {
@@ -227,6 +231,15 @@ void worker_ask_to_stop(struct worker_link *link, enum worker_end reason)
     link->stop_deadline_us = clock_mono_us() + STOP_DEADLINE_US;
     sched_worker_drain(s->sched, link->id);
     struct msg_WORKER_STOP m = {.reason = (uint8_t)reason};
+    msg_put_WORKER_STOP(io_conn_batch(link->conn), &m);
+}
+
+void worker_dismiss(struct worker_link *link)
+{
+    const struct worker *w = state_worker(&link->server->state, link->id);
+    if (!w || w->config.on_server_lost != LOST_RECONNECT)
+        return;
+    struct msg_WORKER_STOP m = {.reason = WORKER_STOPPED};
     msg_put_WORKER_STOP(io_conn_batch(link->conn), &m);
 }
 

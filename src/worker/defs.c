@@ -167,7 +167,7 @@ void group_unref(struct worker *w, struct group_def *g)
 {
     if (--g->refs)
         return;
-    if (g->template_id != NO_TEMPLATE)
+    if (g->template_id != NO_TEMPLATE && w->launcher)
         launcher_template_drop(w->launcher, g->template_id);
     group_free(g);
 }

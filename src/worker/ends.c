@@ -335,14 +335,25 @@ static void on_ended(struct worker *w, struct task *t, const struct launch_event
         task_output_ended(w, t);
 }
 
+/* A plain file among the parents shows only when the output is opened. */
+static enum launch_step real_step(const struct launch_event *e)
+{
+    if (e->sys == ENOTDIR && e->step == LAUNCH_STEP_STDOUT)
+        return LAUNCH_STEP_STDOUT_DIR;
+    if (e->sys == ENOTDIR && e->step == LAUNCH_STEP_STDERR)
+        return LAUNCH_STEP_STDERR_DIR;
+    return e->step;
+}
+
 static void on_failed(struct worker *w, struct task *t, const struct launch_event *e)
 {
-    bool before = e->step == LAUNCH_STEP_STDOUT_DIR ||
-                  e->step == LAUNCH_STEP_STDERR_DIR || e->step == LAUNCH_STEP_NONE;
+    enum launch_step step = real_step(e);
+    bool before = step == LAUNCH_STEP_STDOUT_DIR || step == LAUNCH_STEP_STDERR_DIR ||
+                  e->step == LAUNCH_STEP_NONE;
     t->end.start_us = e->start_us;
     t->end.end_us = e->end_us ? e->end_us : e->start_us;
     streams_close(w, t);
-    task_fail_before_start(w, t, !before, start_error(w, t, e->step, e->sys));
+    task_fail_before_start(w, t, !before, start_error(w, t, step, e->sys));
 }
 
 static void on_returned(struct worker *w, struct task *t)

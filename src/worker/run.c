@@ -251,6 +251,7 @@ static int make_template(struct worker *w, struct group_def *g,
         .cwd = g->dynamic_cwd ? NULL : paths->cwd,
         .input = b->has_input ? b->input : NULL,
         .input_size = b->n_input,
+        .session = true, /* contract: signals of terminals never reach tasks */
     };
     if (!g->dynamic_out)
         spec.out = output_of(b, &b->out, paths->out);
