@@ -24,7 +24,8 @@ static inline void cpu_set_clear(struct cpu_set *s)
 static inline bool cpu_set_has(const struct cpu_set *s, uint32_t id)
 {
     uint32_t word = id / CPU_SET_WORD_BITS;
-    return word < s->n_words && (s->words[word] >> id % CPU_SET_WORD_BITS & 1);
+    return id < CPU_SET_MAX && word < s->n_words &&
+           (s->words[word] >> id % CPU_SET_WORD_BITS & 1);
 }
 void cpu_set_copy(struct cpu_set *to, const struct cpu_set *from);
 /* Numbers above the maximum are ignored. */
