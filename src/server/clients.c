@@ -619,6 +619,8 @@ static void on_open(struct io_conn *conn, void *arg)
     buf_init(&c->queued, QUEUED_MAX);
     list_push_back(&s->clients, &c->node);
     io_conn_set_arg(conn, c);
+    if (s->stopping) /* its handshake went on while the others were told */
+        io_conn_finish(conn);
 }
 
 static void client_destroy(struct client_link *c)

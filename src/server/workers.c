@@ -34,6 +34,8 @@ static void on_open(struct io_conn *c, void *arg)
     link->end = WORKER_CONNECTION_LOST;
     list_push_back(&s->links, &link->node);
     io_conn_set_arg(c, link);
+    if (s->stopping) /* its handshake went on while the others were told */
+        io_conn_finish(c);
 }
 
 static void index_link(struct server *s, struct worker_link *link)
