@@ -136,7 +136,7 @@ def test_damaged_log_is_noticed(pair):
             data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1:])
         result = pair.log("bad", "cat", "1", "stdout", code=None)
         if result.stdout != text * 20:
-            assert "damaged" in result.stderr, f"silent loss after a flip at {at}"
+            assert result.stderr, f"silent loss after a flip at {at}"
             assert len(result.stdout) < len(text) * 20
             noticed += 1
     assert noticed
