@@ -211,6 +211,8 @@ static void send_acks(struct server *s, uint64_t written)
         send_ack(s, s->acks[done].worker, s->acks[done].batch_seq);
         done++;
     }
+    if (done == 0)
+        return;
     memmove(s->acks, s->acks + done, (s->n_acks - done) * sizeof *s->acks);
     s->n_acks -= done;
 }

@@ -568,6 +568,8 @@ static void tear_down(struct worker *w)
     free(w->work_dir);
     pinner_destroy(w->pinner);
     alloc_destroy(w->alloc);
+    u64map_release(&w->groups);
+    u64map_release(&w->bodies);
     u64map_release(&w->tasks);
     u64map_release(&w->by_slot);
     u64map_release(&w->free_slots);
