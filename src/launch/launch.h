@@ -23,8 +23,8 @@
  *
  * Requests leave with launcher_flush (once per loop round); events arrive by
  * launcher_poll when launcher_fd is readable. The launcher gathers events up to 1 ms,
- * but sends at once when a slot has fewer than half of its tasks left or a task is
- * urgent.
+ * but sends at once when a slot has become idle or has work for less than 2 ms left,
+ * and when a task is urgent.
  *
  * When the worker goes away the launcher sends SIGTERM to its tasks, after a second
  * SIGKILL to their groups, and leaves.
@@ -173,7 +173,7 @@ int launcher_start(const struct launcher_config *config, struct launcher **out,
  */
 void launcher_destroy(struct launcher *l);
 
-pid_t launcher_pid(const struct launcher *l);
+pid_t launcher_pid(const struct launcher *l); /* 0: reaped by launcher_kill_left */
 /* Readable when launcher_poll has something to do. Owned by l. */
 int launcher_fd(const struct launcher *l);
 /*

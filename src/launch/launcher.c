@@ -119,16 +119,19 @@ out:
 }
 
 /* Waits for the process; one that does not leave is killed, and its tasks with it. */
-static void await_exit(pid_t pid)
+static void await_exit(struct launcher *l)
 {
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (l->pid == 0)
+        return;
+    int pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
     struct pollfd ready = {.fd = pidfd, .events = POLLIN};
     if (pidfd >= 0 && poll(&ready, 1, GOODBYE_MS) == 0)
-        (void)kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        (void)kill(l->pid, SIGKILL);
+    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     if (pidfd >= 0)
         (void)close(pidfd);
+    l->pid = 0;
 }
 
 void launcher_destroy(struct launcher *l)
@@ -137,7 +140,7 @@ void launcher_destroy(struct launcher *l)
         return;
     (void)close(l->sock);
     l->sock = -1;
-    await_exit(l->pid);
+    await_exit(l);
     launcher_free(l);
 }
 
@@ -512,6 +515,7 @@ int launcher_poll(struct launcher *l, launch_event_fn *fn, void *arg, struct err
 
 void launcher_kill_left(struct launcher *l)
 {
+    await_exit(l); /* its tasks become our children with its last thread */
     for (size_t i = 0; i < l->n_seats; i++) {
         siginfo_t info;
         pid_t pid = l->seats[i].pid;

@@ -249,7 +249,7 @@ static void on_parked_end(struct process *p, struct task *task)
     (void)close(task->pidfd);
     task->pidfd = -1;
     slot_finish(p, slot, &info, &usage, &reply);
-    bool urgent = slot_end_is_urgent(slot, task);
+    bool urgent = slot_end_is_urgent(slot, task, reply.event.end_us - task->start_us);
     task_leave(task);
     slot->state = slot->n > 0 ? SLOT_READY : SLOT_IDLE;
     if (slot->state == SLOT_READY)

@@ -67,7 +67,7 @@ struct slot {
     uint32_t number;
     enum slot_state state;
     struct task *head, *tail; /* queued */
-    size_t n, depth;          /* queued; the same when the last one came */
+    size_t n;                 /* queued */
     bool told_dry;            /* the worker knows since then that few are left */
     struct task *current;
     struct spawner *home;    /* ran it last */
@@ -150,7 +150,7 @@ void task_send_pending(struct task *task);
 void task_leave(struct task *task);
 void task_destroy(struct task *task);
 /* Whether the worker should hear at once of a task that is over. Locked. */
-bool slot_end_is_urgent(struct slot *slot, const struct task *task);
+bool slot_end_is_urgent(struct slot *slot, const struct task *task, uint64_t took_us);
 /* Orphans may have been left: sweeps in a second. */
 void process_expect_orphans(struct process *p);
 

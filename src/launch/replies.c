@@ -10,9 +10,9 @@
 
 /* Whoever adds a reply sends old ones; the timer, which costs a thread's wake-up, is
  * only for when nobody comes in time. */
-#define GATHER_US 700
+#define GATHER_US 800
 #define TIMER_US 1000
-#define OUT_MAX ((size_t)16 << 20)
+#define OUT_MAX ((size_t)1 << 30)
 #define FLUSH_BYTES ((size_t)32 << 10)
 
 int replies_init(struct replies *r, int sock, struct error *err)
@@ -21,7 +21,9 @@ int replies_init(struct replies *r, int sock, struct error *err)
     r->sock = sock;
     r->first_pipe = 1;
     buf_init(&r->out, OUT_MAX);
+    buf_init(&r->leaving, OUT_MAX);
     (void)pthread_mutex_init(&r->lock, NULL);
+    (void)pthread_cond_init(&r->sent, NULL);
     r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (r->timer < 0)
         return error_sys(err, "cannot create a timer");
@@ -34,17 +36,40 @@ static void arm(struct replies *r, uint64_t after_us)
     (void)timerfd_settime(r->timer, 0, &when, NULL);
 }
 
-static void send_all(struct replies *r)
+static void send_bytes(struct replies *r, struct buf *b)
 {
     size_t sent = 0;
-    while (sent < r->out.len && !r->broken) {
-        ssize_t n = send(r->sock, r->out.data + sent, r->out.len - sent, MSG_NOSIGNAL);
+    while (sent < b->len && !r->broken) {
+        ssize_t n = send(r->sock, b->data + sent, b->len - sent, MSG_NOSIGNAL);
         if (n >= 0)
             sent += (size_t)n;
         else if (errno != EINTR)
             r->broken = true;
     }
-    buf_clear(&r->out);
+    buf_clear(b);
+}
+
+/*
+ * With the lock held, but not while sending: waking the worker takes as long as a
+ * hundred appends. One thread sends; what becomes due meanwhile it sends, too.
+ */
+static void flush(struct replies *r)
+{
+    r->again = true;
+    if (r->sending)
+        return;
+    r->sending = true;
+    while (r->again && r->out.len > 0) {
+        struct buf full = r->out;
+        r->out = r->leaving;
+        r->leaving = full;
+        r->again = false;
+        (void)pthread_mutex_unlock(&r->lock);
+        send_bytes(r, &r->leaving);
+        (void)pthread_mutex_lock(&r->lock);
+    }
+    r->sending = false;
+    (void)pthread_cond_broadcast(&r->sent);
 }
 
 void replies_put(struct replies *r, const struct reply *reply, bool urgent)
@@ -59,7 +84,7 @@ void replies_put(struct replies *r, const struct reply *reply, bool urgent)
     buf_append(&r->out, bytes, n);
     HQ_ASSERT(!r->out.failed);
     if (urgent || now_us - r->first_us >= GATHER_US || r->out.len >= FLUSH_BYTES)
-        send_all(r);
+        flush(r);
     else if (first)
         arm(r, TIMER_US);
     (void)pthread_mutex_unlock(&r->lock);
@@ -70,16 +95,9 @@ void replies_flush_due(struct replies *r)
     (void)pthread_mutex_lock(&r->lock);
     uint64_t age_us = clock_mono_us() - r->first_us;
     if (r->out.len > 0 && age_us >= GATHER_US)
-        send_all(r);
+        flush(r);
     else if (r->out.len > 0)
         arm(r, TIMER_US - age_us);
-    (void)pthread_mutex_unlock(&r->lock);
-}
-
-void replies_flush(struct replies *r)
-{
-    (void)pthread_mutex_lock(&r->lock);
-    send_all(r);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
@@ -109,7 +127,8 @@ static int send_fds(struct replies *r, const struct buf *b, const int *fds, size
     }
 }
 
-/* Makes pipes and hands their read ends over. One is enough for success. */
+/* Makes pipes and hands their read ends over, behind the replies gathered so far, with
+ * the lock held. One is enough for success. */
 static int stock_pipes(struct replies *r)
 {
     int reads[PIPE_BATCH];
@@ -130,7 +149,7 @@ static int stock_pipes(struct replies *r)
     }
     if (n == 0)
         return sys;
-    send_all(r);
+    send_bytes(r, &r->out);
     struct buf b = BUF_INIT(64);
     size_t start = record_begin(&b, REPLY_PIPES);
     buf_u32(&b, r->first_pipe);
@@ -151,6 +170,8 @@ static int stock_pipes(struct replies *r)
 int replies_take_pipe(struct replies *r, int *fd, uint32_t *number)
 {
     (void)pthread_mutex_lock(&r->lock);
+    while (r->n_pipes == 0 && r->sending)
+        (void)pthread_cond_wait(&r->sent, &r->lock);
     int sys = r->n_pipes == 0 ? stock_pipes(r) : 0;
     if (!sys) {
         /* From the front, so that numbers rise and the worker finds them in order. */

@@ -14,10 +14,14 @@
 struct replies {
     pthread_mutex_t lock;
     int sock;
-    int timer; /* timerfd: fires when gathered replies are due */
-    struct buf out;
+    int timer;          /* timerfd: fires when gathered replies are due */
+    struct buf out;     /* gathered */
+    struct buf leaving; /* being sent, by one thread, without the lock */
+    bool sending;
+    bool again; /* what is in out is due */
+    pthread_cond_t sent;
     uint64_t first_us;            /* monotonic time of the oldest reply in out */
-    bool broken;                  /* the worker is gone */
+    bool broken;                  /* the worker is gone; of the sender */
     int pipes[PIPE_BATCH];        /* write ends in stock */
     uint32_t n_pipes, first_pipe; /* pipes[i] has number first_pipe + i */
 };
@@ -26,7 +30,6 @@ int replies_init(struct replies *r, int sock, struct error *err) MUST_CHECK;
 void replies_put(struct replies *r, const struct reply *reply, bool urgent);
 /* Sends what is due; the timer calls for it. */
 void replies_flush_due(struct replies *r);
-void replies_flush(struct replies *r);
 /* Takes the write end of a pipe whose read end is with the worker. 0 or errno. */
 int replies_take_pipe(struct replies *r, int *fd, uint32_t *number) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define US_PER_S 1000000ULL
+#define DRY_US 2000 /* work left in a slot that is worth a message */
 
 struct slot *slot_create(struct process *p, uint32_t number)
 {
@@ -27,7 +28,7 @@ void slot_push(struct process *p, struct slot *slot, struct task *task)
     else
         slot->head = task;
     slot->tail = task;
-    slot->depth = ++slot->n;
+    slot->n++;
     slot->told_dry = false;
     if (slot->state == SLOT_IDLE) {
         slot->state = SLOT_READY;
@@ -70,13 +71,15 @@ struct task *slot_retract(struct slot *slot, uint64_t handle)
     return task;
 }
 
-bool slot_end_is_urgent(struct slot *slot, const struct task *task)
+bool slot_end_is_urgent(struct slot *slot, const struct task *task, uint64_t took_us)
 {
-    /* Below half, once: telling it again brings no new task any sooner. */
-    size_t left = slot->n > 0 ? slot->n - 1 : 0; /* the next one starts now */
-    bool dry = left * 2 <= slot->depth && !slot->told_dry;
+    if (slot->n == 0 || task->urgent)
+        return true;
+    /* Replies are gathered for a millisecond: that must not be all that is left. Told
+     * once: telling it again brings no new task any sooner. */
+    bool dry = !slot->told_dry && (slot->n - 1) * took_us < DRY_US;
     slot->told_dry |= dry;
-    return dry || slot->n == 0 || task->urgent;
+    return dry;
 }
 
 bool task_wait(struct task *task, bool block, siginfo_t *info, struct rusage *usage)

@@ -272,7 +272,7 @@ static struct slot *run_one(struct spawner *s, struct slot *slot)
     if (running)
         slot_finish(p, slot, &info, &usage, &reply);
     slot->current = NULL;
-    bool urgent = slot_end_is_urgent(slot, task);
+    bool urgent = slot_end_is_urgent(slot, task, reply.event.end_us - task->start_us);
     task_leave(task);
     next = slot_yield(s, slot);
     (void)pthread_mutex_unlock(&slot->lock);
