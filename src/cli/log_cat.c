@@ -5,29 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/text.h"
+#include "cli/log_batch.h"
 #include "cli/log_open.h"
 
-/* Calls fn with each piece of one channel of the run, in its order. Damaged blocks are
- * left out; the reader has told. */
-typedef void (*piece_fn)(void *arg, const uint8_t *p, size_t n);
-
-static int each_piece(struct outlog_reader *reader, const struct outlog_run *run,
-                      enum outlog_channel channel, piece_fn fn, void *arg,
-                      struct error *err)
+/* The blocks of one channel of the run, in its order. */
+static int add_channel(struct log_batch *b, const struct outlog_run *run,
+                       enum outlog_channel channel, struct error *err)
 {
     uint8_t type = channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
-    for (size_t i = 0; i < run->n_refs; i++) {
-        const uint8_t *data;
-        size_t n;
-        if (run->refs[i].e.type != type)
-            continue;
-        int rc = outlog_read_block(reader, &run->refs[i], &data, &n);
-        if (rc == 0)
-            fn(arg, data, n);
-        else if (rc != ERR_CORRUPT)
-            return error_nomem(err);
-    }
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; i < run->n_refs && rc == 0; i++)
+        if (run->refs[i].e.type == type)
+            rc = log_batch_add(b, &run->refs[i], err);
+    return rc;
 }
 
 /* ---- cat --------------------------------------------------------------------------
@@ -36,6 +26,7 @@ static int each_piece(struct outlog_reader *reader, const struct outlog_run *run
 struct cat {
     struct output *out;
     struct log_source s;
+    struct log_batch batch;
     enum outlog_channel channel;
 };
 
@@ -51,10 +42,12 @@ static void write_piece(void *arg, const uint8_t *p, size_t n)
     output_write(arg, p, n);
 }
 
+static const struct log_batch_events cat_events = {.on_data = write_piece};
+
 static int cat_run(void *arg, const struct outlog_run *run, struct error *err)
 {
     struct cat *c = arg;
-    return each_piece(c->s.reader, run, c->channel, write_piece, c->out, err);
+    return add_channel(&c->batch, run, c->channel, err);
 }
 
 static int existing(void *arg UNUSED, const struct outlog_run *run UNUSED,
@@ -78,8 +71,13 @@ int log_cmd_cat(struct run *r, struct error *err)
         rc = log_walk(&c.s, &choice,
                       args_flag(r->args, "allow-unfinished") ? existing : cat_check, &c,
                       err);
-    if (rc == 0)
+    if (rc == 0) {
+        log_batch_init(&c.batch, c.s.reader, &cat_events, r->out);
         rc = log_walk(&c.s, &choice, cat_run, &c, err);
+        if (rc == 0)
+            rc = log_batch_flush(&c.batch, err);
+        log_batch_release(&c.batch);
+    }
     if (rc == 0)
         output_no_value(r->out);
     log_choice_release(&choice);
@@ -92,6 +90,7 @@ int log_cmd_cat(struct run *r, struct error *err)
 
 struct exporter {
     struct log_source s;
+    struct log_batch batch;
     struct json json;
     bool with_job;   /* several jobs are printed */
     uint8_t tail[4]; /* beginning of a character that the last piece ended with */
@@ -153,32 +152,60 @@ static void export_piece(void *arg, const uint8_t *p, size_t n)
     x->n_tail = keep;
 }
 
-static int export_channel(struct exporter *x, const struct outlog_run *run,
-                          enum outlog_channel channel, const char *key,
-                          struct error *err)
+/* Marks between the blocks of the runs. */
+#define MARK_RUN 0u     /* b: job << 32 | task; bit 8 of a: finished */
+#define MARK_CHANNEL 1u /* b: enum outlog_channel, begins */
+#define MARK_CLOSE 2u   /* the channel ends */
+#define MARK_END 3u     /* the run ends */
+#define MARK_FINISHED 256u
+
+static void export_mark(void *arg, uint64_t a, uint64_t b)
 {
-    json_key(&x->json, key);
-    json_raw(&x->json, "\"", 1);
-    x->n_tail = 0;
-    int rc = each_piece(x->s.reader, run, channel, export_piece, x, err);
-    json_piece(x, x->tail, x->n_tail);
-    buf_puts(x->json.out, "\"");
-    return rc;
+    struct exporter *x = arg;
+    switch (a & 255) {
+    case MARK_RUN:
+        json_begin_object(&x->json);
+        json_kbool(&x->json, "finished", a & MARK_FINISHED);
+        json_kuint(&x->json, "id", b & UINT32_MAX);
+        if (x->with_job)
+            json_kuint(&x->json, "job", b >> 32);
+        break;
+    case MARK_CHANNEL:
+        json_key(&x->json, b == OUTLOG_STDERR ? "stderr" : "stdout");
+        json_raw(&x->json, "\"", 1);
+        x->n_tail = 0;
+        break;
+    case MARK_CLOSE:
+        json_piece(x, x->tail, x->n_tail);
+        buf_puts(x->json.out, "\"");
+        break;
+    default:
+        json_end_object(&x->json);
+    }
+}
+
+static const struct log_batch_events export_events = {.on_mark = export_mark,
+                                                      .on_data = export_piece};
+
+static int export_channel(struct exporter *x, const struct outlog_run *run,
+                          enum outlog_channel channel, struct error *err)
+{
+    int rc = log_batch_mark(&x->batch, MARK_CHANNEL, channel, err);
+    if (rc == 0)
+        rc = add_channel(&x->batch, run, channel, err);
+    return rc < 0 ? rc : log_batch_mark(&x->batch, MARK_CLOSE, 0, err);
 }
 
 static int export_run(void *arg, const struct outlog_run *run, struct error *err)
 {
     struct exporter *x = arg;
-    json_begin_object(&x->json);
-    json_kbool(&x->json, "finished", run->finished);
-    json_kuint(&x->json, "id", run->task);
-    if (x->with_job)
-        json_kuint(&x->json, "job", run->job);
-    int rc = export_channel(x, run, OUTLOG_STDERR, "stderr", err);
+    int rc = log_batch_mark(&x->batch, MARK_RUN | (run->finished ? MARK_FINISHED : 0),
+                            (uint64_t)run->job << 32 | run->task, err);
     if (rc == 0)
-        rc = export_channel(x, run, OUTLOG_STDOUT, "stdout", err);
-    json_end_object(&x->json);
-    return rc;
+        rc = export_channel(x, run, OUTLOG_STDERR, err);
+    if (rc == 0)
+        rc = export_channel(x, run, OUTLOG_STDOUT, err);
+    return rc < 0 ? rc : log_batch_mark(&x->batch, MARK_END, 0, err);
 }
 
 int log_cmd_export(struct run *r, struct error *err)
@@ -195,7 +222,11 @@ int log_cmd_export(struct run *r, struct error *err)
     if (rc == 0) {
         json_init(&x.json, &r->out->text, true, STDOUT_FILENO);
         json_begin_array(&x.json);
+        log_batch_init(&x.batch, x.s.reader, &export_events, &x);
         rc = log_walk(&x.s, &choice, export_run, &x, err);
+        if (rc == 0)
+            rc = log_batch_flush(&x.batch, err);
+        log_batch_release(&x.batch);
         json_end_array(&x.json);
         if (x.json.failed && !r->out->sys)
             r->out->sys = x.json.sys;

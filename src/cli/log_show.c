@@ -50,18 +50,11 @@ static bool wanted_type(const struct show *w, uint8_t type)
 /* ---- printing ---------------------------------------------------------------------
  */
 
-static int print_block(struct show *w, const struct outlog_ref *ref, struct error *err)
+static void print_data(struct show *w, const struct outlog_entry *e,
+                       const uint8_t *data, size_t n)
 {
-    const struct outlog_entry *e = &ref->e;
-    const uint8_t *data;
-    size_t n;
-    int rc = outlog_read_block(w->s.reader, ref, &data, &n);
-    if (rc == ERR_CORRUPT)
-        return 0; /* told already */
-    if (rc < 0)
-        return error_nomem(err);
     if (n == 0)
-        return 0;
+        return;
     if (w->out->colour)
         output_printf(w->out, "\x1b[%dm", 41 + (int)(e->key.task % 6));
     output_printf(w->out, "%0*u.%0*u:%c>", w->job_width, e->key.job, w->task_width,
@@ -74,6 +67,18 @@ static int print_block(struct show *w, const struct outlog_ref *ref, struct erro
     output_write(w->out, w->text.data, w->text.len);
     if (data[n - 1] != '\n')
         output_puts(w->out, "\n");
+}
+
+static int print_block(struct show *w, const struct outlog_ref *ref, struct error *err)
+{
+    const uint8_t *data;
+    size_t n;
+    int rc = outlog_read_block(w->s.reader, ref, &data, &n);
+    if (rc == ERR_CORRUPT)
+        return 0; /* told already */
+    if (rc < 0)
+        return error_nomem(err);
+    print_data(w, &ref->e, data, n);
     return 0;
 }
 
@@ -157,17 +162,20 @@ static bool is_chosen(const struct show *w, const struct outlog_entry *e)
 static int print_scanned(struct show *w, struct error *err)
 {
     struct outlog_block_filter filter = {
-        .any_job = w->choice.any_job, .job = w->choice.job, .channel = w->channel};
+        .any_job = w->choice.any_job,
+        .job = w->choice.job,
+        .channel = w->channel,
+        .verify = true,
+    };
     struct outlog_blocks *it;
     struct outlog_ref ref;
     int rc = outlog_blocks_create(&it, w->s.reader, &filter, err);
     if (rc < 0)
         return rc;
     while ((rc = outlog_blocks_next(it, &ref, err)) == 1) {
-        if (is_chosen(w, &ref.e))
-            rc = print_block(w, &ref, err);
-        if (rc < 0)
-            break;
+        const uint8_t *data = is_chosen(w, &ref.e) ? outlog_blocks_data(it) : NULL;
+        if (data)
+            print_data(w, &ref.e, data, ref.e.output);
     }
     outlog_blocks_destroy(it);
     return rc;

@@ -3,11 +3,19 @@
 #include <stdlib.h>
 #include "outlog/reader_impl.h"
 
+/* What an end record says about its run. */
+struct end_sum {
+    struct outlog_key key; /* seq: number of blocks before it */
+    uint64_t bytes[OUTLOG_N_CHANNELS];
+};
+
 struct checker {
     struct outlog_reader *r;
     struct outlog_check_report *report;
     outlog_damage_fn fn;
     void *arg;
+    struct end_sum *ends; /* by key, once all are there */
+    size_t n_ends, cap_ends;
 };
 
 static void finding(struct checker *c, const struct logfile *f, uint64_t offset,
@@ -35,6 +43,24 @@ static int push(struct extent_info *x, size_t *cap, const struct outlog_entry *e
     return 0;
 }
 
+static int keep_end(struct checker *c, struct scan *s)
+{
+    struct outlog_end end;
+    const uint8_t *data = scan_data(s);
+    if (!data || !outlog_end_decode(data + s->e.output, OUTLOG_END_BYTES, &end))
+        return 0;
+    if (c->n_ends == c->cap_ends) {
+        size_t cap = c->cap_ends ? c->cap_ends * 2 : 1024;
+        struct end_sum *grown = realloc(c->ends, cap * sizeof *grown);
+        if (!grown)
+            return ERR_NOMEM;
+        c->ends = grown;
+        c->cap_ends = cap;
+    }
+    c->ends[c->n_ends++] = (struct end_sum){s->e.key, {end.bytes[0], end.bytes[1]}};
+    return 0;
+}
+
 /* All blocks of the extent; what is no block is counted. */
 static int scan_extent(struct checker *c, struct logfile *f,
                        const struct extent_info *x, struct extent_info *found)
@@ -47,6 +73,8 @@ static int scan_extent(struct checker *c, struct logfile *f,
         switch (r) {
         case SCAN_BLOCK:
             rc = push(found, &cap, &s.e);
+            if (rc == 0 && s.e.flags & OUTLOG_FLAG_END)
+                rc = keep_end(c, &s);
             c->report->n_blocks++;
             break;
         case SCAN_DAMAGE:
@@ -155,6 +183,19 @@ static void check_tree(struct checker *c, struct logfile *f)
 /* ---- runs -------------------------------------------------------------------------
  */
 
+static int end_cmp(const void *pa, const void *pb)
+{
+    const struct end_sum *a = pa, *b = pb;
+    return outlog_key_cmp(&a->key, &b->key);
+}
+
+static const struct end_sum *find_end(const struct checker *c,
+                                      const struct outlog_key *key)
+{
+    struct end_sum want = {.key = *key};
+    return c->n_ends ? bsearch(&want, c->ends, c->n_ends, sizeof want, end_cmp) : NULL;
+}
+
 /* A finished run holds all blocks and bytes that its end record counts. */
 static void check_run(struct checker *c, const struct outlog_run *run)
 {
@@ -163,11 +204,10 @@ static void check_run(struct checker *c, const struct outlog_run *run)
         c->report->n_unfinished += run->newest ? 1 : 0;
         return;
     }
-    struct outlog_end end;
     const struct outlog_ref *last = &run->refs[run->n_refs - 1];
-    bool whole = !run->gaps && outlog_read_end(c->r, last, &end) == 0 &&
-                 end.bytes[0] == run->bytes[0] && end.bytes[1] == run->bytes[1];
-    if (whole)
+    const struct end_sum *end = find_end(c, &last->e.key);
+    if (!run->gaps && end && end->bytes[0] == run->bytes[0] &&
+        end->bytes[1] == run->bytes[1])
         return;
     c->report->n_incomplete++;
     struct buf what = BUF_INIT(256);
@@ -203,7 +243,7 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
                  struct outlog_check_report *report, struct error *err)
 {
     *report = (struct outlog_check_report){.n_files = (uint32_t)r->n_files};
-    struct checker c = {r, report, fn, arg};
+    struct checker c = {.r = r, .report = report, .fn = fn, .arg = arg};
     outlog_damage_fn old_fn = r->on_damage;
     void *old_arg = r->damage_arg;
     r->on_damage = on_damage;
@@ -223,8 +263,11 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
     }
     if (rc == 0) {
         r->on_damage = NULL;
+        if (c.n_ends)
+            qsort(c.ends, c.n_ends, sizeof *c.ends, end_cmp);
         rc = check_runs(&c, err);
     }
+    free(c.ends);
     r->on_damage = old_fn;
     r->damage_arg = old_arg;
     return rc;

@@ -190,6 +190,7 @@ void outlog_reader_destroy(struct outlog_reader *r)
     for (size_t i = 0; i < r->n_files; i++)
         logfile_destroy(r->files[i]);
     free(r->files);
+    window_release(&r->ahead);
     buf_release(&r->block);
     for (size_t i = 0; i < GROUP_CACHE; i++)
         buf_release(&r->groups[i].content);
@@ -226,28 +227,55 @@ void outlog_reader_get_stats(const struct outlog_reader *r,
 /* ---- content ----------------------------------------------------------------------
  */
 
-/* Header and payload of the block at `offset` into r->block, verified. */
-static int load_block(struct outlog_reader *r, struct logfile *f, uint64_t offset,
-                      uint32_t guess, struct outlog_block *b)
+#define AHEAD_BYTES (256u << 10)
+/* A block that begins so near behind the last one counts as going forward. */
+#define AHEAD_GAP (32u << 10)
+#define FORWARD_MIN 4u
+
+/* n bytes at the offset: through the window when reading goes forward, else as they are
+ * into r->block. NULL: the file does not have them. */
+static const uint8_t *read_bytes(struct outlog_reader *r, struct logfile *f,
+                                 uint64_t offset, size_t n)
 {
+    bool same = r->ahead.buf && r->ahead.file == f;
+    bool inside = same && offset >= r->ahead.offset &&
+                  offset + n <= r->ahead.offset + r->ahead.len;
+    bool forward = offset >= r->ahead_next && offset - r->ahead_next <= AHEAD_GAP;
+    r->ahead_next = offset + n;
+    r->n_forward = forward ? r->n_forward + 1 : 0;
+    if (inside)
+        return window_at(&r->ahead, offset, n);
+    if (r->n_forward >= FORWARD_MIN) {
+        if (!same) {
+            window_release(&r->ahead);
+            if (!window_init(&r->ahead, f, AHEAD_BYTES))
+                return NULL;
+        }
+        return window_at(&r->ahead, offset, n);
+    }
     buf_clear(&r->block);
-    size_t want = OUTLOG_BLOCK_HEADER_BYTES + (size_t)guess;
-    uint8_t *p = buf_extend(&r->block, want);
-    if (!p)
-        return ERR_NOMEM;
-    size_t n = logfile_read(f, offset, p, want);
-    if (!outlog_block_decode(p, n, f->seed, offset, b))
+    uint8_t *p = buf_extend(&r->block, n);
+    return p && logfile_read(f, offset, p, n) == n ? p : NULL;
+}
+
+/* The payload of the block at `offset`, verified; `guess`: its probable length. */
+static int load_block(struct outlog_reader *r, struct logfile *f, uint64_t offset,
+                      uint32_t guess, struct outlog_block *b, const uint8_t **payload)
+{
+    if (offset >= f->size)
+        return ERR_CORRUPT;
+    size_t n =
+        (size_t)MIN((uint64_t)guess + OUTLOG_BLOCK_HEADER_BYTES, f->size - offset);
+    const uint8_t *p = read_bytes(r, f, offset, n);
+    if (!p || !outlog_block_decode(p, n, f->seed, offset, b))
         return ERR_CORRUPT;
     size_t whole = OUTLOG_BLOCK_HEADER_BYTES + (size_t)b->stored;
-    if (whole > want) {
-        uint8_t *more = buf_extend(&r->block, whole - want);
-        if (!more)
-            return ERR_NOMEM;
-        n += logfile_read(f, offset + want, more, whole - want);
-    }
-    if (n < whole || !outlog_payload_ok(b, r->block.data + OUTLOG_BLOCK_HEADER_BYTES,
-                                        f->seed, offset))
+    if (whole > n)
+        p = read_bytes(r, f, offset, whole);
+    r->ahead_next = offset + whole;
+    if (!p || !outlog_payload_ok(b, p + OUTLOG_BLOCK_HEADER_BYTES, f->seed, offset))
         return ERR_CORRUPT;
+    *payload = p + OUTLOG_BLOCK_HEADER_BYTES;
     return 0;
 }
 
@@ -267,15 +295,15 @@ static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offse
             g = c;
     }
     struct outlog_block b;
-    int rc = load_block(r, f, offset, 64u << 10, &b);
+    const uint8_t *payload;
+    int rc = load_block(r, f, offset, 64u << 10, &b, &payload);
     if (rc < 0)
         return rc;
     if (b.type != OUTLOG_BLOCK_GROUP)
         return ERR_CORRUPT;
     g->offset = 0;
     buf_clear(&g->content);
-    rc =
-        packer_unpack(r->block.data + OUTLOG_BLOCK_HEADER_BYTES, b.stored, &g->content);
+    rc = packer_unpack(payload, b.stored, &g->content);
     if (rc < 0)
         return rc;
     g->offset = offset;
@@ -312,8 +340,7 @@ static int load(struct outlog_reader *r, const struct outlog_ref *ref,
     } else {
         rc = load_block(r, f, e->offset,
                         e->output + (e->flags & OUTLOG_FLAG_END ? OUTLOG_END_BYTES : 0),
-                        b);
-        *payload = r->block.data + OUTLOG_BLOCK_HEADER_BYTES;
+                        b, payload);
     }
     if (rc == 0 && !is_same(b, e))
         rc = ERR_CORRUPT;
@@ -358,12 +385,36 @@ int outlog_read_end(struct outlog_reader *r, const struct outlog_ref *ref,
     return 0;
 }
 
+#define ORIGINS_FEW 16u
+
+static bool find_extent(const struct extent_list *l, uint64_t offset,
+                        struct outlog_extent *x)
+{
+    size_t lo = 0, hi = l->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (l->items[mid].x.offset <= offset)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0 || l->items[lo - 1].headerless)
+        return false;
+    *x = l->items[lo - 1].x;
+    return true;
+}
+
 bool outlog_read_origin(struct outlog_reader *r, const struct outlog_ref *ref,
                         struct outlog_origin *origin)
 {
+    struct logfile *f = r->files[ref->file];
     struct outlog_extent x;
-    if (!logfile_extent_of(r->files[ref->file], ref->e.offset, &x))
-        return false;
-    *origin = x.origin;
-    return true;
+    /* A few are looked up one by one; for many the list pays. */
+    struct extent_list *l =
+        r->n_origins++ < ORIGINS_FEW ? NULL : logfile_extents(f, false, NULL);
+    bool found =
+        l ? find_extent(l, ref->e.offset, &x) : logfile_extent_of(f, ref->e.offset, &x);
+    if (found)
+        *origin = x.origin;
+    return found;
 }

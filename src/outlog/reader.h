@@ -95,6 +95,7 @@ struct outlog_block_filter {
     bool any_job;
     uint32_t job;
     int channel; /* enum outlog_channel, -1: all, events too */
+    bool verify; /* payloads as well: damaged blocks are left out */
 };
 int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
                          const struct outlog_block_filter *filter,
@@ -103,6 +104,9 @@ void outlog_blocks_destroy(struct outlog_blocks *it);
 /* 1, 0 or negative, as above. Blocks of one run come in their order. */
 int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
                        struct error *err) MUST_CHECK;
+/* The output bytes (ref->e.output) of the block given last, borrowed until the next
+ * call. Only with `verify`. NULL: it cannot be read any more. */
+const uint8_t *outlog_blocks_data(struct outlog_blocks *it);
 
 /* ---- content ------------------------------------------------------------------------
  */

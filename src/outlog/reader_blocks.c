@@ -23,6 +23,7 @@ struct outlog_blocks {
     size_t n_streams, cap_streams, n_opened;
     struct stream **heap;
     size_t n_heap;
+    bool given; /* the block of heap[0] was given out: go on from it */
 };
 
 static bool before(const struct stream *a, const struct stream *b)
@@ -106,7 +107,7 @@ static int open_due(struct outlog_blocks *it, struct error *err)
         if (it->n_heap && s->start_us > it->heap[0]->due_us)
             return 0;
         it->n_opened++;
-        if (!scan_init(&s->scan, s->f, s->x, false, WINDOW_BYTES))
+        if (!scan_init(&s->scan, s->f, s->x, it->filter.verify, WINDOW_BYTES))
             return error_nomem(err);
         if (stream_next(it, s))
             push(it, s);
@@ -187,16 +188,24 @@ void outlog_blocks_destroy(struct outlog_blocks *it)
 int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
                        struct error *err)
 {
+    if (it->given) {
+        if (!stream_next(it, it->heap[0]))
+            it->heap[0] = it->heap[--it->n_heap];
+        sift_down(it, 0);
+        it->given = false;
+    }
     int rc = open_due(it, err);
     if (rc < 0)
         return rc;
     if (it->n_heap == 0)
         return 0;
-    struct stream *s = it->heap[0];
-    ref->e = s->scan.e;
-    ref->file = s->f->number;
-    if (!stream_next(it, s))
-        it->heap[0] = it->heap[--it->n_heap];
-    sift_down(it, 0);
+    ref->e = it->heap[0]->scan.e;
+    ref->file = it->heap[0]->f->number;
+    it->given = true;
     return 1;
+}
+
+const uint8_t *outlog_blocks_data(struct outlog_blocks *it)
+{
+    return it->given ? scan_data(&it->heap[0]->scan) : NULL;
 }

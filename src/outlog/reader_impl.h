@@ -68,6 +68,10 @@ struct outlog_reader {
     struct outlog_reader_stats stats;
     /* last block read */
     struct buf block;
+    struct window ahead; /* of the file read last, when reading goes forward */
+    uint64_t ahead_next; /* where the last block ended */
+    uint32_t n_forward;  /* blocks in a row that lay just behind the one before */
+    uint32_t n_origins;  /* asked for so far */
     struct group_cache groups[GROUP_CACHE];
     uint64_t clock; /* counts uses */
 };
@@ -123,6 +127,9 @@ bool scan_init(struct scan *s, const struct logfile *f, const struct extent_info
 #define SCAN_WINDOW ((size_t)1 << 20)
 void scan_release(struct scan *s);
 enum scan_result scan_next(struct scan *s);
+/* Output bytes of the current block, valid until the next call; NULL: cannot be read.
+ */
+const uint8_t *scan_data(struct scan *s);
 /* Fills x->entries; damage is reported. */
 int extent_scan(struct logfile *f, struct extent_info *x, struct error *err) MUST_CHECK;
 

@@ -154,6 +154,15 @@ static enum scan_result skip(struct scan *s, uint64_t from, const char *what)
     return dirty ? SCAN_TORN : SCAN_END;
 }
 
+const uint8_t *scan_data(struct scan *s)
+{
+    if (s->e.grouped)
+        return s->group.data + s->e.inner + OUTLOG_BLOCK_HEADER_BYTES;
+    const uint8_t *p =
+        window_at(&s->w, s->e.offset, OUTLOG_BLOCK_HEADER_BYTES + (size_t)s->e.output);
+    return p ? p + OUTLOG_BLOCK_HEADER_BYTES : NULL;
+}
+
 enum scan_result scan_next(struct scan *s)
 {
     for (;;) {

@@ -212,11 +212,11 @@ static void test_by_time(void)
         struct outlog_block_filter filter;
         unsigned n; /* prints of 60 000 bytes */
     } cases[] = {
-        {{true, 0, -1}, 100},
-        {{false, 1, -1}, 50},
-        {{true, 0, OUTLOG_STDERR}, 34},
-        {{false, 2, OUTLOG_STDOUT}, 33},
-        {{false, 3, -1}, 0},
+        {{true, 0, -1, false}, 100},
+        {{false, 1, -1, false}, 50},
+        {{true, 0, OUTLOG_STDERR, false}, 34},
+        {{false, 2, OUTLOG_STDOUT, false}, 33},
+        {{false, 3, -1, false}, 0},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct rig_damage damage;
@@ -231,6 +231,7 @@ static void test_by_time(void)
             CU_ASSERT(ref.e.time_us >= last_us);
             last_us = ref.e.time_us;
             bytes += ref.e.output;
+            CU_ASSERT(ref.e.output == 0 || outlog_blocks_data(it) != NULL);
         }
         CU_ASSERT_EQUAL(bytes, cases[i].n * (uint64_t)sizeof big);
         CU_ASSERT_EQUAL(damage.n, 0);
