@@ -2,6 +2,7 @@
 #include "worker/internal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -232,6 +233,39 @@ void task_fail_before_start(struct worker *w, struct task *t, bool started, char
     task_output_ended(w, t);
 }
 
+/* ---- ends in doubt ----------------------------------------------------------------
+ *
+ * A batch system that ends a step signals all of its processes, tasks as well, one
+ * after another. A task that SIGTERM ended without our doing is therefore told only
+ * when this worker had time to get the signal too: then it did not fail, it was
+ * interrupted. */
+
+#define DOUBT_MS 250
+
+static void settle_end(struct worker *w, struct task *t)
+{
+    t->phase = PHASE_OVER;
+    t->exited = true;
+    if (streams_open(t))
+        streams_exited(w, t); /* ends the task when both channels are at their end */
+    else
+        task_output_ended(w, t);
+}
+
+static void on_doubt_over(void *arg)
+{
+    struct task *t = arg;
+    settle_end(t->worker, t);
+}
+
+static bool is_doubtful(const struct worker *w, const struct task *t)
+{
+    const struct task_end *e = &t->end;
+    bool by_sigterm = (e->failure == FAILURE_SIGNAL && e->exit == SIGTERM) ||
+                      (e->failure == FAILURE_EXIT && e->exit == 128 + SIGTERM);
+    return by_sigterm && !t->kill_sent && w->mode <= MODE_LOST;
+}
+
 /* ---- time limits and kills ---------------------------------------------------------
  */
 
@@ -241,6 +275,11 @@ void task_kill(struct worker *w, struct task *t, enum launch_kill how)
     if (t->exited) {
         /* A child holds the channels open; what it writes from now on is not wanted. */
         streams_close(w, t);
+        return;
+    }
+    if (t->phase == PHASE_DOUBTED) {
+        io_timer_stop(t->deadline);
+        settle_end(w, t);
         return;
     }
     if (t->phase == PHASE_LOG) {
@@ -255,14 +294,21 @@ void task_kill(struct worker *w, struct task *t, enum launch_kill how)
         log_warn("Cannot end task %u@%u: %s", t->job, t->task_id, err.text);
 }
 
-void kill_all(struct worker *w, enum launch_kill how)
+struct task **tasks_now(const struct worker *w, size_t *n)
 {
     size_t pos = 0;
     uint64_t handle, value;
     struct task **all = xmalloc((w->tasks.n + 1) * sizeof *all);
-    size_t n = 0;
+    *n = 0;
     while (u64map_next(&w->tasks, &pos, &handle, &value))
-        all[n++] = (struct task *)(uintptr_t)value;
+        all[(*n)++] = (struct task *)(uintptr_t)value;
+    return all;
+}
+
+void kill_all(struct worker *w, enum launch_kill how)
+{
+    size_t n;
+    struct task **all = tasks_now(w, &n);
     for (size_t i = 0; i < n; i++) {
         if (!all[i]->exited)
             all[i]->discard = true;
@@ -314,8 +360,6 @@ static void on_ended(struct worker *w, struct task *t, const struct launch_event
     struct task_end *end = &t->end;
     if (t->deadline)
         io_timer_stop(t->deadline);
-    t->phase = PHASE_OVER;
-    t->exited = true;
     end->started = true;
     end->start_us = e->start_us;
     end->end_us = e->end_us;
@@ -329,10 +373,14 @@ static void on_ended(struct worker *w, struct task *t, const struct launch_event
         end->failure = FAILURE_EXIT;
         end->exit = (uint16_t)e->exit_code;
     }
-    if (streams_open(t))
-        streams_exited(w, t); /* ends the task when both channels are at their end */
-    else
-        task_output_ended(w, t);
+    if (!is_doubtful(w, t)) {
+        settle_end(w, t);
+        return;
+    }
+    t->phase = PHASE_DOUBTED;
+    io_timer_destroy(t->deadline);
+    t->deadline = io_timer_create(w->loop, on_doubt_over, t);
+    io_timer_start(t->deadline, DOUBT_MS, 0);
 }
 
 /* A plain file among the parents shows only when the output is opened. */

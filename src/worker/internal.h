@@ -116,6 +116,7 @@ enum task_phase {
     PHASE_LOG,      /* waits for its log to be open */
     PHASE_LAUNCHED, /* in the launcher, maybe behind others */
     PHASE_RUNNING,  /* seen to be started */
+    PHASE_DOUBTED,  /* ended by a SIGTERM that may be meant for this worker too */
     PHASE_OVER      /* the program ended; output or the end record are on their way */
 };
 
@@ -152,7 +153,7 @@ struct task {
     char *dir;             /* task directory */
     struct outlog_task *stream;
     struct task_channel channels[OUTLOG_N_CHANNELS];
-    struct io_timer *deadline; /* time limit */
+    struct io_timer *deadline; /* time limit; end of the doubt */
     struct io_timer *retry;    /* small reads linger */
     struct gang_def *gang;
 };
@@ -278,6 +279,9 @@ void task_complete(struct worker *w, struct task *t);
 void task_output_ended(struct worker *w, struct task *t);
 void task_kill(struct worker *w, struct task *t, enum launch_kill how);
 void kill_all(struct worker *w, enum launch_kill how);
+/* The tasks at this moment; the caller frees the array. Tasks may go while it is used.
+ */
+struct task **tasks_now(const struct worker *w, size_t *n);
 
 /* streams.c*/
 int streams_create(struct worker *w, struct error *err) MUST_CHECK;

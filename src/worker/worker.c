@@ -222,10 +222,10 @@ static void drop_unkept(struct worker *w, struct span keep)
     while (held_task_get(&c, &h))
         if (u64map_set(&kept, (uint64_t)h.job << 32 | h.slot, 1) != 0)
             abort();
-    size_t pos = 0;
-    uint64_t handle, value;
-    while (u64map_next(&w->tasks, &pos, &handle, &value)) {
-        struct task *t = (struct task *)(uintptr_t)value;
+    size_t n;
+    struct task **all = tasks_now(w, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct task *t = all[i];
         if (u64map_get(&kept, (uint64_t)t->job << 32 | t->slot, NULL))
             continue;
         t->discard = !t->exited;
@@ -233,6 +233,7 @@ static void drop_unkept(struct worker *w, struct span keep)
             list_remove(&t->started);
         task_kill(w, t, LAUNCH_KILL_GRACEFUL);
     }
+    free(all);
     u64map_release(&kept);
 }
 
@@ -425,12 +426,8 @@ static void launcher_lost(struct worker *w, const struct error *cause)
     io_poll_destroy(w->launcher_poll);
     w->launcher_poll = NULL;
     (void)error_cause(&err, "the launcher process is gone");
-    size_t pos = 0;
-    uint64_t handle, value;
-    struct task **all = xmalloc((w->tasks.n + 1) * sizeof *all);
-    size_t n = 0;
-    while (u64map_next(&w->tasks, &pos, &handle, &value))
-        all[n++] = (struct task *)(uintptr_t)value;
+    size_t n;
+    struct task **all = tasks_now(w, &n);
     w->mode = MODE_LEAVING;
     for (size_t i = 0; i < n; i++) {
         if (all[i]->exited)

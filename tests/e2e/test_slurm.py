@@ -168,4 +168,4 @@ def test_scancel_is_a_clean_end(slurm):
     slurm.run("scancel", slurm.run("squeue", "-h", "-o", "%i").stdout.strip())
     step.wait(60)
     wait_until(lambda: not slurm.workers(), "the ranks to leave")
-    assert slurm.stats(job) == {"waiting": 1}
+    assert slurm.stats(job) == {"waiting": 1}, slurm.tasks(job)

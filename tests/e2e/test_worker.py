@@ -1,4 +1,5 @@
 """hq worker start, stop, list, info, and what happens to tasks of lost workers."""
+import os
 import signal
 
 import pytest
@@ -58,6 +59,33 @@ def test_signal_is_a_clean_leave(pair, signo):
     assert pair.worker.wait() == 0, pair.worker.text()
     wait_until(lambda: not pair.workers(), "the worker to leave")
     assert pair.stats(job) == {"waiting": 1}
+
+
+def sleeping_task(env):
+    """Job and pid of a task that sleeps."""
+    env.script("sleep.sh", "echo $$ >pid.new; mv pid.new pid; exec sleep 1000\n")
+    job = env.submit("--", "./sleep.sh")
+    wait_until((env.work / "pid").exists, "the task")
+    env.wait_stats(job, running=1)
+    return job, int(env.read("pid"))
+
+
+def test_tasks_that_end_with_their_worker_wait_again(pair):
+    """Batch systems signal every process of a step, tasks first as it happens."""
+    job, pid = sleeping_task(pair)
+    os.kill(pid, signal.SIGTERM)
+    pair.worker.send(signal.SIGTERM)
+    assert pair.worker.wait() == 0, pair.worker.text()
+    wait_until(lambda: not pair.workers(), "the worker to leave")
+    assert pair.stats(job) == {"waiting": 1}
+
+
+def test_task_ended_by_sigterm_alone_fails(pair):
+    job, pid = sleeping_task(pair)
+    os.kill(pid, signal.SIGTERM)
+    pair.wait_job(job)
+    assert pair.tasks(job)[0]["error"] == ("Program terminated with exit code -1. "
+                                           "Received signal 15 (SIGTERM).")
 
 
 @pytest.mark.core
