@@ -144,7 +144,7 @@ build() { # NAME CMAKE-ARGUMENTS...: once; prints a line of its own when it fail
     return "${built[$name]}"
 }
 build_debug() { build debug --preset debug; }
-build_release() { build release --preset release; }
+build_release() { build release --preset release -DHQ_WERROR=ON; }
 build_asan() { build asan --preset asan; }
 build_tsan() { build tsan --preset tsan; }
 build_clang() {

@@ -192,11 +192,17 @@ static int check_positionals(const char *path, const struct cmd *cmd, struct err
     return 0;
 }
 
+void cmd_path(char path[CMD_PATH_BYTES], const char *parent, const struct cmd *cmd)
+{
+    snprintf(path, CMD_PATH_BYTES, "%.127s%s%.127s", parent, *parent ? " " : "",
+             cmd->name);
+}
+
 static int check_cmd(const char *parent, const struct cmd *cmd, size_t depth,
                      struct error *err)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s%s%s", parent, *parent ? " " : "", cmd->name);
+    char path[CMD_PATH_BYTES];
+    cmd_path(path, parent, cmd);
     if (!good_sentence(cmd->summary))
         return error_set(err, ERR_INVALID, "%s: the summary is no sentence", path);
     if (depth > CMD_DEPTH_MAX)

@@ -137,6 +137,10 @@ void opt_print_value_name(const struct opt *opt, struct buf *out);
  * otherwise always "<…>". */
 void pos_print(const struct pos *pos, bool brackets, struct buf *out);
 
+/* "hq job list" of "hq job" and the command `list`; names fit by far. */
+#define CMD_PATH_BYTES 256
+void cmd_path(char path[CMD_PATH_BYTES], const char *parent, const struct cmd *cmd);
+
 /*
  * Walks the tree and looks for what is wrong in it: doubled names and letters,
  * conflicts that name nothing, defaults that their own validator refuses, missing

@@ -29,13 +29,13 @@ static int parse_i64(const char *text, int64_t min, int64_t max, int64_t *out,
 
 int value_check_u32(const char *text, struct error *err)
 {
-    int64_t v;
+    int64_t v = 0;
     return parse_i64(text, 0, UINT32_MAX, &v, err);
 }
 
 int value_check_positive(const char *text, struct error *err)
 {
-    int64_t v;
+    int64_t v = 0;
     int rc = parse_i64(text, 0, UINT32_MAX, &v, err);
     if (rc == 0 && v == 0)
         return error_set(err, ERR_PARSE, "has to be at least 1");
@@ -44,13 +44,13 @@ int value_check_positive(const char *text, struct error *err)
 
 int value_check_i32(const char *text, struct error *err)
 {
-    int64_t v;
+    int64_t v = 0;
     return parse_i64(text, INT32_MIN, INT32_MAX, &v, err);
 }
 
 int value_check_port(const char *text, struct error *err)
 {
-    int64_t v;
+    int64_t v = 0;
     int rc = parse_i64(text, INT64_MIN, INT64_MAX, &v, err);
     if (rc == 0 && (v < 0 || v > UINT16_MAX))
         return error_set(err, ERR_PARSE, "%lld is not in 0..=65535", (long long)v);
@@ -72,7 +72,7 @@ static int parse_double(const char *text, double *out, struct error *err)
 
 int value_check_utilization(const char *text, struct error *err)
 {
-    double v;
+    double v = 0;
     int rc = parse_double(text, &v, err);
     if (rc == 0 && !(v >= 0 && v <= 1))
         return error_set(err, ERR_PARSE,
@@ -82,7 +82,7 @@ int value_check_utilization(const char *text, struct error *err)
 
 int weight_parse(const char *text, uint64_t *weight, struct error *err)
 {
-    double v;
+    double v = 0;
     int rc = parse_double(text, &v, err);
     if (rc)
         return rc;

@@ -1,11 +1,9 @@
 #include "cli/walk.h"
 
-#include <stdio.h>
-
 static void walk_from(struct walk *w, const struct cmd *cmd, const char *parent)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s%s%s", parent, *parent ? " " : "", cmd->name);
+    char path[CMD_PATH_BYTES];
+    cmd_path(path, parent, cmd);
     w->visit(w, cmd, path);
     for (const struct cmd *const *sub = cmd->subs; sub && *sub; sub++)
         if (!((*sub)->flags & CMD_HIDDEN))
