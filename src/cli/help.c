@@ -155,6 +155,20 @@ static void print_option(const struct table *t, const struct opt *opt, struct bu
     buf_release(&text);
 }
 
+/* Takes empty lines off the end. */
+static void end_blank(struct buf *out)
+{
+    while (out->len > 1 && out->data[out->len - 2] == '\n')
+        out->data[--out->len] = '\0';
+}
+
+/* Starts a block of the help text. */
+static void put_title(const char *title, struct buf *out)
+{
+    end_blank(out);
+    buf_printf(out, "\n%s:\n", title);
+}
+
 static void print_commands(const struct cmd *cmd, struct table t, struct buf *out)
 {
     if (!cmd->subs)
@@ -163,7 +177,7 @@ static void print_commands(const struct cmd *cmd, struct table t, struct buf *ou
     for (const struct cmd *const *sub = cmd->subs; *sub; sub++)
         if (!((*sub)->flags & CMD_HIDDEN))
             t.column = MAX(t.column, strlen((*sub)->name) + 4);
-    buf_puts(out, "\nCommands:\n");
+    put_title("Commands", out);
     for (const struct cmd *const *sub = cmd->subs; *sub; sub++)
         if (!((*sub)->flags & CMD_HIDDEN))
             print_row(&t, (*sub)->name, (*sub)->summary, out);
@@ -173,7 +187,7 @@ static void print_arguments(const struct cmd *cmd, struct table t, struct buf *o
 {
     if (!cmd->positionals || !cmd->positionals->name)
         return;
-    buf_puts(out, "\nArguments:\n");
+    put_title("Arguments", out);
     struct buf left = BUF_INIT(BUF_MAX_DEFAULT);
     t.column = 0;
     for (const struct pos *pos = cmd->positionals; pos->name; pos++) {
@@ -197,13 +211,14 @@ static void print_arguments(const struct cmd *cmd, struct table t, struct buf *o
     buf_release(&left);
 }
 
+/* Of the short help, which shows no global options. */
 static size_t option_column(const struct args *a)
 {
     size_t column = 0;
     struct buf left = BUF_INIT(BUF_MAX_DEFAULT);
     for (size_t i = 0; i < a->n_slots; i++) {
         const struct slot *s = &a->slots[i];
-        if (!s->opt || (s->opt->flags & OPT_HIDDEN))
+        if (!s->opt || (s->opt->flags & (OPT_HIDDEN | OPT_GLOBAL)))
             continue;
         buf_clear(&left);
         print_left(s->opt, &left);
@@ -223,7 +238,7 @@ static bool print_group(const struct table *t, const struct opt_group *group,
         if ((opt->flags & OPT_HIDDEN) || !(opt->flags & OPT_GLOBAL) == global)
             continue;
         if (!any && title)
-            buf_printf(out, "\n%s:\n", title);
+            put_title(title, out);
         any = true;
         print_option(t, opt, out);
     }
@@ -238,13 +253,14 @@ static void print_options(const struct args *a, const struct table *t, struct bu
         if ((*g)->title) {
             print_group(t, *g, false, (*g)->title, out);
         } else {
-            buf_puts(out, plain ? "" : "\nOptions:\n");
+            if (!plain)
+                put_title("Options", out);
             plain = true;
             print_group(t, *g, false, NULL, out);
         }
     }
     if (!plain)
-        buf_puts(out, cmd->groups ? "\nOther options:\n" : "\nOptions:\n");
+        put_title(cmd->groups ? "Other options" : "Options", out);
     static const struct opt help = {
         .name = "help",
         .letter = 'h',
@@ -262,7 +278,7 @@ static void print_examples(const struct cmd *cmd, struct buf *out)
 {
     if (!cmd->examples)
         return;
-    buf_puts(out, "\nExamples:\n");
+    put_title("Examples", out);
     for (const char *line = cmd->examples; *line;) {
         size_t len = strcspn(line, "\n");
         buf_puts(out, "  ");
@@ -287,7 +303,6 @@ void help_print(const struct args *a, bool whole, struct buf *out)
     print_commands(cmd, t, out);
     print_arguments(cmd, t, out);
     print_options(a, &t, out);
-    while (out->len > 1 && out->data[out->len - 2] == '\n')
-        out->data[--out->len] = '\0';
+    end_blank(out);
     print_examples(cmd, out);
 }
