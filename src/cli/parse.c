@@ -445,6 +445,18 @@ static bool take_next(struct parser *p)
 
 /* --- after the last word ------------------------------------------------ */
 
+/* What a variable that stands for a switch says: 1, 0, or -1 for anything else. */
+static int truth_of(const char *value)
+{
+    static const char *const words[2][4] = {{"false", "0", "no", "off"},
+                                            {"true", "1", "yes", "on"}};
+    for (int truth = 0; truth < 2; truth++)
+        for (size_t i = 0; i < ARRAY_SIZE(words[truth]); i++)
+            if (strcmp(value, words[truth][i]) == 0)
+                return truth;
+    return -1;
+}
+
 static bool take_env(struct parser *p, struct slot *s)
 {
     static const char *const truths[] = {"true", "false", NULL};
@@ -452,10 +464,12 @@ static bool take_env(struct parser *p, struct slot *s)
     if (!value || p->mode->bare || s->source == ARGS_LINE)
         return true;
     if (s->opt->flags & OPT_SWITCH) {
-        if (strcmp(value, truths[0]) && strcmp(value, truths[1]))
+        int truth = truth_of(value);
+        if (truth < 0)
             return fail_choice(p, s, value, truths);
-        if (strcmp(value, "false") == 0)
+        if (!truth)
             return true;
+        value = truths[0];
     }
     s->source = ARGS_ENV;
     return add_value(p, s, value);

@@ -403,9 +403,21 @@ static void test_environment(void)
     CU_ASSERT_EQUAL_FATAL(o.result, PARSE_OK);
     CU_ASSERT_STRING_EQUAL(args_str(o.args, "output-mode"), "quiet");
     outcome_release(&o);
-    setenv("HQ_DEBUG", "1", 1);
+    static const char *const on[] = {"1", "yes", "on"}, *const off[] = {"0", "no",
+                                                                        "off"};
+    for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
+        setenv("HQ_DEBUG", on[i], 1);
+        o = parse_hq("job list");
+        CU_ASSERT_TRUE(args_flag(o.args, "debug"));
+        outcome_release(&o);
+        setenv("HQ_DEBUG", off[i], 1);
+        o = parse_hq("job list");
+        CU_ASSERT_FALSE(args_flag(o.args, "debug"));
+        outcome_release(&o);
+    }
+    setenv("HQ_DEBUG", "2", 1);
     o = parse_hq("job list");
-    CHECK_TEXT(buf_cstr(&o.text), "error: invalid value '1' for '--debug'\n  [possible "
+    CHECK_TEXT(buf_cstr(&o.text), "error: invalid value '2' for '--debug'\n  [possible "
                                   "values: true, false]\n\nFor more information, try "
                                   "'--help'.\n");
     outcome_release(&o);
