@@ -1,6 +1,7 @@
 #include "cli/main.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,8 +29,12 @@ static void set_log_level(bool debug)
 
 static _Noreturn void leave(int fd, const struct buf *text, int status)
 {
-    if (write_all(fd, text->data, text->len) && status == 0)
+    if (write_all(fd, text->data, text->len) && status == 0) {
+        struct error err = ERROR_INIT;
+        error_sys(&err, "cannot write to standard output");
+        fprintf(stderr, "%s\n", err.text);
         status = 1;
+    }
     exit(status);
 }
 

@@ -123,9 +123,18 @@ int output_finish(struct output *o, struct error *err)
     return o->sys ? error_errno(err, o->sys, "cannot write to standard output") : 0;
 }
 
+static void error_to_people(const struct error *err)
+{
+    struct buf line = BUF_INIT(BUF_MAX_DEFAULT);
+    buf_printf(&line, "%s\n", err->text);
+    if (write_all(STDERR_FILENO, line.data, line.len))
+        errno = 0; /* nobody is left to be told */
+    buf_release(&line);
+}
+
 void output_error(struct output *o, const struct error *err)
 {
-    if (o->mode == OUTPUT_JSON) {
+    if (o->mode == OUTPUT_JSON && !o->sys) {
         struct json j;
         json_init(&j, &o->text, true, -1);
         json_begin_object(&j);
@@ -133,12 +142,10 @@ void output_error(struct output *o, const struct error *err)
         json_end_object(&j);
         output_puts(o, "\n");
         output_flush(o);
-        return;
+        if (!o->sys)
+            return;
+    } else if (o->mode != OUTPUT_JSON) {
+        output_flush(o);
     }
-    output_flush(o);
-    struct buf line = BUF_INIT(BUF_MAX_DEFAULT);
-    buf_printf(&line, "%s\n", err->text);
-    if (write_all(STDERR_FILENO, line.data, line.len))
-        o->sys = errno; /* nobody is left to be told */
-    buf_release(&line);
+    error_to_people(err);
 }

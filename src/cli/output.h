@@ -61,7 +61,8 @@ void output_no_value(struct output *o);
 
 /* Ends the output of a command that went well. 0 or ERR_SYSTEM. */
 int output_finish(struct output *o, struct error *err) MUST_CHECK;
-/* Prints a run-time error as the mode wants it, behind what was printed already. */
+/* Prints a run-time error as the mode wants it, behind what was printed already. What
+ * standard output does not take goes to standard error. */
 void output_error(struct output *o, const struct error *err);
 
 #endif
