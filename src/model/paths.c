@@ -157,7 +157,9 @@ enum stdio_kind stdio_effective(const struct task_body *body,
 {
     if (s->kind != STDIO_DEFAULT)
         return (enum stdio_kind)s->kind;
-    return body->stream_kind != STREAM_NONE ? STDIO_STREAM : STDIO_FILE;
+    /* A mode alone (":rm-if-finished") asks for the default file. */
+    return body->stream_kind != STREAM_NONE && !s->rm_if_finished ? STDIO_STREAM
+                                                                  : STDIO_FILE;
 }
 
 static int resolve_channel(const struct task_body *body, const struct stdio_spec *s,

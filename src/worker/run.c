@@ -319,14 +319,15 @@ static void on_failed(void *arg)
     struct task *t = arg;
     char *text = t->message;
     t->message = NULL;
-    /* A task without words counts as started, as its files could have been opened. */
-    task_fail_before_start(t->worker, t, t->group->n_argv == 0, text);
+    task_fail_before_start(t->worker, t, t->end.started, text);
 }
 
 /* Takes the text. The task ends in the next turn of the loop: its seat is still being
- * filled, and an end would fill it from inside or free it. */
-static void fail_soon(struct worker *w, struct task *t, char *text)
+ * filled, and an end would fill it from inside or free it. `started`: it counts as
+ * started, since only its words or its log are missing. */
+static void fail_soon(struct worker *w, struct task *t, bool started, char *text)
 {
+    t->end.started = started;
     free(t->message);
     t->message = text;
     t->phase = PHASE_LOG;
@@ -339,11 +340,11 @@ void task_run(struct worker *w, struct task *t)
 {
     struct error err = ERROR_INIT;
     if (prepare(w, t, &err) != 0) {
-        fail_soon(w, t, xstrdup(err.text));
+        fail_soon(w, t, false, xstrdup(err.text));
         return;
     }
     if (t->group->n_argv == 0) {
-        fail_soon(w, t, xstrdup("No command arguments"));
+        fail_soon(w, t, true, xstrdup("No command arguments"));
         return;
     }
     int rc = streams_begin(w, t);
@@ -354,7 +355,7 @@ void task_run(struct worker *w, struct task *t)
     else {
         char *text = t->message;
         t->message = NULL;
-        fail_soon(w, t, text);
+        fail_soon(w, t, true, text);
     }
 }
 
@@ -402,7 +403,7 @@ void task_launch(struct worker *w, struct task *t)
     if (rc == 0)
         rc = launch(w, t, bind ? &binding : NULL, &err);
     if (rc != 0) {
-        fail_soon(w, t, xstrdup(err.text));
+        fail_soon(w, t, false, xstrdup(err.text));
         return;
     }
     t->phase = PHASE_LAUNCHED;

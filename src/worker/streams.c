@@ -180,7 +180,7 @@ static void on_ready(void *arg, void *user, const struct error *err)
     }
     if (err) {
         t->stream = NULL;
-        task_fail_before_start(w, t, false, xstrdup(err->text));
+        task_fail_before_start(w, t, true, xstrdup(err->text));
         return;
     }
     task_launch(w, t);
