@@ -28,6 +28,14 @@ struct lister {
     struct json *json;
 };
 
+/* Stream files of HyperQueue tell that a run ended, but not how. */
+static const char *state_word(const struct row *row)
+{
+    if (row->finished && row->state == OUTLOG_UNFINISHED)
+        return "ended";
+    return outlog_state_words[row->state];
+}
+
 static void print_exit(const struct outlog_end *end, struct buf *out)
 {
     if (end->state == OUTLOG_UNFINISHED)
@@ -44,8 +52,8 @@ static void table_row(struct lister *l, const struct row *row)
     table_cellf(&l->table, "%u", row->job);
     table_cellf(&l->table, "%u", row->task);
     table_cellf(&l->table, "%u", row->instance);
-    table_cellf(&l->table, "%s%s%s", outlog_state_words[row->state],
-                row->cut ? ", cut" : "", row->newest ? "" : ", superseded");
+    table_cellf(&l->table, "%s%s%s", state_word(row), row->cut ? ", cut" : "",
+                row->newest ? "" : ", superseded");
     print_exit(&l->end, &text);
     table_cell(&l->table, buf_cstr(&text));
     for (int c = 0; c < OUTLOG_N_CHANNELS; c++) {
@@ -89,7 +97,7 @@ static void json_row(struct lister *l, const struct row *row)
     else
         json_knull(j, "signal");
     json_time_or_null(j, "start", end->start_us);
-    json_kstr(j, "state", outlog_state_words[row->state]);
+    json_kstr(j, "state", state_word(row));
     json_kuint(j, "stderr_size", row->bytes[OUTLOG_STDERR]);
     json_kuint(j, "stdout_size", row->bytes[OUTLOG_STDOUT]);
     json_kbool(j, "superseded", !row->newest);
@@ -115,8 +123,7 @@ static void on_row(void *arg, uint64_t index, uint64_t unused UNUSED)
     if (l->json)
         json_row(l, row);
     else if (l->r->out->mode == OUTPUT_QUIET)
-        output_printf(l->r->out, "%u %u %s\n", row->job, row->task,
-                      outlog_state_words[row->state]);
+        output_printf(l->r->out, "%u %u %s\n", row->job, row->task, state_word(row));
     else
         table_row(l, row);
     l->end = (struct outlog_end){0};

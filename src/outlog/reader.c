@@ -1,3 +1,4 @@
+#include "outlog/hqs.h"
 #include "outlog/reader_impl.h"
 
 #include <dirent.h>
@@ -67,7 +68,7 @@ static int list_names(DIR *dir, char ***names, size_t *n, struct error *err)
     size_t cap = 0;
     struct dirent *d;
     while ((d = readdir(dir)) != NULL) {
-        if (!has_suffix(d->d_name, OUTLOG_SUFFIX) && !has_suffix(d->d_name, ".hqs"))
+        if (!has_suffix(d->d_name, OUTLOG_SUFFIX) && !has_suffix(d->d_name, HQS_SUFFIX))
             continue;
         if (*n == cap) {
             cap = cap ? cap * 2 : 8;
@@ -320,6 +321,22 @@ static bool is_same(const struct outlog_block *b, const struct outlog_entry *e)
            b->type == e->type && outlog_block_output(b) == e->output;
 }
 
+/* The same of a record in one of HyperQueue's files, which has no header of its own. */
+static int load_record(struct outlog_reader *r, struct logfile *f,
+                       const struct outlog_entry *e, const uint8_t **payload,
+                       struct outlog_block *b)
+{
+    *b = (struct outlog_block){.type = e->type, .stored = e->output};
+    *payload = r->block.data;
+    if (e->output == 0)
+        return 0;
+    *payload = read_bytes(r, f, e->offset, e->output);
+    if (*payload)
+        return 0;
+    logfile_damage(f, e->offset, e->output, "unreadable record");
+    return ERR_CORRUPT;
+}
+
 /* Payload of the block that the entry names. */
 static int load(struct outlog_reader *r, const struct outlog_ref *ref,
                 const uint8_t **payload, struct outlog_block *b)
@@ -327,6 +344,8 @@ static int load(struct outlog_reader *r, const struct outlog_ref *ref,
     struct logfile *f = r->files[ref->file];
     const struct outlog_entry *e = &ref->e;
     int rc;
+    if (f->hqs)
+        return load_record(r, f, e, payload, b);
     if (e->grouped) {
         const struct buf *group;
         rc = load_group(r, f, e->offset, &group);

@@ -1,7 +1,8 @@
 /*
  * Reading output logs: sealed, still being written, or damaged; one file, or all
- * `*.hqlog` of a directory as one log. Memory is bounded by one task's blocks and a
- * page per source; extents without a usable index are scanned and their entries kept.
+ * `*.hqlog` and HyperQueue's own `*.hqs` of a directory as one log. Memory is bounded
+ * by one task's blocks and a page per source; extents without a usable index are
+ * scanned and their entries kept.
  *
  * What is damaged is left out and reported to the damage callback; everything around it
  * is still read. A file is read as it was when it was opened.

@@ -146,7 +146,9 @@ int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out
         f->size = (uint64_t)st.st_size;
         size_t n = logfile_read(f, 0, super, sizeof super);
         rc = outlog_superblock_decode(super, n, &f->ident, err);
-        if (rc == ERR_CORRUPT && recover_identity(f)) {
+        if (rc == ERR_CORRUPT && hqs_open(f, super, n)) {
+            rc = 0;
+        } else if (rc == ERR_CORRUPT && recover_identity(f)) {
             f->superblock_bad = true;
             rc = 0;
         }
@@ -158,7 +160,8 @@ int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out
         return rc;
     }
     f->seed = outlog_seed(&f->ident.uid);
-    read_slots(f);
+    if (!f->hqs)
+        read_slots(f);
     *out = f;
     return 0;
 }
@@ -291,6 +294,10 @@ struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *
 
 bool logfile_extent_of(struct logfile *f, uint64_t offset, struct outlog_extent *x)
 {
+    if (f->hqs) {
+        *x = f->all.items[0].x;
+        return true;
+    }
     uint64_t step = UINT64_C(1) << f->ident.align_log2;
     uint64_t pos = align_down(f, offset);
     uint64_t least = offset > EXTENT_LOOK_BACK ? offset - EXTENT_LOOK_BACK : 0;

@@ -43,6 +43,7 @@ struct logfile {
     uint64_t seed;
     struct outlog_ident ident;
     bool superblock_bad; /* the identity is from an extent header */
+    bool hqs;            /* one of HyperQueue's stream files */
     bool sealed;
     bool seal_bad; /* a page of the tree did not read well */
     struct outlog_slot slot;
@@ -120,6 +121,8 @@ struct scan {
     struct outlog_entry e;
     uint64_t damage_at, damage_bytes;
     const char *damage_what;
+    uint32_t n_records; /* hqs: so far */
+    uint32_t missing;   /* hqs: bytes of the last record that the file does not have */
 };
 /* `window`: bytes read at once. */
 bool scan_init(struct scan *s, const struct logfile *f, const struct extent_info *x,
@@ -132,6 +135,13 @@ enum scan_result scan_next(struct scan *s);
 const uint8_t *scan_data(struct scan *s);
 /* Fills x->entries; damage is reported. */
 int extent_scan(struct logfile *f, struct extent_info *x, struct error *err) MUST_CHECK;
+
+/* reader_hqs.c */
+/* False: no such file. Lists its one extent. */
+bool hqs_open(struct logfile *f, const uint8_t *p, size_t n);
+enum scan_result hqs_scan_next(struct scan *s);
+/* Entries that were scanned and sorted: numbers them by run and marks ends. */
+void hqs_finish_entries(struct extent_info *x);
 
 /* reader_source.c: entries in key order */
 enum source_kind { SOURCE_TREE, SOURCE_INDEX, SOURCE_ARRAY };

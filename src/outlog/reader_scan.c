@@ -7,7 +7,7 @@ bool scan_init(struct scan *s, const struct logfile *f, const struct extent_info
 {
     *s = (struct scan){.x = x, .verify = verify};
     uint64_t end = x->closed ? x->close.data_end : x->x.offset + x->x.length;
-    s->pos = x->x.offset + (x->headerless ? 0 : OUTLOG_EXTENT_HEADER_BYTES);
+    s->pos = x->x.offset + (x->headerless || f->hqs ? 0 : OUTLOG_EXTENT_HEADER_BYTES);
     s->end = MIN(end, f->size);
     buf_init(&s->group, 2 * OUTLOG_GROUP_RAW_MAX);
     /* Small extents need no large window. */
@@ -158,6 +158,8 @@ const uint8_t *scan_data(struct scan *s)
 {
     if (s->e.grouped)
         return s->group.data + s->e.inner + OUTLOG_BLOCK_HEADER_BYTES;
+    if (s->w.file->hqs)
+        return window_at(&s->w, s->e.offset, s->e.output);
     const uint8_t *p =
         window_at(&s->w, s->e.offset, OUTLOG_BLOCK_HEADER_BYTES + (size_t)s->e.output);
     return p ? p + OUTLOG_BLOCK_HEADER_BYTES : NULL;
@@ -165,6 +167,8 @@ const uint8_t *scan_data(struct scan *s)
 
 enum scan_result scan_next(struct scan *s)
 {
+    if (s->w.file->hqs)
+        return hqs_scan_next(s);
     for (;;) {
         if (s->inner < s->group.len) {
             if (next_inner(s))
@@ -234,6 +238,8 @@ int extent_scan(struct logfile *f, struct extent_info *x, struct error *err)
     if (rc < 0)
         return rc;
     outlog_entries_sort(x->entries, x->n_entries);
+    if (f->hqs)
+        hqs_finish_entries(x);
     x->scanned = true;
     return 0;
 }

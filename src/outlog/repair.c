@@ -253,6 +253,12 @@ int outlog_repair(struct outlog_reader *from, const char *to,
     *result = (struct outlog_repair_result){0};
     if (from->n_files == 0)
         return error_set(err, ERR_NOT_FOUND, "there is no log to repair");
+    for (size_t i = 0; i < from->n_files; i++)
+        if (from->files[i]->hqs)
+            return error_set(err, ERR_INVALID,
+                             "'%s' is a stream file of HyperQueue, "
+                             "which can only be read",
+                             from->files[i]->path);
     p.mem = malloc(EXTENTS_HEADROOM + p.cap);
     p.packed = malloc(EXTENTS_HEADROOM + p.cap);
     p.packer = options->compress ? packer_create() : NULL;

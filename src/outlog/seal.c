@@ -285,6 +285,10 @@ static int seal_open(struct sealer *s, const char *path,
     if (s->reader->n_files != 1)
         return error_set(err, ERR_INVALID, "'%s' is not an output log", path);
     s->f = s->reader->files[0];
+    if (s->f->hqs)
+        return error_set(err, ERR_INVALID,
+                         "'%s' is a stream file of HyperQueue, which has no index",
+                         path);
     outlog_reader_on_damage(s->reader, o->on_damage, o->arg);
     return 0;
 }
