@@ -115,8 +115,7 @@ static int slurm_remaining(const char *job, uint64_t *ns, struct error *err)
     int rc = read_command(argv, &out, err);
     if (rc == 0 && (slurm_field(buf_cstr(&out), "TimeLimit=", &limit) != 0 ||
                     slurm_field(buf_cstr(&out), "RunTime=", &used) != 0))
-        rc = error_set(err, ERR_PARSE,
-                       "no TimeLimit and RunTime in what scontrol prints");
+        rc = error_set(err, ERR_PARSE, "Cannot parse Slurm timelimit");
     if (rc == 0)
         *ns = limit > used ? (limit - used) * NS_PER_S : NS_PER_S;
     buf_release(&out);

@@ -145,6 +145,9 @@ static int find_resources(struct worker_start *ws, const struct args *a,
     if (args_flag(a, "no-detect-resources"))
         detect = DETECT_NONE;
     detect = topo_detect_except(detect, &c->pools);
+    rc = topo_detect_check(detect, &c->pools, err);
+    if (rc != 0)
+        return rc;
     struct topo_source source = {.detect = detect,
                                  .slurm_memory = manager->manager == MANAGER_SLURM};
     rc = topo_discover(&ws->topo, &source, err);
@@ -191,13 +194,7 @@ static void set_names(struct worker_start *ws, const struct args *a,
     c->listen_address = xasprintf("%s:0", c->hostname);
     c->version = xstrdup(HQ_VERSION);
     c->pid = (uint32_t)getpid();
-    if (args_given(a, "work-dir")) {
-        char *cwd = path_cwd();
-        c->work_dir = path_join(cwd ? cwd : "/", args_str(a, "work-dir"));
-        free(cwd);
-    } else {
-        c->work_dir = xstrdup("");
-    }
+    c->work_dir = xstrdup(args_given(a, "work-dir") ? args_str(a, "work-dir") : "");
     c->mpi = ws->is_mpi;
     c->rank = ws->id.rank;
     c->world_size = ws->id.size;

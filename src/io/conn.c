@@ -461,16 +461,18 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
         maybe_gone(c);
         return;
     }
-    int rc = status;
-    if (rc == 0) {
-        c->connect.data = c;
-        rc = uv_tcp_connect(&c->connect, &c->uv, res->ai_addr, on_connected);
+    struct error err = ERROR_INIT;
+    if (status != 0) {
+        (void)error_set(&err, ERR_NOT_FOUND, "Cannot resolve server address \"%s\": %s",
+                        c->host, uv_strerror(status));
+        fail(c, &err);
+        return;
     }
+    c->connect.data = c;
+    int rc = uv_tcp_connect(&c->connect, &c->uv, res->ai_addr, on_connected);
     uv_freeaddrinfo(res);
     if (rc != 0) {
-        struct error err = ERROR_INIT;
-        (void)error_set(&err, ERR_NOT_FOUND, "Cannot resolve server address \"%s\": %s",
-                        c->host, uv_strerror(rc));
+        (void)error_errno(&err, -rc, "cannot connect to %s:%u", c->host, c->port);
         fail(c, &err);
     }
 }

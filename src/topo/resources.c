@@ -266,6 +266,15 @@ static int drop_second_threads(const struct topo *t, struct pool *p, struct erro
     return rc;
 }
 
+int topo_detect_check(unsigned detect, const struct pool_set *set, struct error *err)
+{
+    if ((detect & DETECT_CPUS) || pool_set_find(set, "cpus"))
+        return 0;
+    return error_set(err, ERR_INVALID,
+                     "You have to specify --cpus explicitly when opting out of CPU "
+                     "automatic detection");
+}
+
 int topo_resources(const struct topo *t, unsigned detect, bool no_ht,
                    struct pool_set *set, struct error *err)
 {
@@ -274,13 +283,9 @@ int topo_resources(const struct topo *t, unsigned detect, bool no_ht,
         if (strcmp(set->pools[i].name, "cpus") == 0)
             given = &set->pools[i];
     detect = topo_detect_except(detect, set);
-    int rc = 0;
-    if (given && no_ht)
+    int rc = topo_detect_check(detect, set, err);
+    if (rc == 0 && given && no_ht)
         rc = drop_second_threads(t, given, err);
-    else if (!given && !(detect & DETECT_CPUS))
-        rc = error_set(err, ERR_INVALID,
-                       "You have to specify --cpus explicitly when opting out of CPU "
-                       "automatic detection");
     if (rc == 0 && (detect & DETECT_CPUS))
         rc = add_cpus(t, no_ht, set, err);
     if (rc == 0 && (detect & DETECT_NVIDIA))

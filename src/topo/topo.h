@@ -84,6 +84,9 @@ const struct topo_pu *topo_find_pu(const struct topo *t, uint32_t id); /* or NUL
 int topo_detect_parse(const char *text, unsigned *detect, struct error *err) MUST_CHECK;
 /* Without what the set has already. */
 unsigned topo_detect_except(unsigned detect, const struct pool_set *set);
+/* ERR_INVALID when CPUs are neither given nor looked for. */
+int topo_detect_check(unsigned detect, const struct pool_set *set,
+                      struct error *err) MUST_CHECK;
 
 struct topo_division {
     uint32_t local_rank, local_size;

@@ -104,7 +104,8 @@ void worker_leave(struct worker *w, enum worker_end reason)
     bool connected = w->registered;
     w->mode = MODE_LEAVING;
     w->leave_reason = reason;
-    log_info("Worker stopping");
+    if (w->exit_rc == 0)
+        log_info("Worker stopping");
     report_flush(w);
     lanes_clear(w);
     if (connected) {
@@ -318,6 +319,8 @@ static bool may_retry(struct worker *w, const struct error *err)
         return false;
     if (w->mode == MODE_LOST)
         return clock_mono_us() - w->lost_since_us < w->setup->reconnect_us;
+    if (err->code == ERR_NOT_FOUND) /* no such host */
+        return false;
     uint32_t tries = w->setup->connect_tries ? w->setup->connect_tries : CONNECT_TRIES;
     return w->mode == MODE_CONNECTING && w->tries < tries;
 }
@@ -480,7 +483,9 @@ static int make_work_dir(struct worker *w, struct error *err)
 {
     const char *given = w->setup->config.work_dir;
     if (given && *given) {
-        w->work_dir = xstrdup(given);
+        char *cwd = path_cwd(); /* shown as it was given, used from anywhere */
+        w->work_dir = path_join(cwd ? cwd : "/", given);
+        free(cwd);
         return path_mkdirs(w->work_dir, 0777, err);
     }
     const char *tmp = getenv("TMPDIR");
