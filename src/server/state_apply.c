@@ -259,6 +259,18 @@ void state_apply_worker_lost(struct state *s, uint32_t id, enum worker_end reaso
     w->ended_us = time_us;
 }
 
+/* Starts of one round arrive in the order in which the spawners got to them. */
+static void worker_note_start(struct worker *w, struct job *job, uint32_t slot,
+                              uint64_t start_us)
+{
+    if (!w || start_us < w->last_us)
+        return;
+    w->any_started = true;
+    w->last_job = job->id;
+    w->last_task = job_task_id(job, slot);
+    w->last_us = start_us;
+}
+
 /* ---- tasks ----------------------------------------------------------------------- */
 
 /*
@@ -291,13 +303,9 @@ bool state_apply_start(struct state *s, uint32_t worker, const struct task_start
     if (u64map_set(&job->workers, worker, 0) != 0)
         abort();
     task_set_state(job, r, TASK_RUNNING, st->start_us);
-    struct worker *w = state_worker(s, worker);
-    if (w) {
-        w->any_started = true;
-        w->last_job = st->job;
-        w->last_task = job_task_id(job, st->slot);
-        w->last_us = st->start_us;
-    }
+    worker_note_start(state_worker(s, worker), job, st->slot, st->start_us);
+    for (uint32_t i = 0; i < st->n_nodes; i++)
+        worker_note_start(state_worker(s, st->nodes[i]), job, st->slot, st->start_us);
     return true;
 }
 
@@ -381,16 +389,11 @@ uint32_t state_apply_end(struct state *s, uint32_t worker, const struct task_end
     }
     if (applied == 0)
         return 0;
-    struct worker *w = state_worker(s, worker);
     if (e->started && worker) {
         if (u64map_set(&job->workers, worker, 0) != 0)
             abort();
-        if (w && e->start_us >= w->last_us) {
-            w->any_started = true;
-            w->last_job = e->job;
-            w->last_task = job_task_id(job, e->slot + count - 1);
-            w->last_us = e->start_us;
-        }
+        worker_note_start(state_worker(s, worker), job, e->slot + count - 1,
+                          e->start_us);
     }
     if (!job_active(job))
         s->hooks.idle(s->hooks.arg, job);

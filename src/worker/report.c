@@ -30,37 +30,6 @@ void report_start(struct worker *w, struct task *t)
         gather(w);
 }
 
-void report_end_run(struct worker *w, const struct task_end *e, uint32_t count)
-{
-    if (w->n_ends == 0)
-        task_end_writer_init(&w->end_writer, &w->ends);
-    if (count > 1)
-        task_end_write_run(&w->end_writer, e, count);
-    else
-        task_end_write(&w->end_writer, e);
-    /* The writer holds the last element back, whose text may be freed. */
-    if (e->message.n)
-        task_end_writer_finish(&w->end_writer);
-    w->n_ends += count;
-    if (w->ends.len > ENDS_MAX)
-        report_soon(w);
-}
-
-void report_end(struct worker *w, struct task *t)
-{
-    if (list_linked(&t->started))
-        list_remove(&t->started); /* the end tells the start as well */
-    report_end_run(w, &t->end, 1);
-    struct lane *l = t->lane;
-    bool dry = !l || (!l->told_dry && l->queued + l->launched <= l->window / 2);
-    if (l)
-        l->told_dry |= dry;
-    if (t->group->dependants || t->released || dry)
-        report_soon(w);
-    else
-        gather(w);
-}
-
 static void send_starts(struct worker *w)
 {
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
@@ -83,6 +52,40 @@ static void send_starts(struct worker *w)
     if (b.len)
         msg_put_TASKS_STARTED(io_conn_batch(w->conn), &m);
     buf_release(&b);
+}
+
+void report_end_run(struct worker *w, const struct task_end *e, uint32_t count)
+{
+    if (w->n_ends == 0)
+        task_end_writer_init(&w->end_writer, &w->ends);
+    if (count > 1)
+        task_end_write_run(&w->end_writer, e, count);
+    else
+        task_end_write(&w->end_writer, e);
+    /* The writer holds the last element back, whose text may be freed. */
+    if (e->message.n)
+        task_end_writer_finish(&w->end_writer);
+    w->n_ends += count;
+    if (w->ends.len > ENDS_MAX)
+        report_soon(w);
+}
+
+void report_end(struct worker *w, struct task *t)
+{
+    /* The end tells the start as well, but not which nodes a gang had. */
+    if (t->gang && list_linked(&t->started) && w->registered)
+        send_starts(w);
+    if (list_linked(&t->started))
+        list_remove(&t->started);
+    report_end_run(w, &t->end, 1);
+    struct lane *l = t->lane;
+    bool dry = !l || (!l->told_dry && l->queued + l->launched <= l->window / 2);
+    if (l)
+        l->told_dry |= dry;
+    if (t->group->dependants || t->released || dry)
+        report_soon(w);
+    else
+        gather(w);
 }
 
 static void send_batch(const struct sent_batch *b, struct buf *batch)
