@@ -257,6 +257,13 @@ static void on_debug_dump(struct client_link *c, const struct msg_REQ_DEBUG_DUMP
         reply_ok(c);
 }
 
+/* One that was asked to stop counts as stopped: asking again changes nothing. */
+static bool may_stop(const struct server *s, uint32_t id)
+{
+    const struct worker_link *link = worker_link_of(s, id);
+    return link && !link->stop_deadline_us;
+}
+
 static void on_worker_stop(struct client_link *c, const struct msg_REQ_WORKER_STOP *req)
 {
     struct server *s = c->server;
@@ -273,7 +280,7 @@ static void on_worker_stop(struct client_link *c, const struct msg_REQ_WORKER_ST
             rc = idset_add(&ids, s->next_worker - 1, 1, 1);
     } else {
         for (uint32_t id = 1; id <= s->state.n_workers && rc == 0; id++)
-            if (worker_link_of(s, id))
+            if (may_stop(s, id))
                 rc = idset_add(&ids, id, 1, 1);
     }
     if (rc != 0)
@@ -281,13 +288,12 @@ static void on_worker_stop(struct client_link *c, const struct msg_REQ_WORKER_ST
     struct idset_iter it = IDSET_ITER(&ids);
     uint32_t id;
     while (idset_next(&it, &id)) {
-        struct worker_link *link = worker_link_of(s, id);
         struct op_result r = {.id = id,
-                              .outcome = link                          ? OP_DONE
+                              .outcome = may_stop(s, id)               ? OP_DONE
                                          : state_worker(&s->state, id) ? OP_NOTHING
                                                                        : OP_NOT_FOUND};
-        if (link)
-            worker_ask_to_stop(link, WORKER_STOPPED);
+        if (r.outcome == OP_DONE)
+            worker_ask_to_stop(worker_link_of(s, id), WORKER_STOPPED);
         op_result_put(&b, &r);
     }
     struct msg_RSP_RESULTS m = {.results = span_buf(&b)};

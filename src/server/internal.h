@@ -110,7 +110,8 @@ void run_dir_leave(struct server *s); /* removes hq-current if it is still ours 
 
 /* workers.c */
 extern const struct io_conn_ops worker_conn_ops;
-struct worker_link *worker_link_of(struct server *s, uint32_t worker); /* or NULL */
+struct worker_link *worker_link_of(const struct server *s,
+                                   uint32_t worker); /* or NULL */
 void worker_link_lost(struct worker_link *link, enum worker_end reason);
 /* The server ends in order: a worker that would wait for it leaves. */
 void worker_dismiss(struct worker_link *link);

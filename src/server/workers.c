@@ -9,7 +9,7 @@
 #define STOP_DEADLINE_US (60 * 1000000ULL) /* a stop request that is not obeyed */
 #define HEARTBEAT_FLOOR_NS (150 * 1000000ULL)
 
-struct worker_link *worker_link_of(struct server *s, uint32_t worker)
+struct worker_link *worker_link_of(const struct server *s, uint32_t worker)
 {
     return worker >= 1 && worker <= s->n_link_by_id ? s->link_by_id[worker - 1] : NULL;
 }
