@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xmem.h"
 #include "cli/parse.h"
 #include "cli/session.h"
@@ -80,8 +81,10 @@ static int read_hosts(const char *path, struct deployment *d, struct error *err)
 
 /* --- options that are passed on ----------------------------------------- */
 
-/* Wrong ones end the process like any wrong command line. */
-static void check_options(const struct run *r, struct args_list options)
+/* Wrong ones end the process like any wrong command line. *names_dir: a server
+ * directory is among them. */
+static void check_options(const struct run *r, struct args_list options,
+                          bool *names_dir)
 {
     const struct cmd *start = cmd_find_sub(&cmd_worker, "start");
     static const struct opt_group *groups[] = {
@@ -99,9 +102,27 @@ static void check_options(const struct run *r, struct args_list options)
         bool failed = write_all(fd, text.data, text.len) != 0;
         exit(rc == PARSE_HELP ? failed : 2);
     }
+    *names_dir = args_source(args, "server-dir") == ARGS_LINE;
     args_destroy(args);
     buf_release(&text);
     free(path);
+}
+
+/* A server directory that was chosen, and not for the workers alone, holds for them
+ * too: nothing else of this command's surroundings reaches the other side. */
+static char *dir_to_pass_on(const struct run *r)
+{
+    bool names_dir;
+    check_options(r, args_list(r->args, "WORKER_START_ARGS"), &names_dir);
+    if (names_dir || args_source(r->args, "server-dir") != ARGS_LINE)
+        return NULL;
+    struct buf quoted = BUF_INIT(BUF_MAX_DEFAULT);
+    char *dir = session_server_dir(r);
+    text_shell_quote(&quoted, dir, strlen(dir)); /* ssh hands its words to a shell */
+    free(dir);
+    dir = xstrdup(buf_cstr(&quoted));
+    buf_release(&quoted);
+    return dir;
 }
 
 /* --- ssh ---------------------------------------------------------------- */
@@ -146,9 +167,11 @@ static const char **make_words(const struct deployment *d, const struct host *h)
     return words;
 }
 
-static int start_host(const struct deployment *d, struct host *h, struct error *err)
+static int start_host(const struct deployment *d, struct host *h,
+                      const sigset_t *signals, struct error *err)
 {
     posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
     const char **words = make_words(d, h);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -158,12 +181,18 @@ static int start_host(const struct deployment *d, struct host *h, struct error *
         posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY,
                                          0);
     }
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, signals);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
     int rc =
-        posix_spawnp(&h->pid, words[0], &files, NULL, (char *const *)words, environ);
+        posix_spawnp(&h->pid, words[0], &files, &attr, (char *const *)words, environ);
+    posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
     free(words);
-    if (rc)
+    if (rc) {
+        h->pid = 0;
         return error_errno(err, rc, "Cannot start ssh for %s", h->line);
+    }
     log_info("Started worker process at `%s`", h->line);
     return 0;
 }
@@ -176,7 +205,7 @@ static struct host *host_of(struct deployment *d, pid_t pid)
     return NULL;
 }
 
-static void kill_all(struct deployment *d)
+static void kill_all(const struct deployment *d)
 {
     for (size_t i = 0; i < d->n; i++)
         if (d->hosts[i].pid > 0)
@@ -185,14 +214,36 @@ static void kill_all(struct deployment *d)
 
 static volatile sig_atomic_t interrupted;
 
-static void on_interrupt(int sig)
+static void on_signal(int sig)
 {
-    (void)sig;
-    interrupted = 1;
+    if (sig == SIGINT)
+        interrupted = 1;
+}
+
+/* Signals come while wait_all sleeps, and at no other time. */
+static void watch_signals(sigset_t *outside)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &both, outside);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGCHLD, &action, NULL);
+}
+
+static void report_end(const struct host *h, int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        log_info("Worker at `%s` has ended successfully", h->line);
+    else
+        log_error("Worker at `%s` has ended with an error: Worker exited with code %d",
+                  h->line, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
 /* Whether a worker failed. */
-static bool wait_all(struct deployment *d)
+static bool wait_all(struct deployment *d, const sigset_t *outside)
 {
     bool failed = false, killed = false;
     for (;;) {
@@ -201,36 +252,31 @@ static bool wait_all(struct deployment *d)
             kill_all(d);
             killed = true;
         }
-        pid_t pid = waitpid(-1, &status, 0);
-        if (pid < 0 && errno == EINTR)
-            continue;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid < 0)
             break;
-        struct host *h = host_of(d, pid);
+        struct host *h = pid ? host_of(d, pid) : NULL;
+        if (pid == 0)
+            sigsuspend(outside);
         if (!h)
             continue;
         h->pid = 0;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-            log_info("Worker at `%s` has ended successfully", h->line);
-            continue;
-        }
-        failed = true;
-        log_error("Worker at `%s` has ended with an error: Worker exited with code %d",
-                  h->line, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+        report_end(h, status);
+        failed |= status != 0;
     }
     return failed && !killed;
 }
 
 static int run_all(struct deployment *d, struct error *err)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
+    sigset_t outside;
     int rc = 0;
-    sigaction(SIGINT, &action, NULL);
+    watch_signals(&outside);
     for (size_t i = 0; rc == 0 && i < d->n; i++)
-        rc = start_host(d, &d->hosts[i], err);
+        rc = start_host(d, &d->hosts[i], &outside, err);
     if (rc)
         kill_all(d);
-    bool failed = wait_all(d);
+    bool failed = wait_all(d, &outside);
     if (rc || interrupted)
         return rc;
     log_info("All workers have finished");
@@ -260,8 +306,8 @@ static void deployment_release(struct deployment *d)
 int worker_deploy_ssh_run(struct run *r, struct error *err)
 {
     struct deployment d = {.show_output = args_flag(r->args, "show-output"),
-                           .options = args_list(r->args, "WORKER_START_ARGS")};
-    check_options(r, d.options);
+                           .options = args_list(r->args, "WORKER_START_ARGS"),
+                           .server_dir = dir_to_pass_on(r)};
     int rc = read_hosts(args_str(r->args, "HOSTFILE"), &d, err);
     if (rc == 0 && !find_program("ssh")) {
         error_set(err, ERR_NOT_FOUND, "cannot find binary path");
