@@ -11,10 +11,11 @@ static const char *const not_progress[] = {"progress", NULL};
 static const char *const not_log[] = {"log", NULL};
 /* A workflow file says these things itself. */
 static const char *const not_with_file[] = {
-    "COMMANDS",    "array",  "each-line",  "from-json",  "nodes",        "cpus",
-    "resource",    "weight", "pin",        "membind",    "cwd",          "stdout",
-    "stderr",      "env",    "task-dir",   "time-limit", "time-request", "priority",
-    "crash-limit", "stdin",  "directives", NULL};
+    "COMMANDS",   "array",        "each-line",      "from-json",   "nodes",
+    "cpus",       "resource",     "weight",         "pin",         "membind",
+    "cwd",        "stdout",       "stderr",         "env",         "task-dir",
+    "time-limit", "time-request", "priority",       "crash-limit", "stdin",
+    "directives", "max-output",   "max-job-output", NULL};
 
 static const struct opt_group task_options = {
     .title = "What to run",
@@ -159,6 +160,20 @@ static const struct opt_group place_options = {
         {.name = "log-replace",
          .flags = OPT_SWITCH,
          .help = "Rename a log file of another server away instead of refusing it"},
+        {.name = "max-output",
+         .alias = "stream-limit",
+         .check = value_check_output_limit,
+         .help = "Keep at most that much output of each task in the log",
+         .more =
+             "Such as '100MiB'. What is above it is read and dropped, and a line in "
+             "the output says how much. With ':tail' behind the size the last part of "
+             "the output is kept as well as the first."},
+        {.name = "max-job-output",
+         .check = value_check_size,
+         .help = "Keep at most about that much output of the whole job in the log",
+         .more =
+             "Workers tell the server ten times a second what they wrote, so output "
+             "of that time may come on top."},
         {.name = "task-dir",
          .flags = OPT_SWITCH,
          .help = "Give each task a temporary directory, named in HQ_TASK_DIR"},

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/duration.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xmem.h"
 #include "cli/entries.h"
 #include "cli/job_text.h"
@@ -207,6 +208,23 @@ static int build_limits(const struct submit_input *in, struct task_body *body,
     return rc;
 }
 
+static int build_output_limits(const struct submit_input *in, struct task_body *body,
+                               struct error *err)
+{
+    const char *task = pick(in, "max-output"), *job = pick(in, "max-job-output");
+    int rc = 0;
+    if ((task || job) && body->stream_kind == STREAM_NONE)
+        return error_set(
+            err, ERR_INVALID,
+            "--%s limits what goes into a log: give --log or --stream, too",
+            task ? "max-output" : "max-job-output");
+    if (task)
+        rc = output_limit_parse(task, &body->max_output, &body->keep_tail, err);
+    if (rc == 0 && job)
+        rc = text_parse_size(job, &body->max_job_output, err);
+    return rc;
+}
+
 static int build_body(const struct submit_input *in, struct task_body *body,
                       struct error *err)
 {
@@ -216,6 +234,8 @@ static int build_body(const struct submit_input *in, struct task_body *body,
     build_stream(in, body);
     build_binding(in, body);
     int rc = build_limits(in, body, err);
+    if (rc == 0)
+        rc = build_output_limits(in, body, err);
     if (rc == 0)
         rc = build_stdio(pick(in, "stdout"), &body->out, err);
     if (rc == 0)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/duration.h"
+#include "base/text.h"
 #include "cli/values.h"
 
 static const char *const pin_names[] = {
@@ -97,6 +98,32 @@ int key_decode_crash_limit(struct conf_doc *doc, const struct conf_node *value,
         return conf_expected(doc, value, err, expected);
     int rc = crash_limit_parse(text, member, err);
     return rc ? conf_locate(doc, value, err) : 0;
+}
+
+int key_decode_max_output(struct conf_doc *doc, const struct conf_node *value,
+                          const struct conf_field *field, void *member, void *user,
+                          struct error *err)
+{
+    (void)field;
+    (void)user;
+    struct task_keys *k = member;
+    const char *text = scalar_text(doc, value);
+    if (!text)
+        return conf_expected(doc, value, err, "a size such as 100MiB or 100MiB:tail");
+    int rc = output_limit_parse(text, &k->max_output, &k->keep_tail, err);
+    return rc ? conf_locate(doc, value, err) : 0;
+}
+
+int key_decode_size(struct conf_doc *doc, const struct conf_node *value,
+                    const struct conf_field *field, void *member, void *user,
+                    struct error *err)
+{
+    (void)field;
+    (void)user;
+    const char *text = scalar_text(doc, value);
+    if (!text)
+        return conf_expected(doc, value, err, "a size such as 100MiB");
+    return text_parse_size(text, member, err) ? conf_locate(doc, value, err) : 0;
 }
 
 int key_decode_text(struct conf_doc *doc, const struct conf_node *value,
@@ -311,6 +338,9 @@ static int fill_body(struct conf_doc *doc, const struct task_keys *k,
     body->priority = k->priority;
     body->crash_limit = k->crash_limit;
     body->time_limit_ns = k->time_limit_ns;
+    body->max_output = k->max_output;
+    body->max_job_output = k->max_job_output;
+    body->keep_tail = k->keep_tail;
     int rc = set_text(&body->cwd, k->cwd.text, err);
     if (rc == 0)
         rc = set_stdio(&body->out, &k->out, err);

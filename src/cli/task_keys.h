@@ -68,6 +68,8 @@ struct task_keys {
     struct key_text stream, log; /* at most one is given */
     bool log_replace;
     bool task_dir;
+    bool keep_tail;
+    uint64_t max_output, max_job_output;
     int pin;                        /* enum pin_mode */
     int membind;                    /* enum membind_mode */
     const struct conf_node *pin_at; /* of this map, not inherited */
@@ -96,6 +98,14 @@ int key_decode_limit(struct conf_doc *doc, const struct conf_node *value,
 int key_decode_crash_limit(struct conf_doc *doc, const struct conf_node *value,
                            const struct conf_field *field, void *member, void *user,
                            struct error *err) MUST_CHECK;
+/* struct task_keys as a whole: max_output and keep_tail. */
+int key_decode_max_output(struct conf_doc *doc, const struct conf_node *value,
+                          const struct conf_field *field, void *member, void *user,
+                          struct error *err) MUST_CHECK;
+/* uint64_t, in bytes */
+int key_decode_size(struct conf_doc *doc, const struct conf_node *value,
+                    const struct conf_field *field, void *member, void *user,
+                    struct error *err) MUST_CHECK;
 /* struct key_text: a text that is not empty. */
 int key_decode_text(struct conf_doc *doc, const struct conf_node *value,
                     const struct conf_field *field, void *member, void *user,

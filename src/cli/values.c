@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/duration.h"
 #include "base/text.h"
+#include "base/xmem.h"
 #include "topo/topo.h"
 
 /* --- numbers ------------------------------------------------------------ */
@@ -325,4 +326,30 @@ int value_check_detect(const char *text, struct error *err)
 {
     unsigned flags;
     return topo_detect_parse(text, &flags, err);
+}
+
+int output_limit_parse(const char *text, uint64_t *bytes, bool *keep_tail,
+                       struct error *err)
+{
+    const char *how = strchr(text, ':');
+    char *size = how ? xstrndup(text, (size_t)(how - text)) : xstrdup(text);
+    int rc = text_parse_size(size, bytes, err);
+    free(size);
+    if (rc < 0)
+        return rc;
+    if (*bytes == 0)
+        return error_set(err, ERR_PARSE,
+                         "a limit of 0 keeps nothing; 'none' for --stdout and --stderr "
+                         "says that");
+    *keep_tail = how && strcmp(how, ":tail") == 0;
+    if (how && !*keep_tail && strcmp(how, ":head") != 0)
+        return error_set(err, ERR_PARSE, "'%s' is neither ':head' nor ':tail'", how);
+    return 0;
+}
+
+int value_check_output_limit(const char *text, struct error *err)
+{
+    uint64_t bytes;
+    bool keep_tail;
+    return output_limit_parse(text, &bytes, &keep_tail, err);
 }

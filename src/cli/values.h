@@ -30,6 +30,7 @@ int value_check_job_or_last(const char *text, struct error *err); /* last, one i
 int value_check_env(const char *text, struct error *err);
 int value_check_stdio(const char *text, struct error *err);
 int value_check_crash_limit(const char *text, struct error *err);
+int value_check_output_limit(const char *text, struct error *err);
 int value_check_reason(const char *text, struct error *err);
 int value_check_weight(const char *text, struct error *err);
 int value_check_cpus(const char *text, struct error *err);
@@ -49,6 +50,9 @@ int selector_parse(const char *text, struct selector *s, struct error *err) MUST
  * malloc'ed. */
 int stdio_parse(const char *text, struct stdio_spec *spec,
                 struct error *err) MUST_CHECK;
+/* "100MiB" or "100MiB:tail". */
+int output_limit_parse(const char *text, uint64_t *bytes, bool *keep_tail,
+                       struct error *err) MUST_CHECK;
 int crash_limit_parse(const char *text, uint32_t *limit, struct error *err) MUST_CHECK;
 /* Units of 1/10000. */
 int weight_parse(const char *text, uint64_t *weight, struct error *err) MUST_CHECK;

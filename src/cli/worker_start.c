@@ -222,7 +222,13 @@ static int configure(struct worker_start *ws, const struct args *a, struct error
     c->min_utilization = strtod(args_str(a, "min-utilization"), NULL);
     ws->setup.no_exec = args_flag(a, "no-exec");
     ws->setup.fast_exit = ws->id.mpirun;
-    rc = set_policy(ws, a, err);
+    const char *sync = args_str(a, "stream-sync");
+    ws->setup.log_sync = strcmp(sync, "always") == 0  ? OUTLOG_SYNC_GROUP
+                         : strcmp(sync, "never") == 0 ? OUTLOG_SYNC_NONE
+                                                      : OUTLOG_SYNC_AUTO;
+    rc = text_parse_size(args_str(a, "stream-min-free"), &ws->setup.log_min_free, err);
+    if (rc == 0)
+        rc = set_policy(ws, a, err);
     return rc == 0 ? find_resources(ws, a, &manager, err) : rc;
 }
 

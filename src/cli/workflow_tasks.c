@@ -110,6 +110,8 @@ static const struct conf_schema variant_schema =
         {CALL("stream", stream, key_decode_text)},                                 \
         {CALL("log", log, key_decode_text)},                                       \
         {KEY("log-replace", log_replace, CONF_AS_BOOL)},                           \
+        {CALL("max-output", run, key_decode_max_output)},                          \
+        {CALL("max-job-output", max_job_output, key_decode_size)},                 \
         {KEY("task-dir", task_dir, CONF_AS_BOOL)},                                 \
         {CALL("time-limit", time_limit_ns, key_decode_limit)},                     \
         {KEY("priority", priority, CONF_AS_I32)},                                  \

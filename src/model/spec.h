@@ -58,11 +58,14 @@ struct task_body {
     size_t n_input;
     bool has_input;
     bool task_dir;
-    bool log_replace;    /* STREAM_FILE: rename a file of another server away */
-    uint8_t pin;         /* enum pin_mode */
-    uint8_t membind;     /* enum membind_mode */
-    uint8_t stream_kind; /* enum stream_kind */
-    char *stream;        /* directory or file */
+    bool log_replace;        /* STREAM_FILE: rename a file of another server away */
+    bool keep_tail;          /* of output above the limit the last part is kept too */
+    uint64_t max_output;     /* streamed bytes of one run; 0: no limit */
+    uint64_t max_job_output; /* streamed bytes of the whole job; 0: no limit */
+    uint8_t pin;             /* enum pin_mode */
+    uint8_t membind;         /* enum membind_mode */
+    uint8_t stream_kind;     /* enum stream_kind */
+    char *stream;            /* directory or file */
     int32_t priority;
     uint32_t crash_limit;
     uint64_t time_limit_ns; /* 0: none */

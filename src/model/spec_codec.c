@@ -40,7 +40,8 @@ enum {
     BODY_TASK_DIR = 2,
     BODY_LOG_REPLACE = 4,
     BODY_EXPAND = 8,
-    BODY_SHELL = 16
+    BODY_SHELL = 16,
+    BODY_KEEP_TAIL = 32
 };
 
 void task_body_encode(const struct task_body *b, struct buf *out)
@@ -57,7 +58,8 @@ void task_body_encode(const struct task_body *b, struct buf *out)
            (uint8_t)((b->has_input ? BODY_INPUT : 0) |
                      (b->task_dir ? BODY_TASK_DIR : 0) |
                      (b->log_replace ? BODY_LOG_REPLACE : 0) |
-                     (b->expand_args ? BODY_EXPAND : 0) | (b->shell ? BODY_SHELL : 0)));
+                     (b->expand_args ? BODY_EXPAND : 0) | (b->shell ? BODY_SHELL : 0) |
+                     (b->keep_tail ? BODY_KEEP_TAIL : 0)));
     if (b->has_input)
         buf_bytes(out, b->input, b->n_input);
     buf_u8(out, b->pin);
@@ -67,6 +69,8 @@ void task_body_encode(const struct task_body *b, struct buf *out)
     buf_zigzag(out, b->priority);
     buf_varint(out, b->crash_limit);
     buf_varint(out, b->time_limit_ns);
+    buf_varint(out, b->max_output);
+    buf_varint(out, b->max_job_output);
     request_encode(&b->request, out);
 }
 
@@ -111,6 +115,7 @@ int task_body_decode(struct task_body *b, struct cursor *c)
     b->log_replace = (flags & BODY_LOG_REPLACE) != 0;
     b->expand_args = (flags & BODY_EXPAND) != 0;
     b->shell = (flags & BODY_SHELL) != 0;
+    b->keep_tail = (flags & BODY_KEEP_TAIL) != 0;
     if (flags & BODY_INPUT)
         decode_input(b, c);
     b->pin = cursor_u8(c);
@@ -121,6 +126,8 @@ int task_body_decode(struct task_body *b, struct cursor *c)
     b->priority = (int32_t)priority;
     b->crash_limit = cursor_varint32(c);
     b->time_limit_ns = cursor_varint(c);
+    b->max_output = cursor_varint(c);
+    b->max_job_output = cursor_varint(c);
     if (priority < INT32_MIN || priority > INT32_MAX || b->pin > PIN_OMP ||
         b->membind > MEMBIND_STRICT || b->stream_kind > STREAM_FILE ||
         (b->stream_kind != STREAM_NONE && !b->stream))

@@ -42,6 +42,15 @@ bool log_file_needs_sync(int fd)
            type == FUSE_MAGIC;
 }
 
+bool log_file_space(int fd, uint64_t *left)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0 || fs.f_blocks == 0)
+        return false; /* not told, or a file system without an end */
+    *left = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+    return true;
+}
+
 static int read_ident(int fd, struct outlog_ident *id, struct error *err)
 {
     uint8_t block[OUTLOG_SUPERBLOCK_BYTES];

@@ -24,6 +24,9 @@ int log_file_open(const char *path, const struct outlog_ident *id, bool may_repl
 /* Whether writes become visible to other nodes only after a sync (NFS and the like). */
 bool log_file_needs_sync(int fd);
 
+/* Bytes that an ordinary user may still write there; false: not known. */
+bool log_file_space(int fd, uint64_t *left);
+
 /* Shared lock of writers, exclusive lock of sealers. ERR_BUSY: held by others; where
  * the file system has no locks, 0. */
 int log_file_lock(int fd, bool exclusive, struct error *err) MUST_CHECK;

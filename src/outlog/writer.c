@@ -144,6 +144,7 @@ static void task_discard(struct outlog_task *t)
     if (list_linked(&t->all))
         list_remove(&t->all);
     error_drop(t->broken);
+    cap_release(&t->cap);
     free(t);
 }
 

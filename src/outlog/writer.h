@@ -83,6 +83,7 @@ struct outlog_writer_config {
     uint64_t idle_us;      /* 2 s: then a log without tasks is closed */
     uint64_t linger_us;    /* 20 ms between small reads of one channel */
     enum outlog_sync sync; /* auto: after each group on NFS, else never */
+    uint64_t min_free;     /* bytes that writing leaves free on the file system */
     bool compress;         /* zstd per group where sampling says that it pays */
 };
 
@@ -115,8 +116,10 @@ struct outlog_task_params {
     const char *path; /* the log file itself (outlog_stream_path), absolute */
     bool replace;     /* a file of another server is moved aside */
     uint32_t job, task, instance;
-    uint8_t channels; /* bit 0 stdout, bit 1 stderr are streamed */
-    void *user;       /* given to the callbacks */
+    uint8_t channels;    /* bit 0 stdout, bit 1 stderr are streamed */
+    bool keep_tail;      /* the end of output above the limit is kept, too */
+    uint64_t max_output; /* bytes kept of this run; 0: no limit */
+    void *user;          /* given to the callbacks */
 };
 /*
  * OUTLOG_READY, OUTLOG_PENDING, or negative: then *out is NULL and the text begins with
@@ -133,6 +136,10 @@ int outlog_task_begin(struct outlog_writer *w, const struct outlog_task_params *
 int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
                      bool hurry, uint64_t now_us, uint64_t *retry_us,
                      struct error *err) MUST_CHECK;
+/* The job has written `limit` bytes: nothing more of this run is kept. */
+void outlog_task_job_full(struct outlog_task *t, uint64_t limit);
+/* Bytes of output kept so far. */
+uint64_t outlog_task_bytes(const struct outlog_task *t);
 /* The run is over. end->channels and end->bytes are filled in by the writer. */
 void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
                      uint64_t now_us);

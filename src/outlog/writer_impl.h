@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include "base/list.h"
 #include "base/strmap.h"
+#include "outlog/cap.h"
 #include "outlog/extents.h"
 #include "outlog/packer.h"
 #include "outlog/writer.h"
@@ -108,6 +109,7 @@ struct wlog {
     bool is_open, sync_each, want_posted;
     uint64_t retry_at_us, retry_until_us; /* OPEN: somebody else replaces the file */
     uint64_t fail_until_us;               /* after a failed write */
+    uint64_t space_seen_us;               /* when the free space was looked at */
     char *fail_text;
     int fail_sys;
     struct list io_groups, io_leases;
@@ -121,9 +123,10 @@ struct outlog_task {
     void *user;
     uint32_t job, id, instance, seq;
     uint8_t channels;
-    bool want_begin, want_end; /* records that found no room yet */
+    bool want_begin, want_rest, want_end; /* records that found no room yet */
     bool ended, dropped, broken_told;
     struct error *broken;
+    struct output_cap cap;
     uint64_t bytes[OUTLOG_N_CHANNELS];
     uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
     uint64_t group_serial;                    /* last group that holds a block of it */

@@ -2,12 +2,14 @@
  */
 #include "outlog/writer_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "outlog/log_file.h"
 
 #define RETRY_EVERY_US 20000u
@@ -15,6 +17,7 @@
 /* After a failed write no new extent is begun for this long: groups fail at once. A
  * full disk would else cost one lease per group. */
 #define FAIL_FOR_US 500000u
+#define SPACE_EVERY_US 100000u
 
 void writer_send(struct outlog_writer *w, struct io_msg *msg)
 {
@@ -155,6 +158,29 @@ static int put_group(struct wlog *log, struct group *g, struct extents_ended *en
     return extents_put(&log->x, g->data, g->len, &g->done, now_us, ended, &g->err);
 }
 
+/* A full file system hurts everybody who uses it, so we stop in front of that. */
+static int check_space(struct wlog *log, struct error *err)
+{
+    uint64_t now_us = clock_mono_us(), min_free = log->w->c.min_free, left = 0;
+    if (min_free == 0 || now_us - log->space_seen_us < SPACE_EVERY_US)
+        return 0;
+    if (!log_file_space(log->lock_fd, &left) || left >= min_free) {
+        log->space_seen_us = now_us;
+        return 0;
+    }
+    struct buf text = BUF_INIT(256);
+    text_print_size(&text, left);
+    buf_puts(&text, " are free, ");
+    text_print_size(&text, min_free);
+    error_set(err, ERR_SYSTEM,
+              "the file system of the log is nearly full: %s are to be "
+              "left (--stream-min-free)",
+              buf_cstr(&text));
+    err->sys = ENOSPC;
+    buf_release(&text);
+    return ERR_SYSTEM;
+}
+
 static void pump(struct wlog *log)
 {
     while (!list_empty(&log->io_groups)) {
@@ -167,7 +193,9 @@ static void pump(struct wlog *log)
         }
         log->fail_until_us = 0;
         struct extents_ended ended;
-        int rc = put_group(log, g, &ended);
+        int rc = check_space(log, &g->err);
+        if (rc == 0)
+            rc = put_group(log, g, &ended);
         if (rc == EXTENTS_ROLLED) {
             lease_ended(log, &ended);
         } else if (rc == EXTENTS_NEED_LEASE) {

@@ -184,10 +184,35 @@ static bool put_begin(struct outlog_task *t)
     return true;
 }
 
+static uint8_t block_type(enum outlog_channel channel)
+{
+    return channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
+}
+
+/* What there is to say about output above the limit, as a block of each channel. */
+static bool put_rest(struct outlog_task *t)
+{
+    for (enum outlog_channel ch = 0; ch < OUTLOG_N_CHANNELS; ch++) {
+        size_t n = cap_rest(&t->cap, ch);
+        if (n == 0)
+            continue;
+        struct group *g = group_room(t->log, (size_t)outlog_block_span((uint32_t)n));
+        if (!g || !group_join(g, t))
+            return false;
+        cap_put_rest(&t->cap, ch, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES);
+        group_add_block(g, t, block_type(ch), 0, (uint32_t)n);
+        t->bytes[ch] += n;
+        t->cap.dropped[ch] = 0; /* said */
+    }
+    t->want_rest = false;
+    return true;
+}
+
 static bool put_end(struct outlog_task *t)
 {
     struct wlog *log = t->log;
     struct group *g = log->cur;
+    memcpy(t->end.bytes, t->bytes, sizeof t->bytes);
     if (!g || !merge_end(g, t, log->w->c.group_bytes)) {
         g = group_room(log, RECORD_SPAN);
         if (!g || !group_join(g, t))
@@ -203,7 +228,8 @@ static bool put_end(struct outlog_task *t)
 
 static bool put_records(struct outlog_task *t)
 {
-    return (!t->want_begin || put_begin(t)) && (!t->want_end || put_end(t));
+    return (!t->want_begin || put_begin(t)) && (!t->want_rest || put_rest(t)) &&
+           (!t->want_end || put_end(t));
 }
 
 static void records_wait(struct outlog_task *t)
@@ -232,6 +258,7 @@ static void task_free(struct outlog_task *t)
         list_remove(&t->record);
     list_remove(&t->all);
     error_drop(t->broken);
+    cap_release(&t->cap);
     free(t);
     log->w->stats.tasks--;
     wlog_task_left(log, log->w->now_us);
@@ -275,6 +302,7 @@ int outlog_task_begin(struct outlog_writer *w, const struct outlog_task_params *
     t->id = p->task;
     t->instance = p->instance;
     t->channels = p->channels;
+    cap_init(&t->cap, p->max_output, p->keep_tail);
     log->replace = log->replace || p->replace;
     list_push_back(&log->tasks, &t->all);
     log->n_tasks++;
@@ -308,6 +336,29 @@ static int read_away(struct outlog_task *t, int fd)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? OUTLOG_AGAIN : OUTLOG_EOF;
 }
 
+/* Above the limit. */
+static int read_dropped(struct outlog_task *t, enum outlog_channel channel, int fd)
+{
+    uint8_t *scratch = t->log->w->scratch;
+    ssize_t n = read(fd, scratch, READ_MAX);
+    if (n > 0) {
+        cap_drop(&t->cap, channel, scratch, (size_t)n);
+        return OUTLOG_READY;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? OUTLOG_AGAIN : OUTLOG_EOF;
+}
+
+uint64_t outlog_task_bytes(const struct outlog_task *t)
+{
+    return t->bytes[OUTLOG_STDOUT] + t->bytes[OUTLOG_STDERR];
+}
+
+void outlog_task_job_full(struct outlog_task *t, uint64_t limit)
+{
+    if (!t->ended)
+        cap_job_full(&t->cap, outlog_task_bytes(t), limit);
+}
+
 static bool lingers(struct outlog_task *t, enum outlog_channel ch, int fd,
                     uint64_t now_us, uint64_t *retry_us)
 {
@@ -330,6 +381,9 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
         return read_away(t, fd);
     if (!hurry && lingers(t, channel, fd, now_us, retry_us))
         return OUTLOG_LATER;
+    uint64_t keep = cap_room(&t->cap, outlog_task_bytes(t));
+    if (keep == 0)
+        return read_dropped(t, channel, fd);
     struct group *g =
         t->want_begin ? NULL : group_room(t->log, OUTLOG_BLOCK_HEADER_BYTES + ROOM_MIN);
     if (!g || !group_join(g, t)) {
@@ -339,6 +393,7 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
     }
     size_t room = w->c.group_bytes - g->len - OUTLOG_BLOCK_HEADER_BYTES;
     size_t want = MIN(room & ~(size_t)(OUTLOG_BLOCK_ALIGN - 1), READ_MAX);
+    want = (size_t)MIN((uint64_t)want, keep);
     ssize_t n = FAULT("outlog.read")
                     ? -1
                     : read(fd, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES, want);
@@ -348,9 +403,7 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
         return OUTLOG_AGAIN;
     if (n < 0)
         return error_sys(err, "cannot read the output of the task");
-    group_add_block(
-        g, t, channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR, 0,
-        (uint32_t)n);
+    group_add_block(g, t, block_type(channel), 0, (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
     t->last_read_us[channel] = (size_t)n < LINGER_BELOW ? now_us : 0;
     return OUTLOG_READY;
@@ -362,10 +415,12 @@ void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
     t->log->w->now_us = now_us;
     t->end = *end;
     t->end.channels = t->channels;
-    memcpy(t->end.bytes, t->bytes, sizeof t->bytes);
     if (t->broken) {
         t->end.state = OUTLOG_FAILED;
         t->end.cut = true;
+    } else if (cap_was_hit(&t->cap)) {
+        t->end.cut = true;
+        t->want_rest = true;
     }
     t->ended = true;
     t->want_end = true;

@@ -70,6 +70,7 @@ static void define_group(struct worker_link *link, const struct job *job,
         must(u64map_set(&link->known_jobs, job->id, 1));
         struct msg_JOB_DEFINE jm = {.job = job->id, .name = span_str(job->name)};
         msg_put_JOB_DEFINE(io_conn_batch(link->conn), &jm);
+        output_define_job(link, job->id);
     }
     define_body(link, job, g);
     must(u64map_set(&link->known_groups, key, 1));

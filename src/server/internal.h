@@ -7,6 +7,7 @@
  *   reports.c  what workers report         show.c     views for clients
  *   logs.c     leases of shared logs       waits.c    job wait, progress, notifications
  *   resolve.c  checks of a submit          restore.c  journal -> state
+ *   outputs.c  limits of a job's output
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -93,6 +94,7 @@ struct server {
     bool restoring; /* a journal is replayed: nothing is told to anybody */
     struct strmap *logs_by_path, *logs_by_uid; /* -> struct server_log * */
     struct list logs;
+    struct u64map outputs; /* outputs.c: job -> bytes, and whether they are enough */
     /* After a restore nothing is assigned before the ranks that were connected are back
      * with what they run and finished meanwhile, or the time is over. */
     struct u64map expected; /* first 8 bytes of their tokens */
@@ -181,6 +183,11 @@ void wait_notify(struct server *s, struct job *job, uint32_t slot, uint32_t work
                  struct span message);
 void wait_workers_changed(struct server *s);
 void waits_tick(void *server);
+
+/* outputs.c */
+void output_report(struct worker_link *link, const struct msg_JOB_OUTPUT *m);
+/* The worker hears of the job for the first time. */
+void output_define_job(struct worker_link *link, uint32_t job);
 
 /* logs.c */
 void log_open(struct worker_link *link, const struct msg_LOG_OPEN *m);

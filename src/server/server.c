@@ -289,6 +289,7 @@ int server_run(const struct server_config *config, struct error *err)
     io_wakeup_destroy(s.journal_news);
     io_loop_destroy(s.loop);
     logs_release(&s);
+    u64map_release(&s.outputs);
     state_release(&s.state);
     sched_destroy(s.sched);
     buf_release(&s.round_events);

@@ -163,6 +163,7 @@ static void dispatch(struct worker_link *link, uint8_t type, struct span body)
         ON(LOG_LEASE, log_lease(link, m.log, m.uid))
         ON(LOG_LEASE_END, log_lease_end(link, m.uid, m.lease))
         ON(LOG_CLOSED, (void)m)
+        ON(JOB_OUTPUT, output_report(link, &m))
         ON(WORKER_OVERVIEW, (void)m)
     default:
         rc = error_set(&err, ERR_CORRUPT, "unexpected message %s", msg_name(type));
@@ -302,6 +303,7 @@ static void forget_job(struct u64map *m, uint32_t job)
 
 void workers_drop_job(struct server *s, uint32_t job)
 {
+    (void)u64map_remove(&s->outputs, job);
     LIST_FOR_EACH(&s->links, node)
     {
         struct worker_link *link = CONTAINER_OF(node, struct worker_link, node);

@@ -215,6 +215,8 @@ struct worker {
     struct outlog_writer *writer;
     struct io_poll *writer_poll;
     struct io_timer *writer_timer;
+    struct u64map job_outputs; /* of jobs with a limit: struct job_output * */
+    struct io_timer *tell_output;
 
     struct list fresh; /* tasks started and not reported */
     struct buf ends;   /* ended tasks, not yet sent */
@@ -309,6 +311,13 @@ void report_soon(struct worker *w);                      /* at the end of this r
 int notify_create(struct worker *w, struct error *err) MUST_CHECK;
 void notify_destroy(struct worker *w);
 void notify_token(const struct worker *w, const struct task *t, struct buf *out);
+
+/* output_limits.c */
+void output_limits_begin(struct worker *w, struct task *t); /* its stream is there */
+void output_limits_count(struct worker *w, const struct task *t, uint64_t bytes);
+void output_limits_full(struct worker *w, uint32_t job, uint64_t bytes);
+void output_limits_drop_job(struct worker *w, uint32_t job);
+void output_limits_release(struct worker *w);
 
 /* taskdir.c */
 int taskdir_create(struct worker *w, struct task *t, struct error *err) MUST_CHECK;

@@ -36,11 +36,15 @@ int streams_begin(struct worker *w, struct task *t)
                                    .task = t->task_id,
                                    .instance = t->instance,
                                    .channels = (uint8_t)channels,
+                                   .max_output = b->max_output,
+                                   .keep_tail = b->keep_tail,
                                    .user = t};
     int rc = path ? outlog_task_begin(w->writer, &p, clock_mono_us(), &t->stream, &err)
                   : error_nomem(&err);
     if (rc < 0)
         set_message(t, err.text);
+    else
+        output_limits_begin(w, t);
     free(path);
     return rc;
 }
@@ -77,7 +81,7 @@ static void on_retry(void *arg)
 }
 
 /* Reads until the pipe is empty, at its end, or there is no room. */
-static void read_channel(struct task *t, size_t i)
+static void read_pieces(struct task *t, size_t i)
 {
     struct task_channel *c = &t->channels[i];
     struct worker *w = t->worker;
@@ -104,6 +108,13 @@ static void read_channel(struct task *t, size_t i)
             return;
         }
     }
+}
+
+static void read_channel(struct task *t, size_t i)
+{
+    uint64_t before = outlog_task_bytes(t->stream);
+    read_pieces(t, i);
+    output_limits_count(t->worker, t, outlog_task_bytes(t->stream) - before);
 }
 
 static void on_readable0(void *arg, int events)
@@ -368,7 +379,8 @@ int streams_create(struct worker *w, struct error *err)
         .io_ctx = w->setup->log_io_ctx,
         .events = &writer_events,
         .arg = w,
-        .sync = w->setup->log_sync_group ? OUTLOG_SYNC_GROUP : OUTLOG_SYNC_AUTO,
+        .sync = w->setup->log_sync,
+        .min_free = w->setup->log_min_free,
         .compress = true,
     };
     int rc = outlog_writer_create(&w->writer, &c, err);

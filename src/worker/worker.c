@@ -288,7 +288,8 @@ static void dispatch(struct worker *w, uint8_t type, struct span body)
         ON(JOB_DEFINE, defs_job(w, m.job, m.name))
         ON(BODY_DEFINE, defs_body(w, &m))
         ON(GROUP_DEFINE, defs_group(w, &m))
-        ON(JOB_DROP, defs_drop_job(w, m.job))
+        ON(JOB_DROP, defs_drop_job(w, m.job); output_limits_drop_job(w, m.job))
+        ON(JOB_OUTPUT_FULL, output_limits_full(w, m.job, m.bytes))
         ON(TASKS_ASSIGN, if (worker_serving(w)) lanes_assign(w, &m))
         ON(TASKS_RETRACT, if (worker_serving(w)) lanes_retract(w, &m))
         ON(GANG_START, if (worker_serving(w)) lanes_gang(w, &m))
@@ -547,6 +548,7 @@ static void tear_down(struct worker *w)
     struct io_timer *timers[] = {w->gather, w->heartbeat, w->life,
                                  w->retry,  w->leave,     w->stuck};
     lanes_clear(w);
+    output_limits_release(w);
     streams_destroy(w);
     size_t pos = 0;
     uint64_t handle, value;

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "launch/launch.h"
 #include "model/worker.h"
-#include "outlog/io_ops.h"
+#include "outlog/writer.h"
 #include "topo/topo.h"
 #include "wire/access.h"
 
@@ -27,7 +27,8 @@ struct worker_setup {
     uint32_t connect_tries; /* first connection; 0: 20, two seconds apart */
     const struct outlog_io_ops *log_io;
     void *log_io_ctx;
-    bool log_sync_group; /* --stream-sync */
+    enum outlog_sync log_sync;
+    uint64_t log_min_free; /* bytes that logs leave free on their file system */
     /* Where the server is; asked at the start and before each reconnect. */
     int (*access)(void *arg, struct access_part *out, struct error *err);
     /* Registered for the first time: prints what the command prints. */

@@ -33,6 +33,8 @@ def pytest_runtest_makereport(item, call):
     env = getattr(item, "hq_env", None)
     if report.failed and env:
         for process in env.processes:
+            if not process.log.exists():
+                continue  # a failed teardown has removed it
             report.sections.append((f"{process.name} {process.pid}",
                                     process.text()[-TAIL_BYTES:]))
 

@@ -107,6 +107,11 @@ static inline void dump_body(const struct submit *s, size_t i, struct buf *out)
         buf_printf(out, " stdin=%.*s", (int)b->n_input, (const char *)b->input);
     buf_printf(out, "%s%s%s%s", streams[b->stream_kind], b->stream ? b->stream : "",
                b->log_replace ? " log-replace" : "", b->task_dir ? " task-dir" : "");
+    if (b->max_output)
+        buf_printf(out, " max-output=%llu%s", (unsigned long long)b->max_output,
+                   b->keep_tail ? ":tail" : "");
+    if (b->max_job_output)
+        buf_printf(out, " max-job-output=%llu", (unsigned long long)b->max_job_output);
     buf_printf(out, "%s%s", pins[b->pin], binds[b->membind]);
     if (b->priority)
         buf_printf(out, " priority=%d", b->priority);

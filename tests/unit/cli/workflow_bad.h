@@ -355,7 +355,8 @@ static const struct bad_workflow bad_shapes[] = {
      "tasks:\n"
      "  a: {run: x}",
      "flow.yml:1:12: unknown key 'run' in 'defaults', expected one of `env`, `cwd`, "
-     "`stdin`, `stdout`, `stderr`, `stream`, `log`, `log-replace`, `task-dir`, "
+     "`stdin`, `stdout`, `stderr`, `stream`, `log`, `log-replace`, `max-output`, "
+     "`max-job-output`, `task-dir`, "
      "`time-limit`, `priority`, `crash-limit`, `pin`, `membind`, `request`, `cpus`, "
      "`resources`, `nodes`, `weight`, `time-request`\n"
      "defaults: {run: x}\n"

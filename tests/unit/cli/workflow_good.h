@@ -91,12 +91,15 @@ static const struct {
      "  a: {run: [a], time_limit: 0, stdout: {path: o, on_close: rm-if-finished}}\n"
      "  b: {run: [b], crash-limit: unlimited, stderr: ':rm-if-finished', n_nodes: 2}\n"
      "  c: {run: [c], log: f.hqlog, log-replace: true}\n"
-     "  d: {run: [d], stream: dir, time-limit: 90}\n",
+     "  d: {run: [d], stream: dir, time-limit: 90, max-output: 1 MiB:tail, "
+     "max-job-output: 2MB}\n",
      "0: a ids=0 [a] body=0\n1: b ids=1 [b] body=1\n"
      "2: c ids=2 [c] body=2\n3: d ids=3 [d] body=3\n"
      "body 0: stdout=file:o(rm) time-limit=1ns" ONE
      "body 1: stderr=default(rm) crash-limit=4294967295 {cpus: 1 compact nodes=2}\n"
-     "body 2: log=f.hqlog log-replace" ONE "body 3: stream=dir time-limit=1m 30s" ONE},
+     "body 2: log=f.hqlog log-replace" ONE
+     "body 3: stream=dir max-output=1048576:tail max-job-output=2000000 time-limit=1m "
+     "30s" ONE},
     {"tasks:\n"
      "  a: {run: [a], request: [{cpus: 4, nodes: 0}, {resources: {cpus: 1, gpus: 2 "
      "scatter}, weight: 0.5, time-request: 1m}, {}]}\n"

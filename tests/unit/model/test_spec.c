@@ -60,6 +60,9 @@ static void fill_body(struct task_body *b)
     b->priority = INT32_MIN;
     b->crash_limit = CRASH_LIMIT_UNLIMITED;
     b->time_limit_ns = UINT64_MAX;
+    b->max_output = UINT64_MAX;
+    b->max_job_output = 77;
+    b->keep_tail = true;
     CU_ASSERT_EQUAL(request_variant_add(&v, "gpus", POLICY_SCATTER, 15000, &err), 0);
     CU_ASSERT_EQUAL(request_add(&b->request, &v, &err), 0);
 }
@@ -83,9 +86,11 @@ static void test_body_round_trip(void)
     CU_ASSERT_STRING_EQUAL(got.stream, "/log");
     CU_ASSERT(got.priority == INT32_MIN && got.crash_limit == CRASH_LIMIT_UNLIMITED &&
               got.time_limit_ns == UINT64_MAX);
+    CU_ASSERT(got.max_output == UINT64_MAX && got.max_job_output == 77 &&
+              got.keep_tail);
     CU_ASSERT(request_equal(&got.request, &b.request));
     /* One flag at a time comes back as itself. */
-    for (int flag = 0; flag < 5; flag++) {
+    for (int flag = 0; flag < 6; flag++) {
         struct task_body one, again;
         task_body_init(&one);
         CU_ASSERT_EQUAL(request_default(&one.request), 0);
@@ -94,11 +99,13 @@ static void test_body_round_trip(void)
         one.expand_args = flag == 2;
         one.shell = flag == 3;
         one.has_input = flag == 4;
+        one.keep_tail = flag == 5;
         CU_ASSERT_EQUAL_FATAL(task_body_copy(&again, &one), 0);
         CU_ASSERT(again.task_dir == one.task_dir &&
                   again.log_replace == one.log_replace &&
                   again.expand_args == one.expand_args && again.shell == one.shell &&
-                  again.has_input == one.has_input && again.n_input == 0);
+                  again.has_input == one.has_input && again.n_input == 0 &&
+                  again.keep_tail == one.keep_tail);
         task_body_release(&one);
         task_body_release(&again);
     }

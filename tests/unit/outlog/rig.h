@@ -41,6 +41,8 @@ struct rig {
     struct rig_server own_server;
     struct outlog_writer *w;
     uint32_t worker;
+    uint64_t max_output; /* of tasks begun from now on */
+    bool keep_tail;
     uint64_t now_us;
     bool drained, resumed;
     uint32_t asked_log, asked_lease, closed, leases_ended;
@@ -218,6 +220,8 @@ static inline void rig_begin(struct rig *r, struct rig_task *t, uint32_t job,
         .task = task,
         .instance = instance,
         .channels = 3,
+        .max_output = r->max_output,
+        .keep_tail = r->keep_tail,
         .user = t,
     };
     struct error err = ERROR_INIT;
