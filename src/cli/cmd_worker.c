@@ -155,12 +155,20 @@ static const struct opt_group hwdetect_options = {
         {.name = "no-hyper-threading",
          .flags = OPT_SWITCH,
          .help = "Only the first hardware thread of each core"},
+        {.name = "drawing",
+         .flags = OPT_SWITCH,
+         .help = "Draw sockets, NUMA domains, cores and devices as well"},
+        {.name = "topology",
+         .flags = OPT_NONEMPTY | OPT_FILE,
+         .help = "Show another machine, as 'lstopo FILE.xml' saved it there"},
         {0},
     }};
 
 static const struct cmd hwdetect = {
     .name = "hwdetect",
     .summary = "Show the resources of this machine",
+    .examples = "hq worker hwdetect --drawing\n"
+                "hq worker hwdetect --topology node.xml --output-mode json\n",
     .groups = (const struct opt_group *const[]){&hwdetect_options, NULL},
     .run = worker_hwdetect_run,
 };

@@ -1,14 +1,12 @@
-/* hq worker list, info, stop, address, wait, hwdetect */
+/* hq worker list, info, stop, address, wait */
 #include "cli/cmds.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/xmem.h"
-#include "cli/pool_json.h"
 #include "cli/session.h"
 #include "cli/worker_text.h"
-#include "topo/topo.h"
 
 struct workers {
     struct worker_info *items; /* ascending by id */
@@ -246,42 +244,5 @@ int worker_wait_run(struct run *r, struct error *err)
         rc = client_call(c, MSG_RSP_OK, &body, err);
     }
     client_close(c);
-    return rc;
-}
-
-/* --- hwdetect ----------------------------------------------------------- */
-
-static void print_hardware(struct run *r, const struct pool_set *pools)
-{
-    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-    buf_puts(&text, "Summary:\n");
-    worker_text_resources(pools, ": ", "\n", &text);
-    buf_puts(&text, "\n\nFull Description:\n");
-    for (size_t i = 0; i < pools->n_pools; i++) {
-        buf_printf(&text, "%s: ", pools->pools[i].name);
-        pool_print_full(&pools->pools[i], &text);
-        buf_putc(&text, '\n');
-    }
-    output_write(r->out, text.data, text.len);
-    buf_release(&text);
-}
-
-int worker_hwdetect_run(struct run *r, struct error *err)
-{
-    const struct topo_source source = {.detect = DETECT_ALL};
-    struct topo *topo = NULL;
-    struct pool_set pools = POOL_SET_INIT;
-    int rc = topo_discover(&topo, &source, err);
-    if (rc == 0)
-        rc = topo_resources(topo, DETECT_ALL, args_flag(r->args, "no-hyper-threading"),
-                            &pools, err);
-    if (rc == 0 && r->out->mode == OUTPUT_CLI) {
-        print_hardware(r, &pools);
-    } else if (rc == 0 && r->out->mode == OUTPUT_JSON) {
-        pool_json(output_json(r->out), &pools);
-        output_end_json(r->out);
-    }
-    pool_set_release(&pools);
-    topo_destroy(topo);
     return rc;
 }

@@ -162,6 +162,8 @@ static int find_resources(struct worker_start *ws, const struct args *a,
         rc = topo_resources(ws->topo, detect, wants_no_ht(a), &c->pools, err);
     if (rc == 0)
         rc = pool_set_finish(&c->pools, err);
+    if (rc == 0)
+        rc = topo_locate(ws->topo, &c->pools, err);
     if (rc == 0 && args_str(a, "coupling"))
         rc = coupling_parse(args_str(a, "coupling"), &c->pools, err);
     return rc;

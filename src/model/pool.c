@@ -1,6 +1,7 @@
 /* Resources of a worker as data: memory, comparison, bytes, listings. */
 #include "model/resource.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void group_release(struct pool_group *g)
@@ -16,6 +17,7 @@ void pool_release(struct pool *p)
         group_release(&p->groups[i]);
     free(p->groups);
     free(p->name);
+    free(p->nodes);
     *p = (struct pool)POOL_INIT;
 }
 
@@ -51,8 +53,17 @@ int pool_copy(struct pool *to, const struct pool *from)
     struct pool made = *from;
     made.groups = NULL;
     made.n_groups = 0;
+    made.nodes = NULL;
     made.name = strdup(from->name);
     int rc = made.name ? 0 : ERR_NOMEM;
+    if (rc == 0 && from->nodes) {
+        size_t bytes = pool_index_count(from) * sizeof *made.nodes;
+        made.nodes = malloc(bytes + 1);
+        if (made.nodes)
+            memcpy(made.nodes, from->nodes, bytes);
+        else
+            rc = ERR_NOMEM;
+    }
     for (size_t i = 0; i < from->n_groups && rc == 0; i++) {
         const struct pool_group *g = &from->groups[i];
         rc = pool_add_group(&made);
@@ -71,6 +82,23 @@ size_t pool_group_size(const struct pool *p, size_t group)
     if (p->kind == POOL_RANGE)
         return (size_t)(p->range_last - p->range_first) + 1;
     return p->kind == POOL_SUM ? 0 : p->groups[group].n;
+}
+
+size_t pool_index_count(const struct pool *p)
+{
+    return p->kind == POOL_SUM ? 0 : (size_t)(pool_size(p) / AMOUNT_ONE);
+}
+
+const char *pool_label(const struct pool *p, uint32_t index, char scratch[16])
+{
+    if (p->kind == POOL_RANGE) {
+        (void)snprintf(scratch, 16, "%u", p->range_first + index);
+        return scratch;
+    }
+    size_t g = 0;
+    for (; index >= p->groups[g].n; g++)
+        index -= (uint32_t)p->groups[g].n;
+    return p->groups[g].labels[index];
 }
 
 uint64_t pool_size(const struct pool *p)

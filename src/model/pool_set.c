@@ -143,10 +143,26 @@ int pool_set_finish(struct pool_set *s, struct error *err)
     return 0;
 }
 
+static void nodes_encode(const struct pool *p, struct buf *out)
+{
+    size_t n = p->nodes ? pool_index_count(p) : 0, runs = 0;
+    for (size_t i = 0; i < n; i++)
+        runs += i == 0 || p->nodes[i] != p->nodes[i - 1];
+    buf_varint(out, runs);
+    for (size_t i = 0, length; i < n; i += length) {
+        for (length = 1; i + length < n && p->nodes[i + length] == p->nodes[i];)
+            length++;
+        buf_varint(out, length);
+        buf_varint(out, p->nodes[i] == NODE_NONE ? 0 : (uint64_t)p->nodes[i] + 1);
+    }
+}
+
 /*
  * varint count of pools, each: str name, u8 kind, and by kind: varint count of groups
  * (varint count, str labels) | u32 first, u32 last | varint amount. Then varint count
- * of couplings, each u8 resource1, group1, resource2, group2, u16 weight.
+ * of couplings, each u8 resource1, group1, resource2, group2, u16 weight. Then for each
+ * pool the NUMA nodes of its indices as runs: varint count of runs, each varint length,
+ * varint node + 1 (0: unknown).
  */
 void pool_set_encode(const struct pool_set *s, struct buf *out)
 {
@@ -178,6 +194,8 @@ void pool_set_encode(const struct pool_set *s, struct buf *out)
         buf_u8(out, c->group2);
         buf_u16(out, c->weight);
     }
+    for (size_t i = 0; i < s->n_pools; i++)
+        nodes_encode(&s->pools[i], out);
 }
 
 static int labels_decode(struct pool *p, struct cursor *c)
@@ -251,6 +269,26 @@ static int couplings_decode(struct pool_set *s, struct cursor *c)
     return c->failed ? ERR_CORRUPT : coupling_check(s, NULL);
 }
 
+static int nodes_decode(struct pool *p, struct cursor *c)
+{
+    size_t runs = cursor_count(c, 2), n = pool_index_count(p), done = 0;
+    if (c->failed || runs > n)
+        return ERR_CORRUPT;
+    if (runs == 0)
+        return 0;
+    p->nodes = malloc(n * sizeof *p->nodes);
+    if (!p->nodes)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < runs; i++) {
+        uint64_t length = cursor_varint(c), node = cursor_varint(c);
+        if (c->failed || length > n - done || node > NODES_MAX)
+            return ERR_CORRUPT;
+        for (; length > 0; length--)
+            p->nodes[done++] = node ? (uint16_t)(node - 1) : NODE_NONE;
+    }
+    return done == n ? 0 : ERR_CORRUPT;
+}
+
 int pool_set_decode(struct pool_set *s, struct cursor *c)
 {
     struct pool_set made = POOL_SET_INIT;
@@ -270,6 +308,8 @@ int pool_set_decode(struct pool_set *s, struct cursor *c)
     }
     if (rc == 0)
         rc = couplings_decode(&made, c);
+    for (size_t i = 0; i < made.n_pools && rc == 0; i++)
+        rc = nodes_decode(&made.pools[i], c);
     if (rc == 0)
         *s = made;
     else

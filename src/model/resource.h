@@ -22,6 +22,8 @@
 #define POOL_LABEL_MAX 255
 #define POOLS_MAX 255
 #define COUPLINGS_MAX 4096u
+#define NODES_MAX 1024u /* NUMA nodes, as Linux has them */
+#define NODE_NONE UINT16_MAX
 
 enum request_policy {
     POLICY_COMPACT,
@@ -112,11 +114,14 @@ struct pool {
     size_t n_groups;
     uint32_t range_first, range_last; /* RANGE, inclusive */
     uint64_t sum;                     /* SUM, amount */
+    /* Where each index lies (groups one after the other): its NUMA node, or NODE_NONE.
+     * Owned; NULL: unknown, or the machine has one node only. */
+    uint16_t *nodes;
 };
 
-#define POOL_INIT                         \
-    {                                     \
-        NULL, POOL_LIST, NULL, 0, 0, 0, 0 \
+#define POOL_INIT                               \
+    {                                           \
+        NULL, POOL_LIST, NULL, 0, 0, 0, 0, NULL \
     }
 
 /* "cpus[0]:gpus[1]=256"; indices refer to the pools sorted by name. */
@@ -144,6 +149,9 @@ int pool_add_group(struct pool *p) MUST_CHECK;
 int pool_add_label(struct pool *p, const char *label, size_t len) MUST_CHECK;
 /* Labels of a group; a range is its own only group; 0 for a sum. */
 size_t pool_group_size(const struct pool *p, size_t group);
+size_t pool_index_count(const struct pool *p); /* of all groups; 0 for a sum */
+/* "gpu7" of `index`; `scratch` is for ranges. */
+const char *pool_label(const struct pool *p, uint32_t index, char scratch[16]);
 void pool_set_release(struct pool_set *s);
 int pool_set_copy(struct pool_set *to, const struct pool_set *from) MUST_CHECK;
 void pool_set_encode(const struct pool_set *s, struct buf *out);

@@ -23,6 +23,34 @@ uint16_t alloc_largest_partial(const struct alloc_pool *p, const struct alloc_gr
     return largest;
 }
 
+/* How much of an entry is free on a NUMA node, at most as much as it wants. */
+static uint32_t free_beside(const struct alloc_pool *p,
+                            const struct alloc_plan_entry *e, uint16_t node)
+{
+    uint32_t n = 0, want = e->units + (e->fraction ? 1 : 0);
+    for (uint32_t g = 0; g < p->n_groups && p->nodes; g++) {
+        const struct alloc_group *group = &p->groups[g];
+        for (uint32_t i = 0; i < group->n_free && n < want; i++)
+            n += p->nodes[group->stack[i]] == node;
+        for (uint32_t i = 0; i < group->n_partial && n < want && e->fraction; i++)
+            n += p->nodes[group->partial[i]] == node &&
+                 p->rest[group->partial[i]] >= e->fraction;
+    }
+    return n;
+}
+
+/* What else the request wants and finds on the node. */
+static uint16_t near_of(const struct alloc_state *s, const struct alloc_plan *plan,
+                        const struct alloc_plan_entry *e, uint16_t node)
+{
+    uint32_t near = 0;
+    for (uint32_t i = 0; i < plan->n && node != NODE_NONE; i++)
+        if (plan->entries[i].pool != e->pool)
+            near +=
+                free_beside(&s->pools[plan->entries[i].pool], &plan->entries[i], node);
+    return (uint16_t)MIN(near, UINT16_MAX);
+}
+
 size_t alloc_demands(const struct alloc_state *s, const struct alloc_plan *plan,
                      bool empty, struct group_demand *demands)
 {
@@ -35,7 +63,9 @@ size_t alloc_demands(const struct alloc_state *s, const struct alloc_plan *plan,
         for (uint32_t g = 0; g < p->n_groups && !empty; g++)
             p->views[g] = (struct group_view){
                 p->groups[g].n_free,
-                e->fraction ? alloc_largest_partial(p, &p->groups[g]) : 0};
+                e->fraction ? alloc_largest_partial(p, &p->groups[g]) : 0,
+                plan->near ? near_of(s, plan, e, p->groups[g].node) : 0,
+                p->groups[g].node};
         demands[n++] = (struct group_demand){empty ? p->empty_views : p->views,
                                              p->n_groups,
                                              e->units,
@@ -73,7 +103,8 @@ static bool choose_groups(const struct alloc_state *s, const struct alloc_plan *
             return false;
         k += e->selects;
     }
-    int64_t weight = groups_choose(demands, n, s->couplings, s->n_couplings, choices);
+    int64_t weight =
+        groups_choose(demands, n, s->couplings, s->n_couplings, plan->near, choices);
     return !plan->strict || weight >= plan->best_weight;
 }
 
@@ -100,13 +131,32 @@ struct taker {
     uint32_t units;    /* whole indices still to take */
     uint16_t fraction; /* and a part of one more */
     struct alloc_item part;
+    const struct cpu_set *beside; /* NUMA nodes to stay on if possible, or NULL */
 };
+
+/* Place in the stack of the free index to take next: the last, or the last one on the
+ * wished nodes. */
+static uint32_t next_free(const struct taker *t, const struct alloc_group *g)
+{
+    for (uint32_t i = g->n_free; t->beside && t->pool->nodes && i > 0; i--)
+        if (cpu_set_has(t->beside, t->pool->nodes[g->stack[i - 1]]))
+            return i - 1;
+    return g->n_free - 1;
+}
+
+static uint32_t pop_free(struct taker *t, struct alloc_group *g)
+{
+    uint32_t at = next_free(t, g), index = g->stack[at];
+    g->n_free--;
+    memmove(&g->stack[at], &g->stack[at + 1], (g->n_free - at) * sizeof *g->stack);
+    t->pool->n_free--;
+    return index;
+}
 
 static void take_whole(struct taker *t, uint32_t group)
 {
     struct alloc_group *g = &t->pool->groups[group];
-    t->items[t->n++] = (struct alloc_item){g->stack[--g->n_free], 0, (uint16_t)group};
-    t->pool->n_free--;
+    t->items[t->n++] = (struct alloc_item){pop_free(t, g), 0, (uint16_t)group};
     t->units--;
 }
 
@@ -122,8 +172,7 @@ static void take_part(struct taker *t, uint32_t group)
         if (p->rest[index] == 0)
             g->partial[at] = g->partial[--g->n_partial];
     } else {
-        index = g->stack[--g->n_free];
-        p->n_free--;
+        index = pop_free(t, g);
         p->rest[index] = (uint16_t)(AMOUNT_ONE - t->fraction);
         g->partial[g->n_partial++] = index;
     }
@@ -220,9 +269,10 @@ static void take_all(struct taker *t)
 }
 
 static uint32_t take_entry(struct alloc_pool *p, const struct alloc_plan_entry *e,
-                           const struct group_choice *choice, struct alloc_item *items)
+                           const struct group_choice *choice,
+                           const struct cpu_set *beside, struct alloc_item *items)
 {
-    struct taker t = {p, items, 0, e->units, e->fraction, {0, 0, 0}};
+    struct taker t = {p, items, 0, e->units, e->fraction, {0, 0, 0}, beside};
     if (p->n_groups == 1)
         take_single(&t);
     else if (e->policy == POLICY_ALL)
@@ -268,10 +318,41 @@ static int make_room(const struct alloc_state *s, const struct alloc_plan *plan,
     return 0;
 }
 
+/* Takes the entries that choose groups, or those that do not. */
+static void take_entries(struct alloc_state *s, const struct alloc_plan *plan,
+                         bool selecting, const struct group_choice *choices,
+                         struct cpu_set *beside, struct alloc_entry *entries,
+                         struct alloc_item *items, uint32_t *n)
+{
+    struct group_choice all;
+    for (uint32_t i = 0; i < plan->n; i++) {
+        const struct alloc_plan_entry *e = &plan->entries[i];
+        struct alloc_pool *p = &s->pools[e->pool];
+        const struct group_choice *choice = e->selects ? choices++ : &all;
+        if (e->selects != selecting)
+            continue;
+        if (!selecting && p->n_groups > 1)
+            every_group(p, &all);
+        struct alloc_entry *made = &entries[i];
+        *made = (struct alloc_entry){e->pool, e->entry, *n, 0, e->amount};
+        if (p->n_groups)
+            made->n = take_entry(p, e, choice, selecting ? NULL : beside, items + *n);
+        p->free_sum -= e->amount;
+        /* Who comes later stays beside the groups chosen, or beside the first device.
+         */
+        bool anchor = selecting || !beside || cpu_set_next(beside, 0) == CPU_SET_MAX;
+        for (uint32_t k = 0; k < made->n && beside && anchor && p->nodes; k++)
+            if (p->nodes[items[*n + k].index] != NODE_NONE)
+                cpu_set_add(beside, p->nodes[items[*n + k].index]);
+        *n += made->n;
+    }
+}
+
 int alloc_take(struct alloc_state *s, const struct alloc_plan *plan,
                struct allocation *out)
 {
-    struct group_choice choices[REQUEST_ENTRIES_MAX], all;
+    struct group_choice choices[REQUEST_ENTRIES_MAX];
+    struct cpu_set nodes, *beside = plan->near ? &nodes : NULL;
     if (plan->never)
         return ALLOC_NEVER;
     if (!plan_fits(s, plan, choices))
@@ -282,21 +363,11 @@ int alloc_take(struct alloc_state *s, const struct alloc_plan *plan,
     struct alloc_entry *entries =
         out->more_entries ? out->more_entries : out->inline_entries;
     struct alloc_item *items = out->more_items ? out->more_items : out->inline_items;
-    uint32_t n = 0, k = 0;
-    for (uint32_t i = 0; i < plan->n; i++) {
-        const struct alloc_plan_entry *e = &plan->entries[i];
-        struct alloc_pool *p = &s->pools[e->pool];
-        const struct group_choice *choice = &all;
-        if (e->selects)
-            choice = &choices[k++];
-        else if (p->n_groups > 1)
-            every_group(p, &all);
-        entries[i] = (struct alloc_entry){e->pool, e->entry, n, 0, e->amount};
-        if (p->n_groups)
-            entries[i].n = take_entry(p, e, choice, items + n);
-        p->free_sum -= e->amount;
-        n += entries[i].n;
-    }
+    uint32_t n = 0;
+    cpu_set_clear(&nodes);
+    if (plan->selects)
+        take_entries(s, plan, true, choices, beside, entries, items, &n);
+    take_entries(s, plan, false, choices, beside, entries, items, &n);
     out->n_entries = plan->n;
     out->n_items = n;
     return ALLOC_OK;

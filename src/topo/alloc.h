@@ -10,6 +10,9 @@
  *     scatter goes round all groups, all takes everything and needs everything free;
  *   - "!" refuses when the empty worker could do it with fewer groups or, among strict
  *     entries, with more coupling weight. Best fit plays no part in that;
+ *   - where the machine's layout is known and no coupling is given, groups beside the
+ *     devices (or other groups) of the request go before fuller ones, and devices
+ * beside the chosen groups before others: ties only, as far as the rules above go;
  *   - an amount u.f is u whole indices and f of one more; fractions never add up.
  *
  * One thread; nothing here blocks. No memory is allocated for allocations of up to
@@ -89,6 +92,7 @@ struct alloc_plan {
     bool never;   /* can never run here */
     bool selects; /* some entry chooses groups */
     bool strict;
+    bool near; /* several entries have a place on the machine, and nothing is coupled */
     int64_t best_weight; /* between strict entries on the empty worker */
     struct alloc_plan_entry entries[REQUEST_ENTRIES_MAX];
 };
@@ -113,8 +117,6 @@ uint64_t alloc_free_amount(const struct alloc_state *s, size_t pool);
 /* Checks the books against themselves; for tests. */
 bool alloc_sane(const struct alloc_state *s);
 
-/* The label of an index; `scratch` is for ranges. */
-const char *alloc_label(const struct pool *p, uint32_t index, char scratch[16]);
 /* Labels of the entry in order, joined by commas: HQ_RESOURCE_VALUES_…, HQ_CPUS. */
 void alloc_print_labels(const struct pool_set *pools, const struct allocation *a,
                         const struct alloc_entry *e, struct buf *out);

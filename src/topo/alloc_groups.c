@@ -112,6 +112,7 @@ static bool choice_has(const struct group_choice *c, uint8_t group)
 
 struct score {
     int64_t strict; /* coupling weight between strict demands */
+    int64_t near;   /* groups beside each other, devices beside groups */
     int64_t total;  /* coupling weight and fit */
 };
 
@@ -124,12 +125,29 @@ struct search {
     struct group_choice *now;
     struct group_choice *best;
     struct score best_score;
+    bool near;
     bool found;
 };
 
+/* Pairs of chosen groups on one NUMA node, and free devices beside the chosen ones. */
+static int64_t near_of(const struct search *s)
+{
+    int64_t near = 0;
+    for (size_t i = 0; i < s->n; i++)
+        for (uint32_t j = 0; j < s->now[i].n; j++) {
+            const struct group_view *v = &s->demands[i].views[s->now[i].groups[j]];
+            near += v->near;
+            for (size_t other = i + 1; other < s->n && v->node != NODE_NONE; other++)
+                for (uint32_t k = 0; k < s->now[other].n; k++)
+                    near += s->demands[other].views[s->now[other].groups[k]].node ==
+                            v->node;
+        }
+    return near;
+}
+
 static struct score score_of(const struct search *s)
 {
-    struct score score = {0, 0};
+    struct score score = {0, 0, 0};
     for (size_t i = 0; i < s->n_couplings; i++) {
         const struct coupling *c = &s->couplings[i];
         if (!choice_has(&s->now[c->resource1], c->group1) ||
@@ -144,7 +162,18 @@ static struct score score_of(const struct search *s)
         for (uint32_t j = 0; j < s->now[i].n; j++)
             score.total +=
                 fit_of(&s->demands[i].views[s->now[i].groups[j]], &s->demands[i]);
+    if (s->near)
+        score.near = near_of(s);
     return score;
+}
+
+static int compare_scores(const struct score *a, const struct score *b)
+{
+    if (a->strict != b->strict)
+        return a->strict > b->strict ? 1 : -1;
+    if (a->near != b->near)
+        return a->near > b->near ? 1 : -1;
+    return (a->total > b->total) - (a->total < b->total);
 }
 
 /* Equal scores: the lowest first group, and with coupling the highest others. */
@@ -166,11 +195,8 @@ static bool consider(struct search *s)
 {
     struct score score = score_of(s);
     if (s->found) {
-        const struct score *best = &s->best_score;
-        bool better = score.strict > best->strict ||
-                      (score.strict == best->strict && score.total > best->total);
-        bool equal = score.strict == best->strict && score.total == best->total;
-        if (!better && !(equal && preferred(s)))
+        int diff = compare_scores(&score, &s->best_score);
+        if (diff < 0 || (diff == 0 && !preferred(s)))
             return false;
     }
     s->found = true;
@@ -296,7 +322,7 @@ static void climb(struct search *s)
     for (int round = 0; round < EXCHANGE_ROUNDS_MAX; round++) {
         bool improved = false;
         for (size_t i = 0; i < s->n; i++)
-            improved |= exchange(s, i, s->n_couplings ? 1 : 0);
+            improved |= exchange(s, i, s->n_couplings || s->near ? 1 : 0);
         if (!improved)
             break;
         memcpy(s->now, s->best, s->n * sizeof *s->now);
@@ -313,10 +339,12 @@ static void choose_single(const struct group_demand *d, struct group_choice *cho
         if (!enough(v->whole, gives_fraction(v, d), d))
             continue;
         int64_t fit = fit_of(v, d);
+        const struct group_view *best = found ? &d->views[choice->groups[0]] : NULL;
         /* Of equally good groups for a fraction the fuller one. */
-        if (found &&
-            (fit < best_fit ||
-             (fit == best_fit && v->whole >= d->views[choice->groups[0]].whole)))
+        if (best &&
+            (v->near < best->near ||
+             (v->near == best->near &&
+              (fit < best_fit || (fit == best_fit && v->whole >= best->whole)))))
             continue;
         found = true;
         best_fit = fit;
@@ -328,10 +356,16 @@ static void choose_single(const struct group_demand *d, struct group_choice *cho
 /* All demands at once; returns the coupling weight between strict ones. */
 static int64_t choose_together(const struct group_demand *demands, size_t n,
                                const struct coupling *couplings, size_t n_couplings,
-                               struct group_choice *choices)
+                               bool near, struct group_choice *choices)
 {
     struct group_choice now[REQUEST_ENTRIES_MAX];
-    struct search s = {demands, n, couplings, n_couplings, now, choices, {0, 0}, false};
+    struct search s = {.demands = demands,
+                       .n = n,
+                       .couplings = couplings,
+                       .n_couplings = n_couplings,
+                       .now = now,
+                       .best = choices,
+                       .near = near};
     for (size_t i = 0; i < n; i++)
         now[i].n = choices[i].n;
     if (count_combinations(&s) <= COMBINATIONS_MAX)
@@ -382,7 +416,7 @@ static bool is_coupled(const struct group_demand *d, const struct coupling *coup
 }
 
 int64_t groups_choose(const struct group_demand *demands, size_t n,
-                      const struct coupling *couplings, size_t n_couplings,
+                      const struct coupling *couplings, size_t n_couplings, bool near,
                       struct group_choice *choices)
 {
     struct group_demand joint[REQUEST_ENTRIES_MAX];
@@ -391,20 +425,21 @@ int64_t groups_choose(const struct group_demand *demands, size_t n,
     int64_t weight = 0;
     for (size_t i = 0; i < n; i++) {
         choices[i].n = group_count_min(&demands[i]);
-        if (is_coupled(&demands[i], couplings, n_couplings, demands, n)) {
+        if ((near && n > 1) ||
+            is_coupled(&demands[i], couplings, n_couplings, demands, n)) {
             where[n_joint] = i;
             joint_choices[n_joint].n = choices[i].n;
             joint[n_joint++] = demands[i];
         } else if (choices[i].n == 1) {
             choose_single(&demands[i], &choices[i]);
         } else {
-            (void)choose_together(&demands[i], 1, NULL, 0, &choices[i]);
+            (void)choose_together(&demands[i], 1, NULL, 0, near, &choices[i]);
         }
     }
     if (n_joint) {
         struct coupling used[COUPLINGS_MAX];
         size_t n_used = couplings_between(joint, n_joint, couplings, n_couplings, used);
-        weight = choose_together(joint, n_joint, used, n_used, joint_choices);
+        weight = choose_together(joint, n_joint, used, n_used, near, joint_choices);
     }
     for (size_t i = 0; i < n_joint; i++)
         choices[where[i]] = joint_choices[i];

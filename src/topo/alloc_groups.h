@@ -8,6 +8,8 @@
 struct group_view {
     uint32_t whole;    /* free indices */
     uint16_t fraction; /* largest free fraction of an index in use, 0: none */
+    uint16_t near;     /* wanted indices of other resources that are free beside it */
+    uint16_t node;     /* NUMA node of the group, or NODE_NONE */
 };
 
 /* Groups in ascending order. */
@@ -29,11 +31,12 @@ struct group_demand {
 /* Fewest groups that can serve the demand; 0: not even all together. */
 uint32_t group_count_min(const struct group_demand *d);
 /*
- * The best choice with the fewest groups for each demand, which all can be served.
- * Returns the coupling weight between strict demands.
+ * The best choice with the fewest groups for each demand, which all can be served. With
+ * `near` (and no couplings) groups beside each other and beside free devices go before
+ * fuller ones. Returns the coupling weight between strict demands.
  */
 int64_t groups_choose(const struct group_demand *demands, size_t n,
-                      const struct coupling *couplings, size_t n_couplings,
+                      const struct coupling *couplings, size_t n_couplings, bool near,
                       struct group_choice *choices);
 
 #endif

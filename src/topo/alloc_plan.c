@@ -40,7 +40,7 @@ static void measure_empty(const struct alloc_state *s, struct alloc_plan *plan)
     struct group_choice choices[REQUEST_ENTRIES_MAX];
     size_t n = alloc_demands(s, plan, true, demands);
     plan->best_weight =
-        groups_choose(demands, n, s->couplings, s->n_couplings, choices);
+        groups_choose(demands, n, s->couplings, s->n_couplings, false, choices);
     for (uint32_t i = 0, k = 0; i < plan->n; i++)
         if (plan->entries[i].selects)
             plan->entries[i].min_groups = choices[k++].n;
@@ -50,7 +50,7 @@ void alloc_plan_make(const struct alloc_state *s, const struct request_variant *
                      struct alloc_plan *plan)
 {
     plan->n = 0;
-    plan->never = plan->selects = plan->strict = false;
+    plan->never = plan->selects = plan->strict = plan->near = false;
     plan->best_weight = 0;
     if (v->n_nodes > 0)
         return;
@@ -59,6 +59,12 @@ void alloc_plan_make(const struct alloc_state *s, const struct request_variant *
         p->entry = (uint16_t)i;
         resolve(s, &v->entries[i], plan, p);
     }
-    if (plan->strict && !plan->never)
+    if (plan->never)
+        return;
+    uint32_t placed = 0;
+    for (uint32_t i = 0; i < plan->n; i++)
+        placed += s->pools[plan->entries[i].pool].nodes != NULL;
+    plan->near = placed > 1 && s->n_couplings == 0;
+    if (plan->strict)
         measure_empty(s, plan);
 }

@@ -10,6 +10,7 @@ static void pool_free(struct alloc_pool *p)
     free(p->groups);
     free(p->rest);
     free(p->memory);
+    free(p->nodes);
     free(p->views);
     free(p->empty_views);
 }
@@ -33,10 +34,13 @@ static void fill_group(struct alloc_pool *p, uint32_t g, uint32_t first, uint32_
     group->stack = p->memory + (size_t)first * 2;
     group->partial = group->stack + size;
     group->n_free = size;
+    group->node = p->nodes ? p->nodes[first] : NODE_NONE;
     for (uint32_t i = 0; i < size; i++) {
         group->stack[i] = first + i;
+        if (p->nodes && p->nodes[first + i] != group->node)
+            group->node = NODE_NONE;
     }
-    p->empty_views[g] = (struct group_view){size, 0};
+    p->empty_views[g] = (struct group_view){size, 0, 0, NODE_NONE};
 }
 
 static int pool_make(struct alloc_pool *p, const struct pool *from)
@@ -56,6 +60,12 @@ static int pool_make(struct alloc_pool *p, const struct pool *from)
     p->memory = calloc(n * 2, sizeof *p->memory);
     p->views = calloc(p->n_groups, sizeof *p->views);
     p->empty_views = calloc(p->n_groups, sizeof *p->empty_views);
+    if (from->nodes) {
+        p->nodes = malloc(n * sizeof *p->nodes);
+        if (!p->nodes)
+            return ERR_NOMEM;
+        memcpy(p->nodes, from->nodes, n * sizeof *p->nodes);
+    }
     if (!p->groups || !p->rest || !p->memory || !p->views || !p->empty_views)
         return ERR_NOMEM;
     for (uint32_t g = 0, first = 0; g < p->n_groups; g++) {
@@ -137,18 +147,6 @@ const struct alloc_entry *allocation_find(const struct allocation *a, size_t poo
     return NULL;
 }
 
-const char *alloc_label(const struct pool *p, uint32_t index, char scratch[16])
-{
-    if (p->kind == POOL_RANGE) {
-        (void)snprintf(scratch, 16, "%u", p->range_first + index);
-        return scratch;
-    }
-    size_t g = 0;
-    for (; index >= p->groups[g].n; g++)
-        index -= (uint32_t)p->groups[g].n;
-    return p->groups[g].labels[index];
-}
-
 void alloc_print_labels(const struct pool_set *pools, const struct allocation *a,
                         const struct alloc_entry *e, struct buf *out)
 {
@@ -157,6 +155,6 @@ void alloc_print_labels(const struct pool_set *pools, const struct allocation *a
     for (uint32_t i = 0; i < e->n; i++) {
         if (i)
             buf_putc(out, ',');
-        buf_puts(out, alloc_label(&pools->pools[e->pool], items[i].index, scratch));
+        buf_puts(out, pool_label(&pools->pools[e->pool], items[i].index, scratch));
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "topo/alloc.h"
 #include "topo/alloc_groups.h"
+#include "topo/cpu_set.h"
 
 struct alloc_group {
     uint32_t *stack; /* wholly free indices; taken from the end */
@@ -12,6 +13,7 @@ struct alloc_group {
     uint32_t first, size; /* its indices are first … first + size - 1 */
     uint32_t *partial;    /* indices that are partly free, in no order */
     uint32_t n_partial;
+    uint16_t node; /* NUMA node of all its indices, or NODE_NONE */
 };
 
 struct alloc_pool {
@@ -22,6 +24,7 @@ struct alloc_pool {
     struct alloc_group *groups;
     uint16_t *rest;   /* by index: free part of an index that is partly free, else 0 */
     uint32_t *memory; /* stacks and partial lists of all groups */
+    uint16_t *nodes;  /* by index: its NUMA node; NULL: unknown */
     struct group_view *views, *empty_views; /* room for groups_choose */
 };
 

@@ -8,13 +8,21 @@
 struct finding {
     struct topo_pu *pus; /* in any order; `domain` holds the number of the NUMA node */
     size_t n_pus, cap_pus;
-    uint32_t n_nodes;      /* with or without CPUs */
-    uint64_t memory_bytes; /* 0: unknown */
+    struct topo_node *nodes; /* with or without CPUs, in any order */
+    size_t n_nodes;
+    struct topo_io *ios;
+    size_t n_ios;
+    bool by_library; /* devices were looked for */
+    uint8_t n_kinds;
+    uint64_t memory_bytes;  /* 0: unknown */
+    struct cpu_set allowed; /* of a description: what it lets us use */
 };
 
 void finding_release(struct finding *f);
-int finding_add(struct finding *f, uint32_t id, uint32_t core,
-                uint32_t node) MUST_CHECK;
+/* CPUs with numbers above the maximum are left out. */
+int finding_add(struct finding *f, const struct topo_pu *pu) MUST_CHECK;
+int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes) MUST_CHECK;
+int finding_add_io(struct finding *f, const struct topo_io *io) MUST_CHECK;
 
 /* ERR_UNSUPPORTED when the library is missing or of another generation. */
 int hwloc_find(const struct topo_source *source, struct finding *f,
@@ -27,9 +35,16 @@ bool sysfs_read(struct buf *out, const char *root, const char *fmt, ...) PRINTF(
 uint64_t memory_limit(const char *root);
 uint64_t memory_total(const char *root); /* 0: unknown */
 
-/* The devices that source->detect names. */
+/* The GPUs of this machine, instead of those that hwloc saw, and (without hwloc) its
+ * network cards. */
+int devices_find(struct finding *f, const struct topo_source *source,
+                 struct error *err) MUST_CHECK;
+/* The families that source->detect names, from t->ios and the environment. */
 int gpus_find(struct topo *t, const struct topo_source *source,
               struct error *err) MUST_CHECK;
+/* The device that a label of a pool means, or NULL. */
+const struct topo_io *topo_find_io(const struct topo *t, const char *pool,
+                                   const char *label);
 uint32_t topo_domain_of_node(const struct topo *t, uint32_t node); /* or DOMAIN_NONE */
 
 #endif

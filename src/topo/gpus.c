@@ -1,26 +1,26 @@
 /*
- * GPUs: named by the variables that the vendors' libraries read, else (NVIDIA) counted
- * in /proc. Their NUMA nodes come from PCI in /sys; indices mean the order of the bus,
- * which tasks are told to use as well.
+ * GPUs as resources: those that the variables name which the vendors' libraries read,
+ * else all that the machine has. Numbers mean the order on the bus, which tasks are
+ * told to use as well.
  */
 #include "topo/discover.h"
 
-#include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
 
 #define GPUS_MAX 4096
-#define FILE_MAX ((size_t)1 << 20)
-#define NVIDIA_DIR "/proc/driver/nvidia/gpus"
-#define AMD_DIR "/sys/class/kfd/kfd/topology/nodes"
 
 static const struct {
     const char *variable;
     unsigned detect;
+    enum topo_io_kind io;
+    const char *maker, *pool;
 } families[FAMILY_COUNT] = {
-    [FAMILY_NVIDIA] = {"CUDA_VISIBLE_DEVICES", DETECT_NVIDIA},
-    [FAMILY_AMD] = {"ROCR_VISIBLE_DEVICES", DETECT_AMD},
+    [FAMILY_NVIDIA] = {"CUDA_VISIBLE_DEVICES", DETECT_NVIDIA, IO_NVIDIA, "NVIDIA",
+                       "gpus/nvidia"},
+    [FAMILY_AMD] = {"ROCR_VISIBLE_DEVICES", DETECT_AMD, IO_AMD, "AMD", "gpus/amd"},
 };
 
 static int add_device(struct topo_family_devices *f, const char *label, size_t len)
@@ -78,129 +78,79 @@ static int read_variable(struct topo_family_devices *f, const char *name,
     return 0;
 }
 
-/* One GPU that the machine has. */
-struct slot {
-    char bus[64];  /* "0000:3b:00.0" */
-    char uuid[64]; /* "GPU-…", or "" */
-};
-
-struct slots {
-    struct slot *slots;
-    size_t n;
-};
-
-static int add_slot(struct slots *s, const char *bus, const char *uuid)
+static size_t count_ios(const struct topo *t, enum topo_io_kind kind)
 {
-    struct slot *grown = realloc(s->slots, (s->n + 1) * sizeof *grown);
-    if (!grown)
-        return ERR_NOMEM;
-    s->slots = grown;
-    struct slot *slot = &s->slots[s->n++];
-    (void)snprintf(slot->bus, sizeof slot->bus, "%s", bus);
-    (void)snprintf(slot->uuid, sizeof slot->uuid, "%s", uuid);
-    for (char *p = slot->bus; *p; p++)
-        if (*p >= 'A' && *p <= 'F')
-            *p = (char)(*p - 'A' + 'a');
-    return 0;
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_ios; i++)
+        n += t->ios[i].kind == kind;
+    return n;
 }
 
-static int by_bus(const void *a, const void *b)
+static bool is_number(const char *label)
 {
-    return strcmp(((const struct slot *)a)->bus, ((const struct slot *)b)->bus);
+    return *label && strspn(label, "0123456789") == strlen(label);
 }
 
-/* The word behind "<key>" in a text of "key: value" or "key value" lines. */
-static void read_word(const char *text, const char *key, char *out, size_t size)
+/* By its number on the bus or by (the start of) its UUID. */
+static const struct topo_io *find_gpu(const struct topo *t, enum topo_io_kind kind,
+                                      const char *label)
 {
-    const char *p = strstr(text, key);
-    out[0] = 0;
-    if (!p)
-        return;
-    p += strlen(key);
-    p += strspn(p, ": \t");
-    (void)snprintf(out, size, "%.*s", (int)strcspn(p, " \t\n"), p);
-}
-
-static int find_nvidia(struct slots *s, const char *root)
-{
-    struct buf text = BUF_INIT(FILE_MAX), path = BUF_INIT(8192);
-    int rc = 0;
-    buf_printf(&path, "%s%s", root ? root : "", NVIDIA_DIR);
-    DIR *dir = opendir(buf_cstr(&path));
-    for (struct dirent *e; dir && rc == 0 && s->n < GPUS_MAX && (e = readdir(dir));) {
-        char uuid[64];
-        if (e->d_name[0] == '.')
+    unsigned long number = is_number(label) ? strtoul(label, NULL, 10) : ULONG_MAX;
+    for (size_t i = 0; i < t->n_ios; i++) {
+        const struct topo_io *io = &t->ios[i];
+        if (io->kind != kind)
             continue;
-        uuid[0] = 0;
-        if (sysfs_read(&text, root, "%s/%s/information", NVIDIA_DIR, e->d_name))
-            read_word(buf_cstr(&text), "GPU UUID", uuid, sizeof uuid);
-        rc = add_slot(s, e->d_name, uuid);
+        if (number == 0 || (number == ULONG_MAX && io->uuid[0] && *label &&
+                            strncmp(io->uuid, label, strlen(label)) == 0))
+            return io;
+        number -= number != ULONG_MAX;
     }
-    if (dir)
-        closedir(dir);
-    buf_release(&text);
-    buf_release(&path);
-    if (s->n)
-        qsort(s->slots, s->n, sizeof *s->slots, by_bus);
-    return rc;
-}
-
-static unsigned read_number(const char *text, const char *key)
-{
-    char word[32];
-    read_word(text, key, word, sizeof word);
-    return (unsigned)strtoul(word, NULL, 10);
-}
-
-/* GPUs among the nodes of the driver, in its order. */
-static int find_amd(struct slots *s, const char *root)
-{
-    struct buf text = BUF_INIT(FILE_MAX);
-    int rc = 0;
-    for (unsigned node = 0; rc == 0 && node < GPUS_MAX; node++) {
-        char bus[64];
-        if (!sysfs_read(&text, root, "%s/%u/properties", AMD_DIR, node))
-            break;
-        if (read_number(buf_cstr(&text), "simd_count ") == 0)
-            continue;
-        unsigned location = read_number(buf_cstr(&text), "location_id ");
-        unsigned domain = read_number(buf_cstr(&text), "\ndomain ");
-        (void)snprintf(bus, sizeof bus, "%04x:%02x:%02x.%x", domain & 0xffff,
-                       location >> 8 & 0xff, location >> 3 & 0x1f, location & 7);
-        rc = add_slot(s, bus, "");
-    }
-    buf_release(&text);
-    return rc;
-}
-
-/* The GPU a label means: its number on the bus, or (the start of) its UUID. */
-static const struct slot *slot_of(const struct slots *s, const char *label)
-{
-    char *end;
-    unsigned long index = strtoul(label, &end, 10);
-    if (*label >= '0' && *label <= '9' && !*end)
-        return index < s->n ? &s->slots[index] : NULL;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->slots[i].uuid[0] && *label &&
-            strncmp(s->slots[i].uuid, label, strlen(label)) == 0)
-            return &s->slots[i];
     return NULL;
 }
 
-static void locate(struct topo *t, struct topo_family_devices *f, const struct slots *s,
-                   const char *root)
+const struct topo_io *topo_find_io(const struct topo *t, const char *pool,
+                                   const char *label)
 {
-    struct buf text = BUF_INIT(FILE_MAX);
-    for (size_t i = 0; i < f->n; i++) {
-        const struct slot *slot = slot_of(s, f->devices[i].label);
-        if (!slot ||
-            !sysfs_read(&text, root, "/sys/bus/pci/devices/%s/numa_node", slot->bus))
-            continue;
-        long node = strtol(buf_cstr(&text), NULL, 10);
-        if (node >= 0)
-            f->devices[i].domain = topo_domain_of_node(t, (uint32_t)node);
+    for (enum topo_family f = 0; f < FAMILY_COUNT; f++) {
+        const struct topo_io *io = NULL;
+        if (strcmp(pool, families[f].pool) == 0)
+            io = find_gpu(t, families[f].io, label);
+        if (io)
+            return io;
     }
-    buf_release(&text);
+    for (size_t i = 0; i < t->n_ios; i++)
+        if (strcmp(t->ios[i].name, label) == 0 || strcmp(t->ios[i].bus, label) == 0)
+            return &t->ios[i];
+    return NULL;
+}
+
+/* Whether UUIDs are known, so that one that is not among them does not exist. */
+static bool knows_uuids(const struct topo *t, enum topo_io_kind kind)
+{
+    for (size_t i = 0; i < t->n_ios; i++)
+        if (t->ios[i].kind == kind && t->ios[i].uuid[0])
+            return true;
+    return false;
+}
+
+/* Where no driver tells of GPUs, or not by UUID, any word is believed. */
+static int check_devices(const struct topo *t, enum topo_family family,
+                         struct error *err)
+{
+    const struct topo_family_devices *f = &t->families[family];
+    enum topo_io_kind kind = families[family].io;
+    size_t n = count_ios(t, kind);
+    bool uuids = knows_uuids(t, kind);
+    for (size_t i = 0; i < f->n && n; i++) {
+        const char *label = f->devices[i].label;
+        bool known = is_number(label) || (uuids && strncmp(label, "GPU-", 4) == 0);
+        if (known && !find_gpu(t, kind, label))
+            return error_set(err, ERR_NOT_FOUND,
+                             "%s names device '%s', but this machine has %zu %s GPU%s",
+                             families[family].variable, label, n,
+                             families[family].maker, n == 1 ? "" : "s");
+    }
+    return 0;
 }
 
 static int count_devices(struct topo_family_devices *f, size_t n)
@@ -212,36 +162,48 @@ static int count_devices(struct topo_family_devices *f, size_t n)
             return ERR_NOMEM;
     }
     f->counted = true;
-    if (n)
-        log_info("Detected %zu GPUs from procfs", n);
     return 0;
 }
 
-static int find_family(struct topo *t, enum topo_family family, const char *root)
+static void locate(const struct topo *t, enum topo_family family,
+                   struct topo_family_devices *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct topo_io *io =
+            find_gpu(t, families[family].io, f->devices[i].label);
+        if (io && io->node != DOMAIN_NONE)
+            f->devices[i].domain = topo_domain_of_node(t, io->node);
+    }
+}
+
+static int find_family(struct topo *t, enum topo_family family, bool imagined,
+                       struct error *err)
 {
     struct topo_family_devices *f = &t->families[family];
-    const char *value = getenv(families[family].variable);
-    struct slots s = {NULL, 0};
+    const char *value = imagined ? NULL : getenv(families[family].variable);
     int rc = 0;
-    if (value && *value)
-        rc = read_variable(f, families[family].variable, value);
-    if (rc == 0)
-        rc = family == FAMILY_NVIDIA ? find_nvidia(&s, root) : find_amd(&s, root);
+    if (value && *value && read_variable(f, families[family].variable, value) < 0)
+        return error_nomem(err);
+    rc = check_devices(t, family, err);
     /* Set but empty means no GPU. */
     bool none = value && !*value;
-    if (rc == 0 && family == FAMILY_NVIDIA && f->n == 0 && !none)
-        rc = count_devices(f, s.n);
+    size_t n = count_ios(t, families[family].io);
+    if (rc == 0 && f->n == 0 && n && !none) {
+        if (!imagined)
+            log_info("Detected %zu %s GPUs from the driver", n, families[family].maker);
+        rc = count_devices(f, n) < 0 ? error_nomem(err) : 0;
+    }
     if (rc == 0)
-        locate(t, f, &s, root);
-    free(s.slots);
+        locate(t, family, f);
     return rc;
 }
 
 int gpus_find(struct topo *t, const struct topo_source *source, struct error *err)
 {
-    for (enum topo_family family = 0; family < FAMILY_COUNT; family++)
-        if ((source->detect & families[family].detect) &&
-            find_family(t, family, source->root) < 0)
-            return error_nomem(err);
-    return 0;
+    bool imagined = source->synthetic || source->xml;
+    int rc = 0;
+    for (enum topo_family family = 0; family < FAMILY_COUNT && rc == 0; family++)
+        if (source->detect & families[family].detect)
+            rc = find_family(t, family, imagined, err);
+    return rc;
 }

@@ -50,7 +50,7 @@ static int look_up_all(struct pinner *p, const struct pool *cpus)
     if (!p->cpus)
         return ERR_NOMEM;
     for (size_t i = 0; i < n; i++)
-        p->cpus[i] = look_up(p->topo, alloc_label(cpus, (uint32_t)i, scratch));
+        p->cpus[i] = look_up(p->topo, pool_label(cpus, (uint32_t)i, scratch));
     return 0;
 }
 
@@ -78,16 +78,17 @@ void pinner_plan_rank(const struct pinner *p, struct pin_plan *plan)
     plan->mempolicy = MPOL_DEFAULT;
 }
 
-/* Memory near the domains of the mask. Several domains: by default the kernel's choice,
- * which is the domain of the CPU that touches first. */
+/* Memory near the domains of the task's CPUs. Several domains: by default the kernel's
+ * choice, which is the domain of the CPU that touches first. A wish is of no use where
+ * there is one domain only; an order is carried out even there. */
 static void prefer_memory(const struct pinner *p, enum membind_mode memory,
                           struct pin_plan *plan)
 {
-    if (memory == MEMBIND_OFF || p->topo->single_node)
+    if (memory == MEMBIND_OFF || p->topo->n_nodes == 0)
         return;
     if (memory == MEMBIND_STRICT)
         plan->mempolicy = MPOL_BIND;
-    else if (cpu_set_count(&plan->nodes) == 1)
+    else if (!p->topo->single_node && cpu_set_count(&plan->nodes) == 1)
         plan->mempolicy = MPOL_PREFERRED;
 }
 
@@ -124,15 +125,15 @@ int pinner_plan(const struct pinner *p, const struct allocation *a,
     if (scope == PIN_EXACT && n == 0)
         return error_set(err, ERR_INVALID,
                          "Pinning failed, no CPU ids allocated for task");
-    if (scope != PIN_RANK)
-        strange = find_strange(p, items, n);
+    strange = find_strange(p, items, n);
     if (scope == PIN_EXACT && strange < n) {
         char scratch[16];
         return error_set(err, ERR_INVALID,
                          "Pinning failed, '%s' is no CPU that this worker may use",
-                         alloc_label(&p->copy, items[strange].index, scratch));
+                         pool_label(&p->copy, items[strange].index, scratch));
     }
-    if (scope == PIN_RANK || n == 0 || strange < n) {
+    bool spread = scope == PIN_RANK && memory != MEMBIND_STRICT;
+    if (spread || n == 0 || strange < n) {
         pinner_plan_rank(p, plan);
         return 0;
     }
@@ -141,6 +142,8 @@ int pinner_plan(const struct pinner *p, const struct allocation *a,
     plan->mempolicy = MPOL_DEFAULT;
     for (uint32_t i = 0; i < n; i++)
         add_cpu(p, &p->cpus[items[i].index], scope == PIN_EXACT, plan);
+    if (scope == PIN_RANK)
+        cpu_set_copy(&plan->cpus, &p->topo->mask);
     prefer_memory(p, memory, plan);
     return 0;
 }

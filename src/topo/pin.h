@@ -11,7 +11,7 @@
 
 enum pin_scope {
     PIN_DOMAINS, /* the NUMA domains of its CPUs within the rank's mask */
-    PIN_RANK,    /* the rank's full mask */
+    PIN_RANK,    /* the rank's full mask; memory is bound only when that is strict */
     PIN_EXACT    /* exactly its CPUs */
 };
 

@@ -1,8 +1,7 @@
 /* From what was found to the pools a worker registers; --detect-resources. */
-#include "topo/topo.h"
-
 #include <stdlib.h>
 #include <string.h>
+#include "topo/discover.h"
 
 static const struct {
     const char *name;
@@ -295,4 +294,53 @@ int topo_resources(const struct topo *t, unsigned detect, bool no_ht,
     if (rc == 0 && (detect & DETECT_MEM))
         rc = add_memory(t, set, err);
     return rc;
+}
+
+static uint32_t node_of_label(const struct topo *t, const char *pool, const char *label)
+{
+    if (strcmp(pool, "cpus") == 0) {
+        char *end;
+        unsigned long id = strtoul(label, &end, 10);
+        const struct topo_pu *pu = NULL;
+        if (*label >= '0' && *label <= '9' && !*end && id < CPU_SET_MAX)
+            pu = topo_find_pu(t, (uint32_t)id);
+        return pu ? t->domains[pu->domain].node : DOMAIN_NONE;
+    }
+    const struct topo_io *io = topo_find_io(t, pool, label);
+    return io ? io->node : DOMAIN_NONE;
+}
+
+static int locate_pool(const struct topo *t, struct pool *p)
+{
+    size_t n = pool_index_count(p);
+    bool any = false;
+    char scratch[16];
+    if (n == 0 || n > POOL_ITEMS_MAX)
+        return 0;
+    uint16_t *nodes = malloc(n * sizeof *nodes);
+    if (!nodes)
+        return ERR_NOMEM;
+    size_t g = 0, first = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (; p->kind != POOL_RANGE && i - first >= p->groups[g].n; g++)
+            first += p->groups[g].n;
+        const char *label = p->kind == POOL_RANGE ? pool_label(p, (uint32_t)i, scratch)
+                                                  : p->groups[g].labels[i - first];
+        uint32_t node = node_of_label(t, p->name, label);
+        nodes[i] = node < NODES_MAX ? (uint16_t)node : NODE_NONE;
+        any |= nodes[i] != NODE_NONE;
+    }
+    free(p->nodes);
+    p->nodes = any ? nodes : NULL;
+    if (!any)
+        free(nodes);
+    return 0;
+}
+
+int topo_locate(const struct topo *t, struct pool_set *set, struct error *err)
+{
+    for (size_t i = 0; i < set->n_pools && !t->single_node; i++)
+        if (locate_pool(t, &set->pools[i]) < 0)
+            return error_nomem(err);
+    return 0;
 }

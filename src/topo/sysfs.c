@@ -11,12 +11,14 @@
 void finding_release(struct finding *f)
 {
     free(f->pus);
+    free(f->nodes);
+    free(f->ios);
     memset(f, 0, sizeof *f);
 }
 
-int finding_add(struct finding *f, uint32_t id, uint32_t core, uint32_t node)
+int finding_add(struct finding *f, const struct topo_pu *pu)
 {
-    if (id >= CPU_SET_MAX)
+    if (pu->id >= CPU_SET_MAX)
         return 0;
     if (f->n_pus == f->cap_pus) {
         size_t cap = f->cap_pus ? f->cap_pus * 2 : 64;
@@ -26,7 +28,29 @@ int finding_add(struct finding *f, uint32_t id, uint32_t core, uint32_t node)
         f->pus = grown;
         f->cap_pus = cap;
     }
-    f->pus[f->n_pus++] = (struct topo_pu){id, core, node};
+    f->pus[f->n_pus++] = *pu;
+    return 0;
+}
+
+int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes)
+{
+    if (node >= NODES_MAX)
+        return 0;
+    struct topo_node *grown = realloc(f->nodes, (f->n_nodes + 1) * sizeof *grown);
+    if (!grown)
+        return ERR_NOMEM;
+    f->nodes = grown;
+    f->nodes[f->n_nodes++] = (struct topo_node){node, bytes};
+    return 0;
+}
+
+int finding_add_io(struct finding *f, const struct topo_io *io)
+{
+    struct topo_io *grown = realloc(f->ios, (f->n_ios + 1) * sizeof *grown);
+    if (!grown)
+        return ERR_NOMEM;
+    f->ios = grown;
+    f->ios[f->n_ios++] = *io;
     return 0;
 }
 
@@ -56,6 +80,15 @@ static uint32_t core_of(const char *root, uint32_t id, struct buf *text)
     return cpu_set_next(&siblings, 0);
 }
 
+static uint32_t package_of(const char *root, uint32_t id, struct buf *text)
+{
+    if (!sysfs_read(text, root,
+                    "/sys/devices/system/cpu/cpu%u/topology/physical_package_id", id))
+        return 0;
+    long package = strtol(buf_cstr(text), NULL, 10);
+    return package > 0 ? (uint32_t)package : 0;
+}
+
 static int add_cpus(struct finding *f, const char *root, const struct cpu_set *cpus,
                     uint32_t node, struct cpu_set *seen, struct buf *text)
 {
@@ -64,10 +97,24 @@ static int add_cpus(struct finding *f, const char *root, const struct cpu_set *c
         if (cpu_set_has(seen, id))
             continue;
         cpu_set_add(seen, id);
-        if (finding_add(f, id, core_of(root, id, text), node) < 0)
+        struct topo_pu pu = {.id = id,
+                             .core = core_of(root, id, text),
+                             .domain = node,
+                             .package = package_of(root, id, text),
+                             .cache = UINT32_MAX};
+        if (finding_add(f, &pu) < 0)
             return ERR_NOMEM;
     }
     return 0;
+}
+
+static uint64_t node_memory(const char *root, uint32_t node, struct buf *text)
+{
+    static const char key[] = "MemTotal:";
+    const char *line = NULL;
+    if (sysfs_read(text, root, "/sys/devices/system/node/node%u/meminfo", node))
+        line = strstr(buf_cstr(text), key);
+    return line ? strtoull(line + sizeof key - 1, NULL, 10) * 1024 : 0;
 }
 
 /* Nodes that are offline, unreadable or without CPUs are passed over. */
@@ -78,13 +125,14 @@ static int add_nodes(struct finding *f, const char *root, struct cpu_set *seen,
     if (!sysfs_read(text, root, "/sys/devices/system/node/possible") ||
         !cpu_set_parse(&nodes, buf_cstr(text)))
         return 0;
-    for (uint32_t node = cpu_set_next(&nodes, 0); node < CPU_SET_MAX;
+    for (uint32_t node = cpu_set_next(&nodes, 0); node < NODES_MAX;
          node = cpu_set_next(&nodes, node + 1)) {
         if (!sysfs_read(text, root, "/sys/devices/system/node/node%u/cpulist", node) ||
             !cpu_set_parse(&cpus, buf_cstr(text)))
             continue;
-        f->n_nodes++;
-        if (add_cpus(f, root, &cpus, node, seen, text) < 0)
+        uint64_t bytes = node_memory(root, node, text);
+        if (finding_add_node(f, node, bytes) < 0 ||
+            add_cpus(f, root, &cpus, node, seen, text) < 0)
             return ERR_NOMEM;
     }
     return 0;

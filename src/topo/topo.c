@@ -15,6 +15,8 @@ void topo_destroy(struct topo *t)
     }
     free(t->pus);
     free(t->domains);
+    free(t->nodes);
+    free(t->ios);
     free(t);
 }
 
@@ -79,9 +81,11 @@ static int restrict_to(struct topo *t, struct finding *f, const struct cpu_set *
             f->pus[k++] = f->pus[i];
     f->n_pus = n;
     for (uint32_t id = cpu_set_next(&left, 0); n == 0 && id < CPU_SET_MAX;
-         id = cpu_set_next(&left, id + 1))
-        if (finding_add(f, id, id, 0) < 0)
+         id = cpu_set_next(&left, id + 1)) {
+        struct topo_pu pu = {.id = id, .core = id, .cache = UINT32_MAX};
+        if (finding_add(f, &pu) < 0)
             return error_nomem(err);
+    }
     if (f->n_pus == 0)
         return error_set(err, ERR_UNSUPPORTED, "this process may use no CPU");
     qsort(f->pus, f->n_pus, sizeof *f->pus, by_domain_and_id);
@@ -160,6 +164,39 @@ static int find_cpus(struct topo *t, const struct topo_source *source,
     return rc;
 }
 
+static int by_node(const void *a, const void *b)
+{
+    const struct topo_node *x = a, *y = b;
+    return (x->node > y->node) - (x->node < y->node);
+}
+
+static int by_kind_and_bus(const void *a, const void *b)
+{
+    const struct topo_io *x = a, *y = b;
+    int diff = (int)x->kind - (int)y->kind;
+    if (diff == 0)
+        diff = strcmp(x->bus, y->bus);
+    return diff ? diff : strcmp(x->name, y->name);
+}
+
+/* Takes nodes and devices. */
+static void take_rest(struct topo *t, struct finding *f)
+{
+    t->single_node = f->n_nodes <= 1;
+    t->nodes = f->nodes;
+    t->n_nodes = f->n_nodes;
+    t->ios = f->ios;
+    t->n_ios = f->n_ios;
+    t->n_kinds = f->n_kinds;
+    f->nodes = NULL;
+    f->ios = NULL;
+    f->n_nodes = f->n_ios = 0;
+    if (t->n_nodes)
+        qsort(t->nodes, t->n_nodes, sizeof *t->nodes, by_node);
+    if (t->n_ios)
+        qsort(t->ios, t->n_ios, sizeof *t->ios, by_kind_and_bus);
+}
+
 int topo_discover(struct topo **topo, const struct topo_source *source,
                   struct error *err)
 {
@@ -168,17 +205,16 @@ int topo_discover(struct topo **topo, const struct topo_source *source,
     struct topo *t = calloc(1, sizeof *t);
     if (!t)
         return error_nomem(err);
+    bool imagined = source->synthetic || source->xml;
     int rc = find_cpus(t, source, &f, err);
-    if (rc == 0 && source->mask) {
-        cpu_set_copy(&mask, source->mask);
-    } else if (rc == 0 && (source->synthetic || source->xml)) {
-        cpu_set_clear(&mask);
-        for (size_t i = 0; i < f.n_pus; i++)
-            cpu_set_add(&mask, f.pus[i].id);
-    } else if (rc == 0) {
+    if (rc == 0 && !imagined)
+        rc = devices_find(&f, source, err);
+    if (rc == 0 && (source->mask || imagined))
+        cpu_set_copy(&mask, source->mask ? source->mask : &f.allowed);
+    else if (rc == 0)
         rc = cpu_set_of_self(&mask, err);
-    }
-    t->single_node = f.n_nodes <= 1;
+    if (rc == 0)
+        take_rest(t, &f);
     if (rc == 0)
         rc = restrict_to(t, &f, &mask, err);
     if (rc == 0)

@@ -334,10 +334,18 @@ static void test_bytes(void)
     CU_ASSERT_EQUAL(pool_size(pool_set_find(&s, "z")), 70000);
     CU_ASSERT_EQUAL(pool_size(pool_set_find(&s, "cpus")), 80000);
     CU_ASSERT_PTR_NULL(pool_set_find(&s, "cpu"));
+    uint16_t *nodes = malloc(2 * sizeof *nodes);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(nodes);
+    nodes[0] = 1023;
+    nodes[1] = NODE_NONE;
+    s.pools[1].nodes = nodes; /* gpus */
     pool_set_encode(&s, &out);
     struct cursor c = cursor_make(out.data, out.len);
     CU_ASSERT_EQUAL_FATAL(pool_set_decode(&back, &c), 0);
     CU_ASSERT_EQUAL(cursor_left(&c), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back.pools[1].nodes);
+    CU_ASSERT(back.pools[1].nodes[0] == 1023 && back.pools[1].nodes[1] == NODE_NONE);
+    CU_ASSERT(!back.pools[0].nodes && !back.pools[2].nodes && !back.pools[3].nodes);
     CU_ASSERT_EQUAL_FATAL(pool_set_copy(&copy, &back), 0);
     pool_set_encode(&copy, &again);
     CU_ASSERT(out.len == again.len && memcmp(out.data, again.data, out.len) == 0);

@@ -99,8 +99,9 @@ static void random_demand(uint64_t *seed, struct group_demand *d,
         d->units = 1;
     d->strict = false;
     for (unsigned g = 0; g < d->n_views; g++) {
-        views[g].whole = next_random(seed) % 5;
-        views[g].fraction = parts[next_random(seed) % 4];
+        uint32_t whole = next_random(seed) % 5;
+        views[g] =
+            (struct group_view){whole, parts[next_random(seed) % 4], 0, NODE_NONE};
     }
 }
 
@@ -109,7 +110,7 @@ static void check_choice(const struct group_demand d[2], const struct coupling *
 {
     struct group_choice choices[2];
     unsigned masks[2] = {0, 0};
-    (void)groups_choose(d, 2, c, n, choices);
+    (void)groups_choose(d, 2, c, n, false, choices);
     for (int i = 0; i < 2; i++) {
         for (unsigned k = 0; k < choices[i].n; k++) {
             CU_ASSERT(k == 0 || choices[i].groups[k - 1] < choices[i].groups[k]);
@@ -156,11 +157,11 @@ static void test_many_groups(void)
                                 {views[1], 64, 6, 0, 1, true}};
     struct group_choice choices[2];
     for (unsigned g = 0; g < 64; g++) {
-        views[0][g] = (struct group_view){4, 0};
-        views[1][g] = (struct group_view){1, 0};
+        views[0][g] = (struct group_view){4, 0, 0, NODE_NONE};
+        views[1][g] = (struct group_view){1, 0, 0, NODE_NONE};
         c[g] = (struct coupling){0, (uint8_t)g, 1, (uint8_t)(63 - g), 256};
     }
-    int64_t weight = groups_choose(d, 2, c, 64, choices);
+    int64_t weight = groups_choose(d, 2, c, 64, false, choices);
     CU_ASSERT_EQUAL(choices[0].n, 6);
     CU_ASSERT_EQUAL(choices[1].n, 6);
     CU_ASSERT_EQUAL(weight, 6 * 256);

@@ -91,6 +91,7 @@ static void test_numa(void)
                            "0-7 policy 2 nodes 0-1");
     CU_ASSERT_STRING_EQUAL(PLAN("1", PIN_RANK, MEMBIND_PREFERRED),
                            "0-7 policy 0 nodes ");
+    CU_ASSERT_STRING_EQUAL(PLAN("1", PIN_RANK, MEMBIND_STRICT), "0-7 policy 2 nodes 0");
     CU_ASSERT_STRING_EQUAL(plan_of(&b, "x", "1", PIN_DOMAINS, MEMBIND_PREFERRED),
                            "0-7 policy 0 nodes ");
     CU_ASSERT_STRING_EQUAL(plan_of(&b, "x", "1", PIN_EXACT, MEMBIND_PREFERRED),
@@ -111,7 +112,7 @@ static void test_one_domain(void)
     struct bench b;
     bench_open(&b, "node:1 core:4 pu:1", NULL, NULL);
     CU_ASSERT_STRING_EQUAL(PLAN("1", PIN_DOMAINS, MEMBIND_STRICT),
-                           "0-3 policy 0 nodes 0");
+                           "0-3 policy 2 nodes 0");
     CU_ASSERT_STRING_EQUAL(PLAN("2", PIN_EXACT, MEMBIND_PREFERRED),
                            "2-3 policy 0 nodes 0");
     bench_close(&b);

@@ -78,6 +78,41 @@ static void test_hwloc(void)
     CU_ASSERT_EQUAL(topo_discover(&t, &source, &err), ERR_PARSE);
 }
 
+static void test_broken_xml(void)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        const char *message;
+    } cases[] = {
+        {"", ERR_PARSE, "topology"},
+        {"no xml at all", ERR_PARSE, "topology"},
+        {"<?xml version=\"1.0\"?><html></html>", ERR_PARSE, "topology"},
+        {"<topology version=\"2.0\">", ERR_PARSE, "topology"},
+        {"<topology version=\"2.0\"><object type=\"Machine\" cpuset=\"0x1\"/>"
+         "</topology>",
+         ERR_PARSE, "topology"},
+        {"<topology version=\"9.0\"></topology>", ERR_PARSE, "topology"},
+    };
+    char path[128];
+    fixture_open();
+    (void)snprintf(path, sizeof path, "%s/machine.xml", fixture_root);
+    struct topo_source source = {.xml = path};
+    struct topo *t = NULL;
+    struct error missing = ERROR_INIT;
+    CU_ASSERT(topo_discover(&t, &source, &missing) < 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(missing.text, "machine.xml"));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct error err = ERROR_INIT;
+        fixture_put("/machine.xml", cases[i].text);
+        CU_ASSERT_EQUAL(topo_discover(&t, &source, &err), cases[i].rc);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].message));
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+        CU_ASSERT_PTR_NULL(t);
+    }
+    fixture_close();
+}
+
 static void test_hwloc_xml(void)
 {
     static const char xml[] =
@@ -242,15 +277,62 @@ static void test_gpu_domains(void)
                 "simd_count 440\nlocation_id 49408\ndomain 0\n");
     fixture_put("/sys/bus/pci/devices/0000:c1:00.0/numa_node", "1\n");
     (void)setenv("CUDA_VISIBLE_DEVICES", "1,0,GPU-1111", 1);
-    (void)setenv("ROCR_VISIBLE_DEVICES", "0,7", 1);
+    (void)setenv("ROCR_VISIBLE_DEVICES", "0", 1);
     struct topo_source source = {.root = fixture_root, .detect = DETECT_ALL};
     struct topo *t = fixture_discover(source, "0-15");
     const struct topo_device *n = t->families[FAMILY_NVIDIA].devices;
     const struct topo_device *a = t->families[FAMILY_AMD].devices;
     CU_ASSERT_EQUAL_FATAL(t->families[FAMILY_NVIDIA].n, 3);
     CU_ASSERT(n[0].domain == 1 && n[1].domain == 0 && n[2].domain == 1);
-    CU_ASSERT(a[0].domain == 1 && a[1].domain == DOMAIN_NONE);
+    CU_ASSERT_EQUAL_FATAL(t->families[FAMILY_AMD].n, 1);
+    CU_ASSERT_EQUAL(a[0].domain, 1);
     topo_destroy(t);
+    /* Nobody named AMD's: all that the driver shows us. */
+    (void)unsetenv("ROCR_VISIBLE_DEVICES");
+    t = fixture_discover(source, "0-15");
+    CU_ASSERT_STRING_EQUAL(fixture_resources(t, DETECT_AMD, false, "cpus=1x1"),
+                           "cpus: [0]; gpus/amd: [0]");
+    topo_destroy(t);
+    fixture_close();
+}
+
+static void test_gpus_that_do_not_exist(void)
+{
+    static const struct {
+        const char *variable, *value, *message;
+    } cases[] = {
+        {"CUDA_VISIBLE_DEVICES", "1,2",
+         "CUDA_VISIBLE_DEVICES names device '2', but this machine has 2 NVIDIA GPUs"},
+        {"CUDA_VISIBLE_DEVICES", "GPU-3",
+         "CUDA_VISIBLE_DEVICES names device 'GPU-3', but this machine has 2 NVIDIA "
+         "GPUs"},
+        {"ROCR_VISIBLE_DEVICES", "1",
+         "ROCR_VISIBLE_DEVICES names device '1', but this machine has 1 AMD GPU"},
+        {"CUDA_VISIBLE_DEVICES", "NoDevFiles", NULL},
+        {"CUDA_VISIBLE_DEVICES", "MIG-1,0", NULL},
+    };
+    struct cpu_set mask;
+    fixture_open();
+    put_two_nodes();
+    fixture_put("/proc/driver/nvidia/gpus/0000:86:00.0/information",
+                "GPU UUID:        GPU-1111-aaaa\n");
+    fixture_put("/proc/driver/nvidia/gpus/0000:3b:00.0/information",
+                "GPU UUID:        GPU-2222-bbbb\n");
+    fixture_put("/sys/class/kfd/kfd/topology/nodes/1/properties",
+                "simd_count 440\nlocation_id 49408\ndomain 0\n");
+    CU_ASSERT_TRUE(cpu_set_parse(&mask, "0-3"));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct topo_source source = {
+            .root = fixture_root, .detect = DETECT_ALL, .mask = &mask};
+        struct error err = ERROR_INIT;
+        struct topo *t = NULL;
+        (void)setenv(cases[i].variable, cases[i].value, 1);
+        int rc = topo_discover(&t, &source, &err);
+        CU_ASSERT_EQUAL(rc, cases[i].message ? ERR_NOT_FOUND : 0);
+        CU_ASSERT_STRING_EQUAL(err.text, cases[i].message ? cases[i].message : "");
+        topo_destroy(t);
+        (void)unsetenv(cases[i].variable);
+    }
     fixture_close();
 }
 
@@ -292,5 +374,6 @@ static void test_detect_words(void)
 }
 
 TEST_MAIN("topo", TEST(test_sysfs), TEST(test_hwloc), TEST(test_hwloc_xml),
-          TEST(test_without_numa), TEST(test_this_machine), TEST(test_memory),
-          TEST(test_gpu_variables), TEST(test_gpu_domains), TEST(test_detect_words))
+          TEST(test_broken_xml), TEST(test_without_numa), TEST(test_this_machine),
+          TEST(test_memory), TEST(test_gpu_variables), TEST(test_gpu_domains),
+          TEST(test_gpus_that_do_not_exist), TEST(test_detect_words))
