@@ -2,6 +2,14 @@
 #include "cli/values.h"
 
 static const char *const pin_choices[] = {"taskset", "omp", NULL};
+/* The third word, which is not among the choices that messages list. */
+static int check_pin(const char *text, struct error *err)
+{
+    if (strcmp(text, "none") == 0)
+        return 0;
+    return error_set(err, ERR_NOT_FOUND, "no way of pinning: '%s'", text);
+}
+
 static const char *const membind_choices[] = {"off", "preferred", "strict", NULL};
 static const char *const directive_choices[] = {"auto", "file", "stdin", "off", NULL};
 
@@ -122,7 +130,10 @@ static const struct opt_group resource_options = {
          .help = "Abort the job when more than that many tasks have failed"},
         {.name = "pin",
          .choices = pin_choices,
-         .help = "Bind each task to exactly its CPUs, or let OpenMP do it"},
+         .check = check_pin,
+         .help = "Bind each task to exactly its CPUs, or let OpenMP do it",
+         .more = "Without it a task may use the NUMA domains of its CPUs; with 'none' "
+                 "all CPUs of the worker."},
         {.name = "membind",
          .choices = membind_choices,
          .help = "Where a task's memory comes from",

@@ -133,7 +133,8 @@ static void json_group_ids(struct json *j, const struct submit *s,
 void json_task_body(struct json *j, const struct submit *s, const struct task_group *g,
                     bool graph)
 {
-    static const char *const pins[] = {[PIN_TASKSET] = "taskset", [PIN_OMP] = "openmp"};
+    static const char *const pins[] = {
+        [PIN_TASKSET] = "taskset", [PIN_OMP] = "openmp", [PIN_OFF] = NULL};
     const struct task_body *body = &s->bodies[g->body];
     json_begin_object(j);
     json_key(j, "crash_limit");
@@ -142,7 +143,7 @@ void json_task_body(struct json *j, const struct submit *s, const struct task_gr
         json_group_ids(j, s, g);
         json_kstr(j, "name", submit_text(s, g->name));
     }
-    json_kstr(j, "pin_mode", body->pin == PIN_NONE ? NULL : pins[body->pin]);
+    json_kstr(j, "pin_mode", pins[body->pin]);
     json_kint(j, "priority", body->priority);
     json_key(j, "program");
     json_program(j, s, g, body);

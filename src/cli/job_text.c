@@ -179,8 +179,10 @@ void print_crash_limit(uint32_t limit, struct buf *out)
 
 const char *pin_word(uint8_t pin)
 {
-    static const char *const words[] = {
-        [PIN_NONE] = "none", [PIN_TASKSET] = "taskset", [PIN_OMP] = "omp"};
+    static const char *const words[] = {[PIN_NONE] = "none",
+                                        [PIN_TASKSET] = "taskset",
+                                        [PIN_OMP] = "omp",
+                                        [PIN_OFF] = "none"};
     return pin < ARRAY_SIZE(words) ? words[pin] : "unknown";
 }
 

@@ -259,7 +259,8 @@ static int check_own(const struct conf_doc *doc, const struct task_keys *k,
         return conf_fail(doc, own->variants, err,
                          "'request' cannot be used with 'cpus', 'resources', 'nodes', "
                          "'weight' or 'time-request'");
-    if (k->pin_at && k->pin != PIN_NONE && own->nodes != NODES_NOT_GIVEN && own->nodes)
+    if (k->pin_at && k->pin != PIN_NONE && k->pin != PIN_OFF &&
+        own->nodes != NODES_NOT_GIVEN && own->nodes)
         return conf_fail(doc, k->pin_at, err, "'pin' cannot be used with 'nodes'");
     return check_single(doc, own, err);
 }

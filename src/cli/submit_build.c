@@ -188,7 +188,10 @@ static void build_binding(const struct submit_input *in, struct task_body *body)
     static const char *const not_nodes[] = {"nodes", NULL};
     const char *pin = pick_unless(in, "pin", not_nodes);
     const char *membind = pick(in, "membind");
-    body->pin = !pin ? PIN_NONE : strcmp(pin, "omp") == 0 ? PIN_OMP : PIN_TASKSET;
+    body->pin = !pin                       ? PIN_NONE
+                : strcmp(pin, "omp") == 0  ? PIN_OMP
+                : strcmp(pin, "none") == 0 ? PIN_OFF
+                                           : PIN_TASKSET;
     if (membind)
         body->membind = strcmp(membind, "off") == 0      ? MEMBIND_OFF
                         : strcmp(membind, "strict") == 0 ? MEMBIND_STRICT

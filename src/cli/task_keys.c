@@ -165,7 +165,10 @@ int key_decode_pin(struct conf_doc *doc, const struct conf_node *value,
         .key = "pin", .type = CONF_AS_ENUM, .names = pin_names};
     struct task_keys *k = member;
     k->pin_at = value;
-    return conf_decode_value(doc, value, &as_name, &k->pin, user, err);
+    int rc = conf_decode_value(doc, value, &as_name, &k->pin, user, err);
+    if (rc == 0 && k->pin == PIN_NONE)
+        k->pin = PIN_OFF; /* said so, which is more than not said */
+    return rc;
 }
 
 int key_decode_nodes(struct conf_doc *doc, const struct conf_node *value,

@@ -39,7 +39,8 @@ struct stdio_spec {
     char *path; /* FILE; may hold placeholders */
 };
 
-enum pin_mode { PIN_NONE, PIN_TASKSET, PIN_OMP };
+/* NONE: not asked for, the NUMA domains of the task's CPUs; OFF: no binding at all. */
+enum pin_mode { PIN_NONE, PIN_TASKSET, PIN_OMP, PIN_OFF };
 enum membind_mode { MEMBIND_PREFERRED, MEMBIND_OFF, MEMBIND_STRICT };
 enum stream_kind { STREAM_NONE, STREAM_DIR, STREAM_FILE };
 

@@ -128,7 +128,7 @@ int task_body_decode(struct task_body *b, struct cursor *c)
     b->time_limit_ns = cursor_varint(c);
     b->max_output = cursor_varint(c);
     b->max_job_output = cursor_varint(c);
-    if (priority < INT32_MIN || priority > INT32_MAX || b->pin > PIN_OMP ||
+    if (priority < INT32_MIN || priority > INT32_MAX || b->pin > PIN_OFF ||
         b->membind > MEMBIND_STRICT || b->stream_kind > STREAM_FILE ||
         (b->stream_kind != STREAM_NONE && !b->stream))
         c->failed = true;

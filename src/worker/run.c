@@ -223,6 +223,11 @@ static struct launch_output output_of(const struct task_body *b,
     return (struct launch_output){LAUNCH_OUTPUT_NULL, NULL};
 }
 
+static bool is_pinned(const struct task_body *b)
+{
+    return b->pin == PIN_TASKSET || b->pin == PIN_OMP;
+}
+
 static void template_env(struct words *env, const struct worker *w,
                          const struct group_def *g)
 {
@@ -232,7 +237,7 @@ static void template_env(struct words *env, const struct worker *w,
     words_add(env, xasprintf("HQ_JOB_ID=%u", g->job));
     words_add(env, xasprintf("HQ_SUBMIT_DIR=%s", g->body->submit_dir));
     words_add(env, xasprintf("HQ=%s", w->setup->hq_path));
-    if (b->pin != PIN_NONE)
+    if (is_pinned(b))
         words_add(env, xasprintf("HQ_PIN=%s", b->pin == PIN_OMP ? "omp" : "taskset"));
 }
 
@@ -265,6 +270,11 @@ static int make_template(struct worker *w, struct group_def *g,
 /* ---- start ------------------------------------------------------------------------
  */
 
+static enum pin_scope scope_of(const struct task_body *b)
+{
+    return is_pinned(b) ? PIN_EXACT : b->pin == PIN_OFF ? PIN_RANK : PIN_DOMAINS;
+}
+
 /* Binding of a slot: decided once per seat, from its allocation. */
 static int seat_binding(struct worker *w, const struct task *t, struct pin_plan *plan,
                         struct launch_binding *binding, struct error *err)
@@ -274,8 +284,7 @@ static int seat_binding(struct worker *w, const struct task *t, struct pin_plan 
     if (!t->seat->lane)
         pinner_plan_rank(w->pinner, plan);
     else
-        rc = pinner_plan(w->pinner, &t->seat->allocation,
-                         b->pin == PIN_NONE ? PIN_DOMAINS : PIN_EXACT,
+        rc = pinner_plan(w->pinner, &t->seat->allocation, scope_of(b),
                          (enum membind_mode)b->membind, plan, err);
     *binding = (struct launch_binding){
         .cpus = (const uint8_t *)plan->cpus.words,
@@ -285,7 +294,7 @@ static int seat_binding(struct worker *w, const struct task *t, struct pin_plan 
         .memory = plan->mempolicy == MPOL_BIND      ? LAUNCH_MEMORY_STRICT
                   : plan->mempolicy == MPOL_DEFAULT ? LAUNCH_MEMORY_OFF
                                                     : LAUNCH_MEMORY_PREFERRED,
-        .must = b->pin != PIN_NONE,
+        .must = is_pinned(b),
     };
     return rc;
 }

@@ -91,7 +91,7 @@ static inline void dump_request(const struct request *r, struct buf *out)
 
 static inline void dump_body(const struct submit *s, size_t i, struct buf *out)
 {
-    static const char *const pins[] = {"", " taskset", " omp"};
+    static const char *const pins[] = {"", " taskset", " omp", " unpinned"};
     static const char *const binds[] = {"", " membind=off", " membind=strict"};
     static const char *const streams[] = {"", " stream=", " log="};
     const struct task_body *b = &s->bodies[i];

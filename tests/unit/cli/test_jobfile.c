@@ -45,7 +45,7 @@ static const struct {
      "0: ids=1 [true] body=0\n1: ids=2 [true] body=1\n2: ids=3 [true] body=2\n"
      "body 0: stdout=file:t1(rm) stderr=file:e1" ONE
      "body 1: stdout=file:t2:rm-if-finished taskset crash-limit=4294967295" ONE
-     "body 2: crash-limit=8" ONE},
+     "body 2: unpinned crash-limit=8" ONE},
 
     {"[array]\nids = \"2,7-8\"\n" CMD, "0: ids=2,7-8 [true] body=0\nbody 0:" ONE},
     {"[array]\nentries = [\"a\", \"b c\", \"\"]\n" CMD,

@@ -139,7 +139,8 @@ static const struct {
     {"defaults: {nodes: 2, pin: none}\n"
      "tasks:\n  a: {run: [a]}\n  b: {run: [b], cpus: 2}\n  c: {run: [c], pin: omp}\n",
      "0: a ids=0 [a] body=0\n1: b ids=1 [b] body=1\n2: c ids=2 [c] body=2\n"
-     "body 0: {cpus: 1 compact nodes=2}\nbody 1: {cpus: 2 compact}\nbody 2: omp" ONE},
+     "body 0: {cpus: 1 compact nodes=2}\nbody 1: unpinned {cpus: 2 compact}\n"
+     "body 2: omp" ONE},
     {"defaults: {pin: omp, request: [{cpus: 1}, {cpus: 2}]}\n"
      "tasks:\n  a: {run: [a]}\n  b: {run: [b], weight: 2}\n  c: {run: [c], nodes: 2}\n",
      "0: a ids=0 [a] body=0\n1: b ids=1 [b] body=1\n2: c ids=2 [c] body=2\n"

@@ -121,7 +121,7 @@ static void test_bad_bodies(void)
         fill_body(&b);
         switch (what) {
         case 0:
-            b.pin = PIN_OMP + 1;
+            b.pin = PIN_OFF + 1;
             break;
         case 1:
             b.membind = MEMBIND_STRICT + 1;
