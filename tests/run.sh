@@ -159,11 +159,13 @@ export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/tests/sanitizers/threads
 
 # ---- suites ----
 
+[[ -z $long ]] || export HQ_TEST_LONG=1
+
 run_ctest() { # LINE BUILD FILTER...
     local name=$1 dir=build/$2 start=$SECONDS log
     shift 2
     log=$logs/${name// /-}
-    ctest --test-dir "$dir" -j "$jobs" --timeout 300 --output-on-failure --no-tests=ignore \
+    ctest --test-dir "$dir" -j "$jobs" --timeout "$((long ? 3000 : 300))" --output-on-failure --no-tests=ignore \
         --output-junit "$log.xml" "$@" </dev/null >"$log.log" 2>&1
     local counts
     read -r -a counts < <(junit "$log.xml")
@@ -200,7 +202,7 @@ run_pytest() { # LINE BUILD ARGUMENTS...
         parallel=(-n $((jobs * 2)) --dist loadgroup)
     (
         cd tests/e2e || exit 1
-        export HQ_BUILD=$dir ${long:+HQ_TEST_LONG=1}
+        export HQ_BUILD=$dir
         PYTHONDONTWRITEBYTECODE=1 "$interpreter" -m pytest "${parallel[@]}" \
             --junitxml "$log.xml" --tb=short "$@"
     ) </dev/null >"$log.log" 2>&1

@@ -306,12 +306,14 @@ static inline void rig_release(struct rig *r)
 
 struct rig_damage {
     uint64_t n, bytes;
+    uint64_t unfinished; /* of n: ends of what a writer that died was writing */
 };
 
 static inline void rig_on_damage(void *arg, const struct outlog_damage *d)
 {
     struct rig_damage *sum = arg;
     sum->n++;
+    sum->unfinished += strcmp(d->what, "unfinished write") == 0;
     sum->bytes += d->bytes;
 }
 

@@ -218,11 +218,12 @@ static void test_random(void)
     struct rig r;
     struct image im;
     uint64_t seed = 12345;
+    int rounds = getenv("HQ_TEST_LONG") ? 2500 : 100;
     rig_init(&r, "AbC123");
     for (int k = 0; k < 4; k++) {
         make_image(&r, &im, k & 1, k & 2);
         uint8_t *copy = malloc(im.len);
-        for (int round = 0; round < 100; round++) {
+        for (int round = 0; round < rounds; round++) {
             memcpy(copy, im.data, im.len);
             for (int hit = 0; hit < 5; hit++) {
                 seed = seed * 6364136223846793005u + 1442695040888963407u;
