@@ -205,8 +205,7 @@ static int follow(struct client *c, struct output *o, struct waiting *w,
             continue;
         }
         if (type != MSG_RSP_PROGRESS)
-            return error_set(err, ERR_CORRUPT, "unexpected answer %s from the server",
-                             msg_name(type));
+            return client_unwanted(type, body, err);
         rc = take_snapshot(body, &s, err);
         if (rc)
             return rc;

@@ -200,6 +200,19 @@ int client_receive(struct client *c, uint8_t *type, struct span *body,
     return rc == 0 ? 0 : error_set(err, rc, "malformed message from the server");
 }
 
+int client_unwanted(uint8_t type, struct span body, struct error *err)
+{
+    struct msg_RSP_ERROR m;
+    if (type != MSG_RSP_ERROR)
+        return error_set(err, ERR_CORRUPT, "unexpected answer %s from the server",
+                         msg_name(type));
+    int rc = msg_get_RSP_ERROR(body, &m, err);
+    if (rc != 0)
+        return rc;
+    return error_set(err, m.code < 0 ? (int)m.code : ERR_INVALID, "%.*s",
+                     (int)m.message.n, (const char *)m.message.p);
+}
+
 int client_next(struct client *c, uint8_t wanted, struct span *body, struct error *err)
 {
     uint8_t type;
@@ -210,16 +223,7 @@ int client_next(struct client *c, uint8_t wanted, struct span *body, struct erro
         return 0;
     if (type == MSG_RSP_OK)
         return 1;
-    if (type == MSG_RSP_ERROR) {
-        struct msg_RSP_ERROR m;
-        rc = msg_get_RSP_ERROR(*body, &m, err);
-        if (rc != 0)
-            return rc;
-        return error_set(err, m.code < 0 ? (int)m.code : ERR_INVALID, "%.*s",
-                         (int)m.message.n, (const char *)m.message.p);
-    }
-    return error_set(err, ERR_CORRUPT, "unexpected answer %s from the server",
-                     msg_name(type));
+    return client_unwanted(type, *body, err);
 }
 
 int client_call(struct client *c, uint8_t wanted, struct span *body, struct error *err)

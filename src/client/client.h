@@ -43,6 +43,8 @@ int client_call(struct client *c, uint8_t wanted, struct span *body,
  * a list), negative on an error. */
 int client_next(struct client *c, uint8_t wanted, struct span *body,
                 struct error *err) MUST_CHECK;
+/* The error that a message other than the wanted one means; never 0. */
+int client_unwanted(uint8_t type, struct span body, struct error *err) MUST_CHECK;
 /* For poll(2) by callers that also wait for something else. */
 int client_fd(const struct client *c);
 
