@@ -9,6 +9,8 @@
 #define BACKLOG_MAX ((size_t)256 << 20) /* a client that does not read is dropped */
 #define QUEUED_MAX ((size_t)1 << 30)    /* requests that wait behind a staged one */
 
+#define SELECTOR_IDS_MAX 10000000
+
 void client_reply_error(struct client_link *c, const struct error *err)
 {
     struct msg_RSP_ERROR m = {.code = err->code, .message = span_str(err->text)};
@@ -73,7 +75,7 @@ static uint32_t *select_jobs(struct server *s, const struct selector *sel,
     return ids;
 }
 
-/* A selector of a request; refuses one above a million ids. */
+/* A selector of a request; refuses one whose ids would keep the server busy. */
 static bool take_selector(struct client_link *c, struct span span, struct selector *sel)
 {
     struct error err = ERROR_INIT;
@@ -82,9 +84,12 @@ static bool take_selector(struct client_link *c, struct span span, struct select
         client_reply_error(c, &err);
         return false;
     }
-    if (idset_count(&sel->ids) > 100000000) {
+    uint64_t n = idset_count(&sel->ids);
+    if (n > SELECTOR_IDS_MAX) {
         selector_release(sel);
-        (void)error_set(&err, ERR_TOO_BIG, "the selector names too many ids");
+        (void)error_set(&err, ERR_TOO_BIG,
+                        "the selector names %llu ids, at most %d are taken at once",
+                        (unsigned long long)n, SELECTOR_IDS_MAX);
         client_reply_error(c, &err);
         return false;
     }
