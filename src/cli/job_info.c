@@ -337,7 +337,7 @@ static int print_all_ids(struct run *r, struct job_views *v, struct error *err)
 {
     uint32_t states = session_states(r, "filter");
     int rc = 0;
-    job_views_sort(v);
+    job_views_sort(v, r->out->mode);
     if (r->out->mode == OUTPUT_JSON)
         json_begin_object(output_json(r->out));
     for (size_t i = 0; rc == 0 && i < v->n; i++) {

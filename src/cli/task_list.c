@@ -117,7 +117,7 @@ int task_list_run(struct run *r, struct error *err)
     client_close(c);
     for (size_t i = 0; rc == 0 && i < v.n_missing; i++)
         log_warn("Job %u not found", v.missing[i]);
-    job_views_sort(&v);
+    job_views_sort(&v, r->out->mode);
     if (rc == 0 && r->out->mode == OUTPUT_JSON)
         rc = print_json(r, &v, &f, uid, err);
     else if (rc == 0 && r->out->mode == OUTPUT_CLI)

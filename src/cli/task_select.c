@@ -1,6 +1,8 @@
 #include "cli/task_select.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int task_filter_init(struct task_filter *f, const struct run *r, struct error *err)
 {
@@ -37,15 +39,24 @@ int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
     return rc;
 }
 
-static int compare_views(const void *a, const void *b)
+static int compare_ids(const void *a, const void *b)
 {
     uint32_t x = ((const struct job_view *)a)->detail.info.id;
     uint32_t y = ((const struct job_view *)b)->detail.info.id;
     return (x > y) - (x < y);
 }
 
-void job_views_sort(struct job_views *v)
+static int compare_keys(const void *a, const void *b)
+{
+    char x[16], y[16];
+    snprintf(x, sizeof x, "%u", ((const struct job_view *)a)->detail.info.id);
+    snprintf(y, sizeof y, "%u", ((const struct job_view *)b)->detail.info.id);
+    return strcmp(x, y);
+}
+
+void job_views_sort(struct job_views *v, enum output_mode mode)
 {
     if (v->n)
-        qsort(v->items, v->n, sizeof *v->items, compare_views);
+        qsort(v->items, v->n, sizeof *v->items,
+              mode == OUTPUT_JSON ? compare_keys : compare_ids);
 }

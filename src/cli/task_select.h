@@ -18,7 +18,8 @@ bool task_filter_takes(const struct task_filter *f, const struct task_ref *t);
 /* The jobs of JOB_SELECTOR with their tasks. The caller closes *c. */
 int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
                      struct error *err) MUST_CHECK;
-/* Sorts by the jobs' ids. */
-void job_views_sort(struct job_views *v);
+/* Sorts by the jobs' ids; as keys of a JSON object these stand in the order of their
+ * bytes: 1, 10, 2. */
+void job_views_sort(struct job_views *v, enum output_mode mode);
 
 #endif
