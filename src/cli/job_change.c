@@ -78,7 +78,8 @@ static int change_jobs(struct run *r, struct results *out,
 static void put_cancel(struct run *r, struct buf *batch, struct span jobs)
 {
     const char *reason = args_str(r->args, "reason");
-    struct msg_REQ_JOB_CANCEL m = {.jobs = jobs, .reason = span_str(reason)};
+    struct msg_REQ_JOB_CANCEL m = {
+        .jobs = jobs, .reason = span_str(reason), .has_reason = reason != NULL};
     msg_put_REQ_JOB_CANCEL(batch, &m);
 }
 

@@ -22,7 +22,7 @@ enum event_type {
     EVENT_JOB_SUBMITTED,    /* u32 job, submit (resolved) */
     EVENT_JOB_OPENED,       /* u32 job, str name, i64 max_fails, str submit_dir */
     EVENT_JOB_CLOSED,       /* u32 job */
-    EVENT_JOB_CANCELED,     /* u32 job, str reason */
+    EVENT_JOB_CANCELED,     /* u32 job, str reason if one was given */
     EVENT_JOB_FORGOTTEN,    /* u32 job */
     EVENT_TASKS_STARTED,    /* u32 worker, list of struct task_start */
     EVENT_TASKS_ENDED,      /* u32 worker, list of struct task_end */

@@ -505,8 +505,8 @@ static void put_event(struct buf *out, const struct jobs_request *r, uint32_t id
                                             EVENT_JOB_FORGOTTEN};
     event_begin(out, types[r->op], r->time_us);
     buf_u32(out, id);
-    if (r->op == JOBS_CANCEL)
-        buf_str(out, r->reason ? r->reason : "");
+    if (r->op == JOBS_CANCEL && r->reason)
+        buf_str(out, r->reason);
 }
 
 static void jobs_request(struct client_link *c, enum jobs_op op, struct span selector,
@@ -520,7 +520,7 @@ static void jobs_request(struct client_link *c, enum jobs_op op, struct span sel
     r->op = op;
     r->states = states;
     r->time_us = s->now_us;
-    r->reason = reason.n ? span_dup(reason) : NULL;
+    r->reason = reason.p ? span_dup(reason) : NULL;
     job_filter *filter = op == JOBS_CLOSE    ? is_open
                          : op == JOBS_CANCEL ? job_active
                                              : any_job;
@@ -597,7 +597,9 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         ON(REQ_JOB_OPEN, on_job_open(c, &m))
         ON(REQ_JOB_CLOSE,
            jobs_request(c, JOBS_CLOSE, m.jobs, 0, (struct span){NULL, 0}))
-        ON(REQ_JOB_CANCEL, jobs_request(c, JOBS_CANCEL, m.jobs, 0, m.reason))
+        ON(REQ_JOB_CANCEL,
+           jobs_request(c, JOBS_CANCEL, m.jobs, 0,
+                        m.has_reason ? m.reason : (struct span){NULL, 0}))
         ON(REQ_JOB_FORGET,
            jobs_request(c, JOBS_FORGET, m.jobs, m.states, (struct span){NULL, 0}))
         ON(REQ_JOB_LIST, on_job_list(c, &m))

@@ -47,7 +47,7 @@ static void replay_open(struct server *s, struct cursor *c, uint64_t time_us)
 static void replay_cancel(struct server *s, struct cursor *c, uint64_t time_us)
 {
     uint32_t job = cursor_u32(c), cancelled, before;
-    char *reason = cursor_strdup(c, TEXT_MAX);
+    char *reason = c->p == c->end ? NULL : cursor_strdup(c, TEXT_MAX);
     if (!c->failed)
         state_apply_cancel(&s->state, job, reason, time_us, &cancelled, &before);
     free(reason);

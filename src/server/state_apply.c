@@ -222,7 +222,7 @@ void state_apply_cancel(struct state *s, uint32_t id, const char *reason,
     if (*cancelled == 0)
         return;
     free(job->cancel_reason);
-    job->cancel_reason = reason && *reason ? xstrdup(reason) : NULL;
+    job->cancel_reason = reason ? xstrdup(reason) : NULL;
     s->hooks.stopped(s->hooks.arg, job);
     s->hooks.idle(s->hooks.arg, job);
 }

@@ -127,8 +127,8 @@ static void check_messages(struct document *d)
     CU_ASSERT_EQUAL(idset_add(&jobs.ids, 7, 1, 1), 0);
     buf_clear(&blob);
     selector_put(&blob, &jobs);
-    struct msg_REQ_JOB_CANCEL cancel = {.jobs = span_buf(&blob),
-                                        .reason = span_str("no")};
+    struct msg_REQ_JOB_CANCEL cancel = {
+        .jobs = span_buf(&blob), .reason = span_str("no"), .has_reason = true};
     msg_put_REQ_JOB_CANCEL(&b, &cancel);
     document_check_buf(d, "message-cancel", &b);
     struct msg_RSP_ERROR error = {.code = ERR_NOT_FOUND,
