@@ -390,7 +390,7 @@ static int add_array(struct submit *s, struct task_group g, const struct idset *
             const struct idrange *r = &ids->ranges[at];
             if (part.n_ranges && r->first <= last)
                 break;
-            rc = idset_add(&part, r->first, r->count, r->step);
+            rc = idset_append(&part, *r); /* shown as it was written */
             last = r->first + (uint64_t)(r->count - 1) * r->step;
         }
         struct group_extra extra;

@@ -271,8 +271,7 @@ int group_ids(const struct submit *s, const struct task_group *g, struct idset *
     if (!own)
         return g->count ? idset_add(ids, g->first_id, g->count, 1) : 0;
     for (size_t r = 0; r < own->n_ranges; r++) {
-        int rc = idset_add(ids, own->ranges[r].first, own->ranges[r].count,
-                           own->ranges[r].step);
+        int rc = idset_append(ids, own->ranges[r]);
         if (rc != 0)
             return rc;
     }
