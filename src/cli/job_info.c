@@ -86,6 +86,17 @@ static void put_workers(struct rows *rows, const struct job_detail *d)
     put(rows, "Workers");
 }
 
+static void put_stdio(struct rows *rows, const char *label,
+                      const struct task_body *body, const struct stdio_spec *spec)
+{
+    struct buf path = BUF_INIT(BUF_MAX_DEFAULT);
+    if (spec->path)
+        stdio_show_path(spec->path, body->cwd, &path);
+    print_stdio(body, spec, buf_cstr(&path), &rows->text);
+    put(rows, label);
+    buf_release(&path);
+}
+
 /* Rows of a job that one `hq submit` or [array] made. */
 static void put_description(struct rows *rows, const struct submit *s)
 {
@@ -97,12 +108,8 @@ static void put_description(struct rows *rows, const struct submit *s)
     if (s->n_groups)
         print_command(s, s->groups[0].argv, &rows->text);
     put(rows, "Command");
-    print_stdio(body, &body->out, body->out.path ? body->out.path : STDOUT_DEFAULT_PATH,
-                &rows->text);
-    put(rows, "Stdout");
-    print_stdio(body, &body->err, body->err.path ? body->err.path : STDERR_DEFAULT_PATH,
-                &rows->text);
-    put(rows, "Stderr");
+    put_stdio(rows, "Stdout", body, &body->out);
+    put_stdio(rows, "Stderr", body, &body->err);
     print_environment(body, &rows->text);
     put(rows, "Environment");
     table_pair(&rows->t, "Working directory", body->cwd ? body->cwd : s->submit_dir);

@@ -89,6 +89,17 @@ static void json_stdio(struct json *j, const char *key, const struct task_body *
     }
 }
 
+/* Paths of graphs are shown as they were written. */
+static void json_channel(struct json *j, const char *key, const struct submit *s,
+                         const struct task_body *body, const struct stdio_spec *spec)
+{
+    struct buf path = BUF_INIT(BUF_MAX_DEFAULT);
+    if (spec->path)
+        stdio_show_path(spec->path, s->graph ? NULL : body->cwd, &path);
+    json_stdio(j, key, body, spec, buf_cstr(&path));
+    buf_release(&path);
+}
+
 static void json_program(struct json *j, const struct submit *s,
                          const struct task_group *g, const struct task_body *body)
 {
@@ -107,10 +118,8 @@ static void json_program(struct json *j, const struct submit *s,
     for (size_t i = 0; i < body->n_env; i++)
         json_kstr(j, body->env[i].key, body->env[i].value);
     json_end_object(j);
-    json_stdio(j, "stderr", body, &body->err,
-               body->err.path ? body->err.path : STDERR_DEFAULT_PATH);
-    json_stdio(j, "stdout", body, &body->out,
-               body->out.path ? body->out.path : STDOUT_DEFAULT_PATH);
+    json_channel(j, "stderr", s, body, &body->err);
+    json_channel(j, "stdout", s, body, &body->out);
     json_end_object(j);
 }
 

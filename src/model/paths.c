@@ -125,12 +125,12 @@ bool placeholders_contain(const char *text, const char *name)
 }
 
 /* A placeholder that a later step will replace. */
-static bool has_open_placeholder(const char *text, const struct path_context *ctx)
+static bool has_open_placeholder(const char *text, const struct path_context *ctx,
+                                 const char *cwd)
 {
-    if (!ctx->task && (placeholders_contain(text, "TASK_ID") ||
-                       placeholders_contain(text, "INSTANCE_ID")))
-        return true;
-    return false;
+    return !ctx->task && (placeholders_contain(text, "TASK_ID") ||
+                          placeholders_contain(text, "INSTANCE_ID") ||
+                          (cwd && placeholders_contain(text, "CWD")));
 }
 
 static char *expand(const char *text, const struct path_context *ctx, const char *cwd)
@@ -145,7 +145,7 @@ static char *resolve(const char *text, const struct path_context *ctx, const cha
                      const char *prefix)
 {
     char *p = expand(text, ctx, cwd);
-    if (!p || p[0] == '/' || has_open_placeholder(p, ctx))
+    if (!p || p[0] == '/' || has_open_placeholder(p, ctx, cwd))
         return p;
     char *joined = path_join(prefix, p);
     free(p);
@@ -179,11 +179,14 @@ int task_paths_resolve(const struct task_body *body, const struct path_context *
     *paths = (struct task_paths){0};
     paths->cwd =
         resolve(body->cwd ? body->cwd : "%{SUBMIT_DIR}", ctx, NULL, ctx->submit_dir);
+    /* A directory that is not complete is still to be filled in: were it part of the
+     * path now, the path would be relative, and it would be put in front once more. */
+    const char *cwd = paths->cwd && paths->cwd[0] != '/' ? "%{CWD}" : paths->cwd;
     if (!paths->cwd ||
-        resolve_channel(body, &body->out, STDOUT_DEFAULT_PATH, ctx, paths->cwd,
-                        &paths->out) != 0 ||
-        resolve_channel(body, &body->err, STDERR_DEFAULT_PATH, ctx, paths->cwd,
-                        &paths->err) != 0) {
+        resolve_channel(body, &body->out, STDOUT_DEFAULT_PATH, ctx, cwd, &paths->out) !=
+            0 ||
+        resolve_channel(body, &body->err, STDERR_DEFAULT_PATH, ctx, cwd, &paths->err) !=
+            0) {
         task_paths_release(paths);
         return ERR_NOMEM;
     }
@@ -196,6 +199,19 @@ void task_paths_release(struct task_paths *p)
     free(p->out);
     free(p->err);
     *p = (struct task_paths){0};
+}
+
+void stdio_show_path(const char *path, const char *cwd, struct buf *out)
+{
+    struct placeholder ph;
+    for (; next_placeholder(path, &ph); path = ph.end) {
+        buf_append(out, path, (size_t)(ph.begin - path));
+        if (cwd && named(&ph, "CWD"))
+            buf_puts(out, cwd);
+        else
+            buf_append(out, ph.begin, (size_t)(ph.end - ph.begin));
+    }
+    buf_puts(out, path);
 }
 
 char *stream_path_resolve(const char *stream, const struct path_context *ctx)

@@ -36,10 +36,13 @@ struct task_paths {
     char *cwd;
     char *out, *err; /* NULL unless the channel goes to a file */
 };
-/* Malloc'ed strings. 0 or ERR_NOMEM. */
+/* Malloc'ed strings. 0 or ERR_NOMEM. Without a task a directory that only tasks can
+ * complete stays relative, and paths that begin with it keep their %{CWD}. */
 int task_paths_resolve(const struct task_body *body, const struct path_context *ctx,
                        struct task_paths *paths) MUST_CHECK;
 void task_paths_release(struct task_paths *p);
+/* Appends a path of a resolved array as it is shown: with the directory filled in. */
+void stdio_show_path(const char *path, const char *cwd, struct buf *out);
 /* The stream's path, absolute unless the submit directory is not. */
 char *stream_path_resolve(const char *stream, const struct path_context *ctx);
 

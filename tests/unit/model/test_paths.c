@@ -133,8 +133,9 @@ static void test_resolution_on_the_server(void)
         {"work", "o", "/abs/e", "/sub/work", "/sub/work/o", "/abs/e"},
         {"/w", "o.%{JOB_ID}", "%{SUBMIT_DIR}/e", "/w", "/w/o.7", "/sub/e"},
         /* Not complete yet: relative paths wait for the worker. */
-        {"c%{TASK_ID}", NULL, "e", "c%{TASK_ID}", "c%{TASK_ID}/job-7/%{TASK_ID}.stdout",
-         "c%{TASK_ID}/e"},
+        {"c%{TASK_ID}", NULL, "e", "c%{TASK_ID}", "%{CWD}/job-7/%{TASK_ID}.stdout",
+         "%{CWD}/e"},
+        {"c%{TASK_ID}", "%{CWD}/o", "x/%{CWD}", "c%{TASK_ID}", "%{CWD}/o", "x/%{CWD}"},
         {"/w", "%{INSTANCE_ID}/o", NULL, "/w", "%{INSTANCE_ID}/o",
          "/w/job-7/%{TASK_ID}.stderr"},
         /* Names that nobody knows stay, the path is completed nevertheless. */
@@ -166,7 +167,15 @@ static void test_resolution_on_the_worker(void)
     b.out = (struct stdio_spec){.kind = STDIO_FILE, .path = strdup(first.out)};
     CU_ASSERT_EQUAL(task_paths_resolve(&b, &worker, &second), 0);
     CU_ASSERT_STRING_EQUAL(second.cwd, direct.cwd);
+    CU_ASSERT_STRING_EQUAL(second.out, direct.out);
     CU_ASSERT_STRING_EQUAL(second.err, direct.err);
+    struct buf shown = BUF_INIT(BUF_MAX_DEFAULT);
+    stdio_show_path(first.out, first.cwd, &shown);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&shown), "c%{TASK_ID}/7/job-7/%{TASK_ID}.stdout");
+    buf_clear(&shown);
+    stdio_show_path("%{CWD}/%{X}/%{CWD", NULL, &shown);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&shown), "%{CWD}/%{X}/%{CWD");
+    buf_release(&shown);
     task_paths_release(&first);
     task_paths_release(&second);
     task_paths_release(&direct);
