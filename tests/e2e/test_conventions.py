@@ -127,11 +127,14 @@ def test_colours(env):
     env.hq("--colors", "sometimes", *listing, code=2)
 
 
-def test_debug_by_variable(env):
-    env.hq("job", "list", env={"HQ_DEBUG": "true"})
-    env.hq("job", "list", env={"HQ_DEBUG": "false"})
-    result = env.hq("job", "list", env={"HQ_DEBUG": "1"}, code=2)
-    assert "invalid value '1' for '--debug'\n  [possible values: true, false]" in result.stderr
+@pytest.mark.parametrize("value", ["true", "false", "1", "0"])
+def test_debug_by_variable(env, value):
+    env.hq("job", "list", env={"HQ_DEBUG": value})
+
+
+def test_bad_debug_variable(bare):
+    result = bare.hq("job", "list", env={"HQ_DEBUG": "loud"}, code=2)
+    assert "invalid value 'loud' for '--debug'" in result.stderr
 
 
 def test_exit_codes(env):
