@@ -12,6 +12,9 @@
  * only for when nobody comes in time. */
 #define GATHER_US 800
 #define TIMER_US 1000
+/* After a pause a reply goes at once: a task's start is known before the task can ask.
+ */
+#define PAUSE_US 5000
 #define OUT_MAX ((size_t)1 << 30)
 #define FLUSH_BYTES ((size_t)32 << 10)
 
@@ -59,6 +62,7 @@ static void flush(struct replies *r)
     if (r->sending)
         return;
     r->sending = true;
+    r->sent_us = clock_mono_us();
     while (r->again && r->out.len > 0) {
         struct buf full = r->out;
         r->out = r->leaving;
@@ -83,7 +87,9 @@ void replies_put(struct replies *r, const struct reply *reply, bool urgent)
         r->first_us = now_us;
     buf_append(&r->out, bytes, n);
     HQ_ASSERT(!r->out.failed);
-    if (urgent || now_us - r->first_us >= GATHER_US || r->out.len >= FLUSH_BYTES)
+    bool paused = now_us - r->sent_us >= PAUSE_US;
+    if (urgent || paused || now_us - r->first_us >= GATHER_US ||
+        r->out.len >= FLUSH_BYTES)
         flush(r);
     else if (first)
         arm(r, TIMER_US);

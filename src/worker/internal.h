@@ -223,6 +223,7 @@ struct worker {
     struct task_end_writer end_writer;
     uint32_t n_ends;
     bool flush_now;
+    uint64_t reported_us; /* monotonic time of the last report */
     uint64_t next_seq;
     struct list sent; /* sent_batch, ascending */
 

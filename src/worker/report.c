@@ -1,14 +1,16 @@
 /*
  * Starts and ends on their way to the server. They are gathered for up to a
- * millisecond; ends are kept until the server acknowledges their batch, so that a lost
- * connection loses none.
+ * millisecond, unless none went for a while; ends are kept until the server
+ * acknowledges their batch, so that a lost connection loses none.
  */
 #include "worker/internal.h"
 
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/xmem.h"
 
 #define ENDS_MAX ((size_t)4 << 20)
+#define PAUSE_US 5000 /* so long without a report, and the next one goes at once */
 
 void report_soon(struct worker *w)
 {
@@ -17,7 +19,11 @@ void report_soon(struct worker *w)
 
 static void gather(struct worker *w)
 {
-    if (!io_timer_active(w->gather))
+    if (io_timer_active(w->gather))
+        return;
+    if (clock_mono_us() - w->reported_us >= PAUSE_US)
+        report_soon(w);
+    else
         io_timer_start(w->gather, GATHER_MS, 0);
 }
 
@@ -98,6 +104,7 @@ void report_flush(struct worker *w)
 {
     w->flush_now = false;
     io_timer_stop(w->gather);
+    w->reported_us = clock_mono_us();
     if (w->registered)
         send_starts(w);
     if (w->n_ends == 0)
