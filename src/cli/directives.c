@@ -31,6 +31,16 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
+/*
+ * Programs that write scripts escape paths for a shell and then put quotes around them;
+ * inside quotes a backslash in front of one of these is therefore dropped.
+ */
+static bool is_escape(const char *p, const char *end)
+{
+    return *p == '\\' && p + 1 < end && p[1] &&
+           strchr(" \t\"'\\()[]{}<>&|;:!?*$`#~", p[1]);
+}
+
 /* "…" from *p on; false when it is not closed. */
 static bool take_quoted(const char **p, const char *end, struct buf *word)
 {
@@ -39,7 +49,7 @@ static bool take_quoted(const char **p, const char *end, struct buf *word)
             (*p)++;
             return true;
         }
-        if (**p == '\\' && *p + 1 < end && (*p)[1] == '"')
+        if (is_escape(*p, end))
             (*p)++;
         buf_putc(word, **p);
     }
