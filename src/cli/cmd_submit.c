@@ -16,7 +16,6 @@ static const char *const directive_choices[] = {"auto", "file", "stdin", "off", 
 static const char *const not_pin_cpus[] = {"pin", "cpus", NULL};
 static const char *const not_from_json[] = {"from-json", NULL};
 static const char *const not_progress[] = {"progress", NULL};
-static const char *const not_log[] = {"log", NULL};
 /* A workflow file says these things itself. */
 static const char *const not_with_file[] = {
     "COMMANDS",   "array",        "each-line",      "from-json",   "nodes",
@@ -163,8 +162,12 @@ static const struct opt_group place_options = {
          .help = "File for standard error, as with --stdout"},
         {.name = "stream",
          .flags = OPT_NONEMPTY | OPT_DIR,
-         .conflicts = not_log,
-         .help = "Gather the output of all tasks in one log file in this directory"},
+         .help = "Gather the output of all tasks in one log file in this directory",
+         .more =
+             "With --log the output goes there instead, and this path becomes a text "
+             "file with the last 64 KiB of a task's output, written when the task "
+             "ends: for programs that want to read text where they asked for a "
+             "stream. It may hold placeholders, also %{TASK_ID}."},
         {.name = "log",
          .flags = OPT_NONEMPTY | OPT_FILE,
          .help = "Gather the output of all tasks in this one log file"},

@@ -174,12 +174,10 @@ static int build_stdio(const char *text, struct stdio_spec *spec, struct error *
 
 static void build_stream(const struct submit_input *in, struct task_body *body)
 {
-    static const char *const not_log[] = {"log", NULL};
-    static const char *const not_stream[] = {"stream", NULL};
-    const char *dir = pick_unless(in, "stream", not_log);
-    const char *file = pick_unless(in, "log", not_stream);
-    body->stream_kind = dir ? STREAM_DIR : file ? STREAM_FILE : STREAM_NONE;
-    body->stream = dir ? xstrdup(dir) : file ? xstrdup(file) : NULL;
+    const char *dir = pick(in, "stream"), *file = pick(in, "log");
+    body->stream_kind = file ? STREAM_FILE : dir ? STREAM_DIR : STREAM_NONE;
+    body->stream = file ? xstrdup(file) : dir ? xstrdup(dir) : NULL;
+    body->text_view = file && dir ? xstrdup(dir) : NULL;
     body->log_replace = pick_flag(in, "log-replace");
 }
 
@@ -275,6 +273,7 @@ static int check_placeholders(const struct task_body *body, struct notices *noti
     warn_unknown(body->out.path, "stdout path", notices);
     warn_unknown(body->err.path, "stderr path", notices);
     warn_unknown(body->stream, "log path", notices);
+    warn_unknown(body->text_view, "stream path", notices);
     warn_unknown(body->cwd, "working directory path", notices);
     return 0;
 }

@@ -223,8 +223,10 @@ static int override_streams(struct workflow *w)
         struct task_body *body = &w->s->bodies[i];
         if (o->stream || o->log) {
             free(body->stream);
+            free(body->text_view);
             body->stream = xstrdup(o->log ? o->log : o->stream);
             body->stream_kind = o->log ? STREAM_FILE : STREAM_DIR;
+            body->text_view = o->log && o->stream ? xstrdup(o->stream) : NULL;
             body->log_replace = false;
         }
         body->log_replace |= o->log_replace && body->stream_kind == STREAM_FILE;

@@ -58,6 +58,7 @@ void task_body_release(struct task_body *b)
     free(b->err.path);
     free(b->input);
     free(b->stream);
+    free(b->text_view);
     request_release(&b->request);
     task_body_init(b);
 }

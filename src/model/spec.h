@@ -67,6 +67,7 @@ struct task_body {
     uint8_t membind;         /* enum membind_mode */
     uint8_t stream_kind;     /* enum stream_kind */
     char *stream;            /* directory or file */
+    char *text_view; /* STREAM_FILE: path for the end of the output as text, or NULL */
     int32_t priority;
     uint32_t crash_limit;
     uint64_t time_limit_ns; /* 0: none */

@@ -66,6 +66,7 @@ void task_body_encode(const struct task_body *b, struct buf *out)
     buf_u8(out, b->membind);
     buf_u8(out, b->stream_kind);
     encode_optional(out, b->stream);
+    encode_optional(out, b->text_view);
     buf_zigzag(out, b->priority);
     buf_varint(out, b->crash_limit);
     buf_varint(out, b->time_limit_ns);
@@ -122,6 +123,7 @@ int task_body_decode(struct task_body *b, struct cursor *c)
     b->membind = cursor_u8(c);
     b->stream_kind = cursor_u8(c);
     b->stream = decode_optional(c);
+    b->text_view = decode_optional(c);
     int64_t priority = cursor_zigzag(c);
     b->priority = (int32_t)priority;
     b->crash_limit = cursor_varint32(c);
@@ -130,7 +132,8 @@ int task_body_decode(struct task_body *b, struct cursor *c)
     b->max_job_output = cursor_varint(c);
     if (priority < INT32_MIN || priority > INT32_MAX || b->pin > PIN_OFF ||
         b->membind > MEMBIND_STRICT || b->stream_kind > STREAM_FILE ||
-        (b->stream_kind != STREAM_NONE && !b->stream))
+        (b->stream_kind != STREAM_NONE && !b->stream) ||
+        (b->stream_kind != STREAM_FILE && b->text_view))
         c->failed = true;
     if (c->failed || request_decode(&b->request, c) != 0) {
         c->failed = true;

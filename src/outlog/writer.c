@@ -145,6 +145,7 @@ static void task_discard(struct outlog_task *t)
         list_remove(&t->all);
     error_drop(t->broken);
     cap_release(&t->cap);
+    text_destroy(t->text);
     free(t);
 }
 
@@ -249,6 +250,8 @@ static void handle_log_reply(struct wlog *log, struct io_msg *msg)
     uint32_t counted = msg->kind == IO_WANT ? 0 : 1;
     if (msg->kind == IO_GROUP)
         group_on_reply(CONTAINER_OF(msg, struct group, msg));
+    else if (msg->kind == IO_TEXT)
+        task_done(CONTAINER_OF(msg, struct task_text, msg)->task);
     else
         wlog_on_reply(log, msg);
     /* Only now, so that the log outlives what the callbacks did. */

@@ -114,6 +114,7 @@ uint64_t outlog_writer_flush(struct outlog_writer *w, uint64_t now_us);
 
 struct outlog_task_params {
     const char *path; /* the log file itself (outlog_stream_path), absolute */
+    const char *text; /* file for the end of the output as text, or NULL; absolute */
     bool replace;     /* a file of another server is moved aside */
     uint32_t job, task, instance;
     uint8_t channels;    /* bit 0 stdout, bit 1 stderr are streamed */

@@ -20,6 +20,7 @@ enum io_kind {
     IO_LEASE,  /* struct lease_msg; comes back when the extent has ended */
     IO_REFUSE, /* no more space: groups that wait for a lease fail */
     IO_GROUP,  /* struct group: write it */
+    IO_TEXT,   /* struct task_text: write it */
     IO_ROLL,   /* close the current extent */
     IO_CLOSE,  /* close extents and file */
     IO_WANT,   /* to the loop thread only: ask for a lease */
@@ -62,6 +63,20 @@ struct group {
     struct group_member *members;
     size_t n_members, cap_members;
     struct error err;
+};
+
+/*
+ * The text view of one run: the last bytes of its output, written to a file of its own
+ * when the run is over. The log holds all of it, so nothing here fails a task.
+ */
+struct task_text {
+    struct io_msg msg;
+    struct outlog_task *task;
+    char *path;
+    uint8_t *data; /* up to TEXT_ROOM bytes, of which the last TEXT_MAX count */
+    size_t n;
+    uint64_t dropped; /* bytes in front of data */
+    bool failed;      /* no memory */
 };
 
 enum wlog_state {
@@ -132,6 +147,7 @@ struct outlog_task {
     uint64_t group_serial;                    /* last group that holds a block of it */
     uint32_t n_groups;                        /* groups that hold blocks of it */
     struct outlog_end end;
+    struct task_text *text; /* or NULL */
 };
 
 struct outlog_writer {
@@ -192,6 +208,14 @@ void group_submit(struct wlog *log);
 void group_release(struct wlog *log); /* an empty current group goes back */
 void group_on_reply(struct group *g);
 void records_retry(struct outlog_writer *w);
+
+/* writer_text.c: all but text_write on the loop thread */
+struct task_text *text_create(struct outlog_task *t, const char *path);
+void text_destroy(struct task_text *x);
+void text_add(struct task_text *x, const uint8_t *p, size_t n);
+void text_send(struct task_text *x); /* comes back to task_done */
+void text_write(struct task_text *x);
+void task_done(struct outlog_task *t); /* writer_task.c */
 
 #define STREAMING "Streaming: "
 /* Puts "Streaming: " in front, but for "Error: Cannot create stream directory …". */

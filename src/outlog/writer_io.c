@@ -359,6 +359,10 @@ static void handle(struct io_msg *msg)
     case IO_GROUP:
         take_group(msg->log, CONTAINER_OF(msg, struct group, msg));
         break;
+    case IO_TEXT:
+        text_write(CONTAINER_OF(msg, struct task_text, msg));
+        reply(msg, 0);
+        break;
     case IO_ROLL:
         if (msg->log->is_open)
             close_extent(msg->log);

@@ -249,6 +249,7 @@ void wlog_on_reply(struct wlog *log, struct io_msg *msg)
         wlog_check_idle(log, log->w->now_us);
         break;
     case IO_GROUP:
+    case IO_TEXT:
     case IO_BOUNCE:
         break; /* not for logs */
     }

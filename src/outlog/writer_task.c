@@ -259,6 +259,7 @@ static void task_free(struct outlog_task *t)
     list_remove(&t->all);
     error_drop(t->broken);
     cap_release(&t->cap);
+    text_destroy(t->text);
     free(t);
     log->w->stats.tasks--;
     wlog_task_left(log, log->w->now_us);
@@ -291,8 +292,11 @@ int outlog_task_begin(struct outlog_writer *w, const struct outlog_task_params *
     if (w->draining)
         return error_set(err, ERR_CLOSED, STREAMING "the worker is leaving");
     struct outlog_task *t = calloc(1, sizeof *t);
-    struct wlog *log = t ? wlog_get(w, p->path) : NULL;
+    bool ready = t && (!p->text || (t->text = text_create(t, p->text)) != NULL);
+    struct wlog *log = ready ? wlog_get(w, p->path) : NULL;
     if (!log) {
+        if (t)
+            text_destroy(t->text);
         free(t);
         return error_set(err, ERR_NOMEM, "%s", no_memory.text);
     }
@@ -343,6 +347,7 @@ static int read_dropped(struct outlog_task *t, enum outlog_channel channel, int 
     ssize_t n = read(fd, scratch, READ_MAX);
     if (n > 0) {
         cap_drop(&t->cap, channel, scratch, (size_t)n);
+        text_add(t->text, scratch, (size_t)n);
         return OUTLOG_READY;
     }
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? OUTLOG_AGAIN : OUTLOG_EOF;
@@ -403,6 +408,7 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
         return OUTLOG_AGAIN;
     if (n < 0)
         return error_sys(err, "cannot read the output of the task");
+    text_add(t->text, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES, (size_t)n);
     group_add_block(g, t, block_type(channel), 0, (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
     t->last_read_us[channel] = (size_t)n < LINGER_BELOW ? now_us : 0;
@@ -444,6 +450,14 @@ static void task_break(struct outlog_task *t, const struct group *g)
     streaming_error(t->broken);
 }
 
+/* The end record is in the file, and so is the text view if there is one. */
+void task_done(struct outlog_task *t)
+{
+    struct outlog_writer *w = t->log->w;
+    w->c.events->on_done(w->c.arg, t->user, t->broken);
+    task_free(t);
+}
+
 static void member_back(struct outlog_writer *w, const struct group *g,
                         const struct group_member *m)
 {
@@ -456,9 +470,10 @@ static void member_back(struct outlog_writer *w, const struct group *g,
             task_free(t);
         return;
     }
-    if (m->end) {
-        w->c.events->on_done(w->c.arg, t->user, t->broken);
-        task_free(t);
+    if (m->end && t->text) {
+        text_send(t->text);
+    } else if (m->end) {
+        task_done(t);
     } else if (g->msg.rc < 0 && !t->ended && !t->broken_told) {
         t->broken_told = true;
         w->c.events->on_broken(w->c.arg, t->user, t->broken);

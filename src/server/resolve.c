@@ -174,6 +174,8 @@ static void resolve_body(struct server *s, struct task_body *b,
         .job = job, .submit_dir = spec->submit_dir, .server_uid = s->uid};
     if (b->stream_kind != STREAM_NONE)
         set_path(&b->stream, stream_path_resolve(b->stream, &ctx));
+    if (b->text_view)
+        set_path(&b->text_view, stream_path_resolve(b->text_view, &ctx));
     enum stdio_kind out = stdio_effective(b, &b->out),
                     err = stdio_effective(b, &b->err);
     if (!spec->graph) {

@@ -19,6 +19,18 @@ static void set_message(struct task *t, const char *text)
     t->message = xstrdup(text);
 }
 
+static char *text_path(const struct task *t)
+{
+    const char *path = t->group->body->body.text_view;
+    struct path_context ctx = {
+        .job = t->job, .task = true, .task_id = t->task_id, .instance = t->instance};
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    if (!path)
+        return NULL;
+    placeholders_expand(path, &ctx, NULL, false, &b);
+    return buf_steal(&b);
+}
+
 int streams_begin(struct worker *w, struct task *t)
 {
     const struct task_body *b = &t->group->body->body;
@@ -30,7 +42,9 @@ int streams_begin(struct worker *w, struct task *t)
     char *path = b->stream_kind == STREAM_DIR
                      ? outlog_stream_path(b->stream, w->server_uid)
                      : xstrdup(b->stream);
+    char *text = text_path(t);
     struct outlog_task_params p = {.path = path,
+                                   .text = text,
                                    .replace = b->log_replace,
                                    .job = t->job,
                                    .task = t->task_id,
@@ -45,6 +59,7 @@ int streams_begin(struct worker *w, struct task *t)
         set_message(t, err.text);
     else
         output_limits_begin(w, t);
+    free(text);
     free(path);
     return rc;
 }

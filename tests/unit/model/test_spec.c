@@ -57,6 +57,7 @@ static void fill_body(struct task_body *b)
     b->membind = MEMBIND_STRICT;
     b->stream_kind = STREAM_FILE;
     b->stream = copy_of("/log");
+    b->text_view = copy_of("/view");
     b->priority = INT32_MIN;
     b->crash_limit = CRASH_LIMIT_UNLIMITED;
     b->time_limit_ns = UINT64_MAX;
@@ -84,6 +85,7 @@ static void test_body_round_trip(void)
     CU_ASSERT(got.pin == PIN_OMP && got.membind == MEMBIND_STRICT &&
               got.stream_kind == STREAM_FILE);
     CU_ASSERT_STRING_EQUAL(got.stream, "/log");
+    CU_ASSERT_STRING_EQUAL(got.text_view, "/view");
     CU_ASSERT(got.priority == INT32_MIN && got.crash_limit == CRASH_LIMIT_UNLIMITED &&
               got.time_limit_ns == UINT64_MAX);
     CU_ASSERT(got.max_output == UINT64_MAX && got.max_job_output == 77 &&
