@@ -196,8 +196,43 @@ static const struct cmd close_cmd = {
 const struct cmd cmd_job = {
     .name = "job",
     .summary = "Submit, watch and control jobs",
-    .subs =
-        (const struct cmd *const[]){&list, &summary, &info, &cancel, &forget, &cat,
-                                    &cmd_job_submit, &cmd_job_submit_file, &wait_cmd,
-                                    &progress, &task_ids, &open_cmd, &close_cmd, NULL},
+    .subs = (const struct cmd *const[]){&list, &summary, &info, &cancel, &forget, &cat,
+                                        &cmd_job_submit, &cmd_job_submit_file,
+                                        &wait_cmd, &progress, &task_ids, &open_cmd,
+                                        &close_cmd, &cmd_retired_job_tasks, NULL},
+};
+
+/* Spellings of former releases that go on to work; no help shows them. */
+const struct cmd cmd_retired_jobs = {
+    .name = "jobs",
+    .flags = CMD_HIDDEN,
+    .summary = "List jobs",
+    .groups = (const struct opt_group *const[]){&list_options, NULL},
+    .run = job_list_run,
+};
+
+const struct cmd cmd_retired_wait = {
+    .name = "wait",
+    .flags = CMD_HIDDEN,
+    .summary = "Wait until jobs are completed",
+    .groups = (const struct opt_group *const[]){&wait_options, NULL},
+    .positionals = selector,
+    .run = job_wait_run,
+};
+
+const struct cmd cmd_retired_progress = {
+    .name = "progress",
+    .flags = CMD_HIDDEN,
+    .summary = "Show a progress bar until jobs are completed",
+    .positionals = selector,
+    .run = job_progress_run,
+};
+
+const struct cmd cmd_retired_cancel = {
+    .name = "cancel",
+    .flags = CMD_HIDDEN,
+    .summary = "Cancel all tasks of jobs that have not ended",
+    .groups = (const struct opt_group *const[]){&cancel_options, NULL},
+    .positionals = selector,
+    .run = job_cancel_run,
 };

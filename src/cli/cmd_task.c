@@ -17,15 +17,28 @@ static const struct opt_group list_options = {
         {0},
     }};
 
+static const struct pos job_words[] = {
+    {.name = "JOB_SELECTOR",
+     .check = value_check_job_array,
+     .help = "Jobs: 'last' or ids such as '3' and '1-4,9'"},
+    {0},
+};
+
 static const struct cmd list = {
     .name = "list",
     .summary = "List the tasks of jobs",
     .groups = (const struct opt_group *const[]){&list_options, NULL},
-    .positionals =
-        (const struct pos[]){{.name = "JOB_SELECTOR",
-                              .check = value_check_job_array,
-                              .help = "Jobs: 'last' or ids such as '3' and '1-4,9'"},
-                             {0}},
+    .positionals = job_words,
+    .run = task_list_run,
+};
+
+/* A spelling of former releases that goes on to work; no help shows it. */
+const struct cmd cmd_retired_job_tasks = {
+    .name = "tasks",
+    .flags = CMD_HIDDEN,
+    .summary = "List the tasks of jobs",
+    .groups = (const struct opt_group *const[]){&list_options, NULL},
+    .positionals = job_words,
     .run = task_list_run,
 };
 

@@ -16,6 +16,11 @@ extern const struct cmd cmd_output_log;
 extern const struct cmd cmd_doc;
 extern const struct cmd cmd_generate_completion;
 extern const struct cmd cmd_generate_docs;
+extern const struct cmd cmd_retired_jobs;
+extern const struct cmd cmd_retired_wait;
+extern const struct cmd cmd_retired_progress;
+extern const struct cmd cmd_retired_cancel;
+extern const struct cmd cmd_retired_job_tasks;
 
 /* Options that several commands share. */
 extern const struct opt_group global_options;        /* tree.c */
