@@ -153,7 +153,8 @@ class Env:
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout_s * PATIENCE)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # What it started may hold the pipes open.
+            os.killpg(process.pid, signal.SIGKILL)
             stdout, stderr = process.communicate()
             raise AssertionError(f"timeout\n{Result(words, process, stdout, stderr)!r}")
         result = Result(words, process, stdout, stderr)

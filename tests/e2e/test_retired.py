@@ -1,8 +1,6 @@
 """Spellings that were retired: each goes on to work, and stays to do so."""
 import pytest
 
-from harness import wait_until
-
 
 @pytest.mark.core
 def test_submit_log(pair):
@@ -69,6 +67,11 @@ def test_cancel(env):
     job = env.submit("--", "true")
     assert f"Job {job} canceled" in env.hq("cancel", str(job)).stderr
     assert env.stats(job) == {"canceled": 1}
+
+
+def test_job_tasks(pair):
+    job = pair.submit_and_wait("--array", "3-4", "--", "true")
+    assert [t["id"] for t in pair.json("job", "tasks", str(job))[str(job)]] == [3, 4]
 
 
 def test_wait_that_fails(pair):
