@@ -120,10 +120,15 @@ struct sched_worker_load {
     uint32_t running;  /* of these, reported as started */
     bool gang;         /* runs a gang task */
     bool gang_root;
-    bool reserved; /* held free for a gang */
+    uint32_t gang_job, gang_slot; /* of the gang task, when there is one */
+    bool reserved;                /* held free for a gang */
 };
 void sched_worker_load(const struct sched *s, uint32_t worker,
                        struct sched_worker_load *out);
+
+/* Tasks that the worker holds, gangs aside; valid until the next call. */
+void sched_worker_tasks(struct sched *s, uint32_t worker,
+                        const struct sched_lost_task **tasks, size_t *n_tasks);
 
 /* These tasks became ready (dependencies finished), or return after a lost worker. */
 void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,

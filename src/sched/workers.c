@@ -284,6 +284,19 @@ void sched_worker_remove(struct sched *s, uint32_t id,
     *n_tasks = s->lost.len;
 }
 
+void sched_worker_tasks(struct sched *s, uint32_t id,
+                        const struct sched_lost_task **tasks, size_t *n_tasks)
+{
+    const struct worker *w = worker_find(s, id);
+    vec_clear(&s->lost);
+    for (size_t i = 0; w && i < w->lanes.len; i++) {
+        lost_list(s, &w->lanes.data[i]->lists[LANE_STARTED], true);
+        lost_list(s, &w->lanes.data[i]->lists[LANE_UNSTARTED], false);
+    }
+    *tasks = s->lost.data;
+    *n_tasks = s->lost.len;
+}
+
 void sched_worker_drain(struct sched *s, uint32_t id)
 {
     struct worker *w = worker_find(s, id);
@@ -303,7 +316,7 @@ void sched_worker_load(const struct sched *s, uint32_t id,
                        struct sched_worker_load *out)
 {
     const struct worker *w = worker_find(s, id);
-    *out = (struct sched_worker_load){0, 0, false, false, false};
+    *out = (struct sched_worker_load){0};
     if (!w)
         return;
     out->assigned = w->n_tasks;
@@ -311,6 +324,10 @@ void sched_worker_load(const struct sched *s, uint32_t id,
     out->gang = w->gang != NULL;
     out->gang_root = w->gang && w->gang->root == w->id;
     out->reserved = w->reserved != NULL;
+    if (out->gang) {
+        out->gang_job = w->gang->job;
+        out->gang_slot = w->gang->slot;
+    }
     if (out->gang_root) {
         out->assigned++;
         out->running += w->gang->started;

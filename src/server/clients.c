@@ -254,7 +254,7 @@ static void on_debug_dump(struct client_link *c, const struct msg_REQ_DEBUG_DUMP
 {
     struct error err = ERROR_INIT;
     char *path = span_dup(req->path);
-    int rc = path ? show_debug_dump(c->server, path, &err) : error_nomem(&err);
+    int rc = path ? dump_write(c->server, path, &err) : error_nomem(&err);
     free(path);
     if (rc != 0)
         client_reply_error(c, &err);

@@ -243,3 +243,43 @@ void graph_count_needs(struct job *job, uint32_t slot, uint32_t *total,
         }
     }
 }
+
+void graph_visit_needs(struct job *job, uint32_t slot, graph_visit_fn *fn, void *arg)
+{
+    const struct job_group *g = job_group_of(job, slot);
+    const struct job_submit *sub = &job->submits[g->submit];
+    const struct task_group *spec = job_group_spec(job, g);
+    for (uint32_t k = 0; k < spec->n_needs; k++) {
+        const struct need *need = &sub->spec.needs[spec->needs + k];
+        uint32_t other;
+        const struct job_group *from;
+        switch ((enum need_kind)need->kind) {
+        case NEED_GROUP:
+            from = &job->groups[sub->first_group + need->value];
+            fn(arg, job, from->first_slot, from->count);
+            break;
+        case NEED_EACH:
+            from = &job->groups[sub->first_group + need->value];
+            fn(arg, job, from->first_slot + (slot - g->first_slot), 1);
+            break;
+        case NEED_TASK:
+            if (job_slot_of(job, need->value, &other))
+                fn(arg, job, other, 1);
+            break;
+        }
+    }
+}
+
+void graph_visit_dependants(struct job *job, uint32_t slot, graph_visit_fn *fn,
+                            void *arg)
+{
+    const struct job_group *g = job_group_of(job, slot);
+    for (uint32_t e = g->edges; e != NO_EDGE; e = job->edges[e].next) {
+        const struct job_edge *edge = &job->edges[e];
+        const struct job_group *to = &job->groups[edge->to];
+        if (edge->kind == EDGE_EACH)
+            fn(arg, job, to->first_slot + (slot - g->first_slot), 1);
+        else if (edge->kind == EDGE_GROUP || edge->slot == slot)
+            fn(arg, job, to->first_slot, to->count);
+    }
+}

@@ -7,7 +7,7 @@
  *   reports.c  what workers report         show.c     views for clients
  *   logs.c     leases of shared logs       waits.c    job wait, progress, notifications
  *   resolve.c  checks of a submit          restore.c  journal -> state
- *   outputs.c  limits of a job's output
+ *   outputs.c  limits of a job's output    dump.c     the whole state as JSON
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -171,7 +171,9 @@ uint32_t show_task_page(struct job *job, uint32_t slot, struct buf *out);
 void show_worker(struct server *s, const struct worker *w, struct buf *out);
 void show_explanation(struct server *s, struct job *job, uint32_t slot,
                       struct buf *out);
-int show_debug_dump(struct server *s, const char *path, struct error *err) MUST_CHECK;
+
+/* dump.c: writes the inner state as JSON. */
+int dump_write(struct server *s, const char *path, struct error *err) MUST_CHECK;
 
 /* waits.c */
 struct job_wait;

@@ -1,12 +1,8 @@
 /* Views of the state for clients. */
 #include "server/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "base/clock.h"
-#include "base/json.h"
-#include "base/path.h"
 #include "base/xmem.h"
 
 void show_server_info(struct server *s, struct server_info *info)
@@ -225,81 +221,4 @@ void show_explanation(struct server *s, struct job *job, uint32_t slot, struct b
         for (size_t v = 0; v < r->n_variants; v++)
             explain_variant(s, w, &r->variants[v], out);
     }
-}
-
-/* ---- debug dump -------------------------------------------------------------------
- */
-
-static void dump_worker(struct json *j, struct server *s, const struct worker *w)
-{
-    struct sched_worker_load load = {0};
-    sched_worker_load(s->sched, w->id, &load);
-    json_begin_object(j);
-    json_kuint(j, "assigned_tasks", load.assigned);
-    json_kstr(j, "group", w->config.group);
-    json_kstr(j, "hostname", w->config.hostname);
-    json_kuint(j, "id", w->id);
-    json_kuint(j, "running_tasks", load.running);
-    json_end_object(j);
-}
-
-static void dump_job_tasks(struct json *j, struct job *job)
-{
-    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
-        enum task_state state = job_task_state(job, slot);
-        if (task_state_terminal(state))
-            continue;
-        const struct task_record *r = job_record(job, slot);
-        const struct task_body *body = job_body_of(job, job_group_of(job, slot));
-        char id[32];
-        snprintf(id, sizeof id, "%u@%u", job->id, job_task_id(job, slot));
-        json_begin_object(j);
-        json_kuint(j, "crash_counter", r ? r->crashes : 0);
-        json_kstr(j, "id", id);
-        json_kuint(j, "instance_id", r ? r->instance : 0);
-        json_kint(j, "priority", body->priority);
-        json_kstr(j, "state", task_state_words[state]);
-        json_end_object(j);
-    }
-}
-
-int show_debug_dump(struct server *s, const char *path, struct error *err)
-{
-    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
-    struct json j;
-    json_init(&j, &b, true, -1);
-    json_begin_object(&j);
-    json_key(&j, "tako");
-    json_begin_object(&j);
-    json_key(&j, "tasks");
-    json_begin_array(&j);
-    for (uint32_t id = 1; id <= s->state.last_job; id++) {
-        struct job *job = state_job(&s->state, id);
-        if (job)
-            dump_job_tasks(&j, job);
-    }
-    json_end_array(&j);
-    json_key(&j, "workers");
-    json_begin_array(&j);
-    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
-        const struct worker *w = state_worker(&s->state, id);
-        if (w && w->end == WORKER_RUNNING)
-            dump_worker(&j, s, w);
-    }
-    json_end_array(&j);
-    json_end_object(&j);
-    json_end_object(&j);
-    (void)remove(path);
-    struct error why = ERROR_INIT;
-    int rc =
-        b.failed ? error_nomem(&why) : path_write_new(path, b.data, b.len, 0644, &why);
-    if (rc != 0) {
-        if (why.sys)
-            error_errno(err, why.sys, "%s", "");
-        else
-            error_set(err, rc, "%s", why.text);
-        error_prefix(err, "Error: Could not write debug dump: ");
-    }
-    buf_release(&b);
-    return rc;
 }

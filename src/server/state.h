@@ -210,6 +210,12 @@ void graph_announce_all(struct state *s, struct job *job);
 void graph_count_needs(struct job *job, uint32_t slot, uint32_t *total,
                        uint32_t *unfinished);
 
+/* Calls `fn` for runs of tasks that the task needs, or that need it. */
+typedef void graph_visit_fn(void *arg, struct job *job, uint32_t slot, uint32_t count);
+void graph_visit_needs(struct job *job, uint32_t slot, graph_visit_fn *fn, void *arg);
+void graph_visit_dependants(struct job *job, uint32_t slot, graph_visit_fn *fn,
+                            void *arg);
+
 /* These two write states of tasks and the job's counts; nothing else does. */
 void task_set_state(struct job *job, struct task_record *r, enum task_state to,
                     uint64_t time_us);
