@@ -49,6 +49,12 @@ static int compare_workers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
 static int fetch(const struct run *r, const struct buf *selector, struct workers *w,
                  struct error *err)
 {
@@ -69,6 +75,8 @@ static int fetch(const struct run *r, const struct buf *selector, struct workers
     client_close(c);
     if (w->n)
         qsort(w->items, w->n, sizeof *w->items, compare_workers);
+    if (w->n_missing)
+        qsort(w->missing, w->n_missing, sizeof *w->missing, compare_ids);
     return rc == 1 ? 0 : rc;
 }
 
