@@ -222,6 +222,7 @@ static int configure(struct worker_start *ws, const struct args *a, struct error
                            : manager.remaining_ns;
     c->overview_interval_ns = args_duration_ns(a, "overview-interval", 0);
     c->min_utilization = strtod(args_str(a, "min-utilization"), NULL);
+    ws->setup.retract_check_ns = args_duration_ns(a, "retract-check-interval", 0);
     ws->setup.no_exec = args_flag(a, "no-exec");
     ws->setup.fast_exit = ws->id.mpirun;
     const char *sync = args_str(a, "stream-sync");

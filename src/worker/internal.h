@@ -227,7 +227,7 @@ struct worker {
     uint64_t next_seq;
     struct list sent; /* sent_batch, ascending */
 
-    struct io_timer *gather, *heartbeat, *life, *retry, *leave, *stuck, *overview;
+    struct io_timer *gather, *heartbeat, *life, *retry, *leave, *stuck, *retract;
     struct io_signal *signals[4];
     char *socket_path;
     int socket_fd;
@@ -256,6 +256,8 @@ void lanes_assign(struct worker *w, const struct msg_TASKS_ASSIGN *m);
 void lanes_gang(struct worker *w, const struct msg_GANG_START *m);
 void lanes_retract(struct worker *w, const struct msg_TASKS_RETRACT *m);
 void lanes_cancel(struct worker *w, uint32_t job, struct span ranges);
+/* Hands back what waits here for a time that the worker will not live to see. */
+void lanes_check_life(struct worker *w);
 void lanes_clear(struct worker *w); /* drops all queues; seats go on as orphans */
 /* The task needs its seat no more: the next one starts, or the seat is given up. */
 void seat_left(struct worker *w, struct task *t);

@@ -484,6 +484,16 @@ void lanes_assign(struct worker *w, const struct msg_TASKS_ASSIGN *m)
     l->told_dry = false;
 }
 
+void lanes_check_life(struct worker *w)
+{
+    LIST_FOR_EACH(&w->lanes, node)
+    {
+        struct lane *l = CONTAINER_OF(node, struct lane, node);
+        if (l->queued && too_late(w, l))
+            reject_lane(w, l);
+    }
+}
+
 void lanes_retract(struct worker *w, const struct msg_TASKS_RETRACT *m)
 {
     struct lane *l = find_lane(w, m->class_id, m->variant);

@@ -405,6 +405,13 @@ static void on_life_end(void *arg)
     worker_leave(w, WORKER_TIME_LIMIT);
 }
 
+static void on_retract_check(void *arg)
+{
+    struct worker *w = arg;
+    if (worker_serving(w))
+        lanes_check_life(w);
+}
+
 static void on_stuck(void *arg)
 {
     struct worker *w = arg;
@@ -524,6 +531,7 @@ static int set_up(struct worker *w, struct error *err)
     w->retry = io_timer_create(w->loop, try_connect, w);
     w->leave = io_timer_create(w->loop, on_leave_deadline, w);
     w->stuck = io_timer_create(w->loop, on_stuck, w);
+    w->retract = io_timer_create(w->loop, on_retract_check, w);
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         w->signals[i] = io_signal_create(w->loop, signals[i], on_signal, w);
     w->launcher_poll =
@@ -531,8 +539,11 @@ static int set_up(struct worker *w, struct error *err)
     if (!w->launcher_poll)
         return error_set(err, ERR_SYSTEM, "cannot watch the launcher");
     io_poll_set(w->launcher_poll, IO_READ);
-    if (w->setup->config.time_limit_ns)
+    if (w->setup->config.time_limit_ns) {
+        uint64_t period_ms = MAX(w->setup->retract_check_ns / 1000000, 1u);
         io_timer_start(w->life, w->setup->config.time_limit_ns / 1000000, 0);
+        io_timer_start(w->retract, period_ms, period_ms);
+    }
     io_loop_on_round(w->loop, on_round, w);
     /* Entry points block them until there are handlers. */
     sigset_t set;
@@ -545,8 +556,8 @@ static int set_up(struct worker *w, struct error *err)
 
 static void tear_down(struct worker *w)
 {
-    struct io_timer *timers[] = {w->gather, w->heartbeat, w->life,
-                                 w->retry,  w->leave,     w->stuck};
+    struct io_timer *timers[] = {w->gather, w->heartbeat, w->life,   w->retry,
+                                 w->leave,  w->stuck,     w->retract};
     lanes_clear(w);
     output_limits_release(w);
     streams_destroy(w);

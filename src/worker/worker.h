@@ -20,11 +20,12 @@ struct worker_setup {
     struct worker_config config; /* owned by the caller; work_dir may be empty: made */
     struct launcher *launcher;   /* taken */
     const struct topo *topo;
-    const char *hq_path;    /* of the hq executable, for the variable HQ */
-    bool no_exec;           /* report every task as finished without starting it */
-    bool fast_exit;         /* under mpirun: be gone within 0.8 s of SIGTERM */
-    uint64_t reconnect_us;  /* LOST_RECONNECT: how long to try */
-    uint32_t connect_tries; /* first connection; 0: 20, two seconds apart */
+    const char *hq_path;       /* of the hq executable, for the variable HQ */
+    bool no_exec;              /* report every task as finished without starting it */
+    bool fast_exit;            /* under mpirun: be gone within 0.8 s of SIGTERM */
+    uint64_t reconnect_us;     /* LOST_RECONNECT: how long to try */
+    uint64_t retract_check_ns; /* how often the rest of its life is compared */
+    uint32_t connect_tries;    /* first connection; 0: 20, two seconds apart */
     const struct outlog_io_ops *log_io;
     void *log_io_ctx;
     enum outlog_sync log_sync;

@@ -1,0 +1,130 @@
+"""hq worker start --on-server-lost: what a worker does when its server is gone."""
+import signal
+
+import pytest
+
+from harness import HQ, wait_until
+
+
+def begin(env, *args, seconds=1000):
+    """A worker with one running task that tells when it is told, and when it is done."""
+    env.script("task.sh", "trap 'echo told >told; exit 1' INT\necho $$ >pid.new\n"
+                          "mv pid.new pid\n"
+                          f"for i in $(seq {int(seconds * 20)}); do sleep 0.05; done\n"
+                          "echo done >done\n")
+    worker = env.start_worker(*args)
+    job = env.submit("--array", "0-1", "--", "./task.sh")
+    wait_until((env.work / "pid").exists, "the task")
+    return worker, job
+
+
+def lose(env, how):
+    if how == "kill":
+        env.server.kill()
+    else:
+        env.stop_server()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize("words", [[], ["--on-server-lost", "stop"]])
+def test_stop(env, how, words):
+    worker, _ = begin(env, *words)
+    lose(env, how)
+    assert worker.wait() == 1
+    assert (env.work / "told").exists()
+    assert worker.text().splitlines()[-1] == "Server connection closed"
+    assert not env.tagged()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_finish_running(env, how):
+    worker, _ = begin(env, "--on-server-lost=finish-running", seconds=1)
+    lose(env, how)
+    assert worker.wait() == 1
+    assert (env.work / "done").exists() and not (env.work / "told").exists()
+    lines = worker.text().splitlines()
+    assert lines[-1] == "Server connection closed"
+    text = worker.text()
+    assert text.index("Waiting for finishing running tasks") < text.index(
+        "All running tasks were finished")
+
+
+def test_finish_running_starts_nothing_new(env):
+    """The second task waits behind the first; without a server it never starts."""
+    worker, _ = begin(env, "--on-server-lost=finish-running", seconds=1)
+    (env.work / "pid").unlink()
+    env.server.kill()
+    assert worker.wait() == 1
+    assert (env.work / "done").exists() and not (env.work / "pid").exists()
+
+
+def test_finish_running_without_tasks_leaves_at_once(env):
+    worker = env.start_worker("--on-server-lost=finish-running")
+    env.server.kill()
+    assert worker.wait() == 1
+    assert "All running tasks were finished" in worker.text()
+
+
+def test_finish_running_ends_on_a_signal(env):
+    worker, _ = begin(env, "--on-server-lost=finish-running")
+    env.server.kill()
+    wait_until(lambda: "Waiting for finishing" in worker.text(), "the loss")
+    worker.send(signal.SIGTERM)
+    worker.wait()
+    assert (env.work / "told").exists() and not env.tagged()
+
+
+def test_policy_shows(env):
+    for policy in ("stop", "finish-running", "reconnect"):
+        worker = env.start_worker("--on-server-lost", policy)
+        config = env.json("worker", "info", worker.id)[0]["configuration"]
+        assert config["on_server_lost"] == policy
+
+
+@pytest.mark.core
+def test_reconnect_delivers(bare):
+    """The task goes on without a server and is over for the one that comes next."""
+    bare.start_server("--journal", "j")
+    worker, job = begin(bare, "--on-server-lost=reconnect:30s", seconds=1)
+    bare.server.kill()
+    wait_until((bare.work / "done").exists, "the end of the task")
+    bare.start_server("--journal", "j")
+    bare.wait_workers(1)
+    wait_until(lambda: bare.states(job)[0] == "finished", "the result")
+    assert worker.running and not (bare.work / "told").exists()
+    assert "trying to reconnect" in worker.text()
+    assert "Reconnected to the server as worker" in worker.text()
+
+
+def test_reconnect_gives_up(env):
+    worker, _ = begin(env, "--on-server-lost=reconnect:1s")
+    env.server.kill()
+    assert worker.wait() == 1
+    assert worker.text().splitlines()[-1] == "Server connection closed"
+    assert (env.work / "told").exists()
+
+
+def test_reconnect_ends_when_the_server_stops_in_order(env):
+    """Nobody will come back."""
+    worker, _ = begin(env, "--on-server-lost=reconnect:1h")
+    env.stop_server()
+    assert worker.wait() == 0
+    assert "Received stop command" in worker.text()
+
+
+@pytest.mark.parametrize("value", ["reconnect:", "reconnect:x", "finish", "", "STOP"])
+def test_bad_policies(env, value):
+    result = env.hq("worker", "start", "--cpus=1", f"--on-server-lost={value}", code=2)
+    assert "--on-server-lost" in result.stderr
+
+
+def test_server_gone_while_registering(env):
+    """Between the connection and the answer to the registration."""
+    env.server.send(signal.SIGSTOP)
+    worker = env.spawn("worker", HQ, "worker", "start", "--cpus=1", "--time-limit=2s")
+    wait_until(lambda: "Connecting to" in worker.text(), "the attempt")
+    env.server.kill()
+    assert worker.wait() == 0
+    assert "Time limit reached" in worker.text()
