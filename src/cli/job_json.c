@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "cli/job_text.h"
+#include "cli/placements.h"
 
 #define PIPE_WORD "<pipe>"
 
@@ -199,6 +200,8 @@ void json_task(struct json *j, const struct task_ref *t, const struct task_paths
     if (t->state == TASK_FINISHED || t->state == TASK_FAILED)
         json_time(j, "finished_at", task_end_us(t));
     json_kuint(j, "id", t->id);
+    if (t->placement)
+        placement_json(j, t->placement);
     if (timed)
         json_time(j, "started_at", task_start_us(t));
     json_kstr(j, "state", task_state_words[t->state]);

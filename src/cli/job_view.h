@@ -52,6 +52,7 @@ struct task_ref {
     const struct task_body *body;
     const struct task_view *record; /* NULL: never started, waiting */
     enum task_state state;
+    const struct placement *placement; /* NULL: not asked for or unknown */
 };
 /* The i-th task by id, i < n_slots. */
 struct task_ref job_view_task(const struct job_view *v, uint32_t i);

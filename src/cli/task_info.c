@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/xmem.h"
 #include "cli/job_json.h"
 #include "cli/job_text.h"
+#include "cli/placements.h"
 #include "cli/task_select.h"
 
 #define ERROR_BYTES_SHOWN 237
@@ -136,6 +138,12 @@ static int print_task(struct run *r, const struct job_view *v, const struct task
     if (t->group->group->name)
         table_pair(&rows.t, "Name",
                    submit_text(t->group->submit, t->group->group->name));
+    /* The contract's table on a machine where nothing was to be chosen. */
+    if (t->placement &&
+        (args_flag(r->args, "verbose") || placement_notable(t->placement))) {
+        placement_print(t->placement, &rows.text);
+        put(&rows, "Placement");
+    }
     buf_release(&rows.text);
     if (rc == 0)
         return output_table(r->out, &rows.t, err);
@@ -143,23 +151,19 @@ static int print_task(struct run *r, const struct job_view *v, const struct task
     return rc;
 }
 
-static int print_tasks(struct run *r, const struct job_view *v, const struct idset *ids,
-                       const char *uid, struct error *err)
+static int print_tasks(struct run *r, const struct job_view *v, struct task_ref *tasks,
+                       size_t n, const char *uid, struct error *err)
 {
     bool json = r->out->mode == OUTPUT_JSON, cut = false;
     struct json *j = json ? output_json(r->out) : NULL;
     int rc = 0;
     if (json)
         json_begin_array(j);
-    struct idset_iter it = IDSET_ITER(ids);
-    for (uint32_t id; rc == 0 && idset_next(&it, &id);) {
-        struct task_ref t;
-        if (!job_view_find_task(v, id, &t))
-            log_warn("Task %u not found", id);
-        else if (json)
-            rc = json_task_with_paths(j, v, &t, uid, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (json)
+            rc = json_task_with_paths(j, v, &tasks[i], uid, err);
         else if (r->out->mode == OUTPUT_CLI)
-            rc = print_task(r, v, &t, uid, &cut, err);
+            rc = print_task(r, v, &tasks[i], uid, &cut, err);
     }
     if (json) {
         json_end_array(j);
@@ -168,6 +172,44 @@ static int print_tasks(struct run *r, const struct job_view *v, const struct ids
     if (cut)
         log_info(
             "An error message(s) was truncated. Use -v to display the full error(s).");
+    return rc;
+}
+
+/* Those of the ids that are tasks of the job. */
+static struct task_ref *find_tasks(const struct job_view *v, const struct idset *ids,
+                                   size_t *n)
+{
+    struct task_ref *tasks = xcalloc(v->n_slots + 1, sizeof *tasks);
+    struct idset_iter it = IDSET_ITER(ids);
+    *n = 0;
+    for (uint32_t id; idset_next(&it, &id);) {
+        if (job_view_find_task(v, id, &tasks[*n]))
+            ++*n;
+        else
+            log_warn("Task %u not found", id);
+    }
+    return tasks;
+}
+
+static int show_tasks(struct run *r, struct client *c, const struct job_view *v,
+                      const struct idset *ids, const char *uid, struct error *err)
+{
+    struct placement *placements = NULL;
+    size_t n;
+    struct task_ref *tasks = find_tasks(v, ids, &n);
+    uint32_t *slots = xcalloc(n + 1, sizeof *slots);
+    for (size_t i = 0; i < n; i++)
+        slots[i] = tasks[i].slot;
+    int rc = r->out->mode == OUTPUT_QUIET
+                 ? 0
+                 : placements_fetch(c, v, slots, n, &placements, err);
+    for (size_t i = 0; placements && i < n; i++)
+        tasks[i].placement = placement_known(&placements[i]) ? &placements[i] : NULL;
+    if (rc == 0)
+        rc = print_tasks(r, v, tasks, n, uid, err);
+    placements_free(placements, n);
+    free(slots);
+    free(tasks);
     return rc;
 }
 
@@ -180,7 +222,6 @@ int task_info_run(struct run *r, struct error *err)
     int rc = task_views_fetch(r, &c, &v, err);
     if (rc == 0)
         rc = session_server_uid(c, &uid, err);
-    client_close(c);
     if (rc == 0)
         rc = idset_parse(&given, args_str(r->args, "TASK_SELECTOR"), err);
     if (rc == 0 && idset_sorted(&ids, &given))
@@ -190,7 +231,8 @@ int task_info_run(struct run *r, struct error *err)
     else if (rc == 0 && v.n == 0)
         log_error("Cannot find the last job: no job was submitted yet");
     else if (rc == 0)
-        rc = print_tasks(r, &v.items[0], &ids, uid, err);
+        rc = show_tasks(r, c, &v.items[0], &ids, uid, err);
+    client_close(c);
     idset_release(&given);
     idset_release(&ids);
     free(uid);

@@ -20,13 +20,14 @@ int event_read_head(struct cursor *c, struct event_head *h)
  * differences to the previous entry where that makes them small.
  */
 enum {
-    END_JOB = 1,       /* zigzag: job - previous job */
-    END_SLOT = 2,      /* zigzag: slot - (previous slot + 1) */
-    END_INSTANCE = 4,  /* varint: instance, else 0 */
-    END_DETAIL = 8,    /* state, variant, failure, exit, started, message */
-    END_REPEAT = 16,   /* varint: that many more tasks at the following slots */
-    END_RELEASED = 32, /* the allocation was freed */
-    END_USAGE = 64     /* CPU times and memory; else all zero */
+    END_JOB = 1,        /* zigzag: job - previous job */
+    END_SLOT = 2,       /* zigzag: slot - (previous slot + 1) */
+    END_INSTANCE = 4,   /* varint: instance, else 0 */
+    END_DETAIL = 8,     /* state, variant, failure, exit, started, message */
+    END_REPEAT = 16,    /* varint: that many more tasks at the following slots */
+    END_RELEASED = 32,  /* the allocation was freed */
+    END_USAGE = 64,     /* CPU times and memory; else all zero */
+    END_PLACEMENT = 128 /* zigzag: placement - previous placement; else 0 */
 };
 
 static bool end_is_plain(const struct task_end *e)
@@ -45,7 +46,7 @@ static bool end_continues(const struct task_end *last, uint32_t repeat,
            e->released == last->released && e->start_us == last->start_us &&
            e->end_us == last->end_us && e->user_ms == last->user_ms &&
            e->system_ms == last->system_ms && e->max_rss_kib == last->max_rss_kib &&
-           e->message.n == 0 && last->message.n == 0;
+           e->placement == last->placement && e->message.n == 0 && last->message.n == 0;
 }
 
 void task_end_writer_init(struct task_end_writer *w, struct buf *out)
@@ -66,7 +67,8 @@ static void end_emit(struct buf *out, const struct task_end *base,
                   (e->slot != base->slot + 1 ? END_SLOT : 0) |
                   (e->instance ? END_INSTANCE : 0) |
                   (end_is_plain(e) ? 0 : END_DETAIL) | (repeat ? END_REPEAT : 0) |
-                  (e->released ? END_RELEASED : 0) | (usage ? END_USAGE : 0));
+                  (e->released ? END_RELEASED : 0) | (usage ? END_USAGE : 0) |
+                  (e->placement ? END_PLACEMENT : 0));
     buf_u8(out, flags);
     if (flags & END_JOB)
         buf_zigzag(out, (int64_t)e->job - base->job);
@@ -90,6 +92,8 @@ static void end_emit(struct buf *out, const struct task_end *base,
         buf_varint(out, e->system_ms);
         buf_zigzag(out, (int64_t)e->max_rss_kib - base->max_rss_kib);
     }
+    if (flags & END_PLACEMENT)
+        buf_zigzag(out, (int64_t)e->placement - base->placement);
 }
 
 void task_end_write(struct task_end_writer *w, const struct task_end *e)
@@ -181,7 +185,9 @@ bool task_end_read(struct task_end_reader *r, struct task_end *e, uint32_t *coun
         e->system_ms = cursor_varint32(c);
         e->max_rss_kib = read_delta(c, base->max_rss_kib);
     }
-    if ((flags & 0x80) || (repeat && (e->message.n || repeat >= UINT32_MAX - e->slot)))
+    if (flags & END_PLACEMENT)
+        e->placement = read_delta(c, base->placement);
+    if ((repeat && (e->message.n || repeat >= UINT32_MAX - e->slot)))
         c->failed = true;
     if (c->failed)
         return false;
@@ -198,6 +204,7 @@ void task_start_encode(const struct task_start *s, struct buf *out)
     buf_varint(out, s->instance);
     buf_u8(out, s->variant);
     buf_varint(out, s->start_us);
+    buf_varint(out, s->placement);
     buf_varint(out, s->n_nodes);
     for (uint32_t i = 0; i < s->n_nodes; i++)
         buf_varint(out, s->nodes[i]);
@@ -212,6 +219,7 @@ bool task_start_decode(struct task_start *s, struct cursor *c, struct buf *scrat
     s->instance = cursor_varint32(c);
     s->variant = cursor_u8(c);
     s->start_us = cursor_varint(c);
+    s->placement = cursor_varint32(c);
     s->n_nodes = (uint32_t)cursor_count(c, 1);
     s->nodes = NULL;
     if (s->n_nodes && !c->failed) {

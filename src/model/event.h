@@ -30,6 +30,7 @@ enum event_type {
     EVENT_TASKS_CANCELED,   /* u32 job, list of slot ranges */
     EVENT_TASKS_ABORTED,    /* u32 job, list of slot ranges */
     EVENT_LOG_MARK,         /* str path, bytes ident, u64 high-water mark */
+    EVENT_PLACEMENT,        /* u32 number, then a struct placement to the end */
     EVENT_TYPE_COUNT
 };
 
@@ -46,6 +47,7 @@ struct task_start {
     uint32_t instance;
     uint8_t variant;
     uint64_t start_us;
+    uint32_t placement;    /* number of it; 0: unknown */
     uint32_t n_nodes;      /* gang: number of workers, else 0 */
     const uint32_t *nodes; /* gang: worker ids, root first */
 };
@@ -62,6 +64,7 @@ struct task_end {
     uint16_t exit;
     uint64_t start_us, end_us;
     uint32_t user_ms, system_ms, max_rss_kib;
+    uint32_t placement;  /* as of its start; 0: unknown */
     struct span message; /* FAILURE_MESSAGE */
 };
 

@@ -167,6 +167,22 @@ static void on_task_page(struct client_link *c, const struct msg_REQ_TASK_PAGE *
     buf_release(&b);
 }
 
+static void on_placements(struct client_link *c, const struct msg_REQ_PLACEMENTS *req)
+{
+    const struct job *job = state_job(&c->server->state, req->job);
+    struct cursor slots = cursor_make(req->slots.p, req->slots.n);
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    while (cursor_left(&slots) && !slots.failed) {
+        uint32_t slot = cursor_varint32(&slots);
+        uint32_t number = job && !slots.failed ? job_placement(job, slot) : 0;
+        struct span bytes = state_placement(&c->server->state, number);
+        buf_bytes(&b, bytes.p, bytes.n);
+    }
+    struct msg_RSP_PLACEMENTS m = {.list = span_buf(&b)};
+    msg_put_RSP_PLACEMENTS(io_conn_batch(c->conn), &m);
+    buf_release(&b);
+}
+
 static void on_job_wait(struct client_link *c, const struct msg_REQ_JOB_WAIT *req)
 {
     struct selector sel;
@@ -605,6 +621,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         ON(REQ_JOB_LIST, on_job_list(c, &m))
         ON(REQ_JOB_DETAIL, on_job_detail(c, &m))
         ON(REQ_TASK_PAGE, on_task_page(c, &m))
+        ON(REQ_PLACEMENTS, on_placements(c, &m))
         ON(REQ_JOB_WAIT, on_job_wait(c, &m))
         ON(REQ_WORKER_LIST, on_worker_list(c, &m))
         ON(REQ_WORKER_STOP, on_worker_stop(c, &m))

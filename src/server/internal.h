@@ -39,6 +39,8 @@ struct worker_link {
     struct u64map
         known_bodies; /* job << 32 | body of a submit, mixed with its number */
     struct u64map known_jobs;
+    uint32_t *placements; /* by the worker's number - 1: ours, 0: not kept */
+    uint32_t n_placements;
 };
 
 /* A batch of reports that is acknowledged once its journal record is written. */
@@ -123,6 +125,8 @@ void workers_drop_job(struct server *s, uint32_t job);
 void workers_stop_tasks(struct server *s, struct job *job);
 
 /* reports.c: messages about tasks. */
+/* Descriptions that later reports name by number. */
+void report_placements(struct worker_link *link, struct span list);
 void report_started(struct worker_link *link, struct span starts);
 void report_ended(struct worker_link *link, uint64_t seq, struct span ends);
 void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,

@@ -6,6 +6,54 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "model/placement.h"
+
+static uint32_t placement_number(const struct worker_link *link, uint32_t number)
+{
+    return number >= 1 && number <= link->n_placements ? link->placements[number - 1]
+                                                       : 0;
+}
+
+/* Workers that are alike share descriptions; a new one goes to the journal. */
+static uint32_t keep_placement(struct server *s, struct span bytes)
+{
+    uint32_t number = state_find_placement(&s->state, bytes);
+    if (number)
+        return number;
+    number = state_next_placement(&s->state);
+    if (!state_apply_placement(&s->state, number, bytes))
+        return 0;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_PLACEMENT, s->now_us);
+    buf_u32(&event, number);
+    buf_append(&event, bytes.p, bytes.n);
+    commit_event(s, &event);
+    buf_release(&event);
+    return number;
+}
+
+void report_placements(struct worker_link *link, struct span list)
+{
+    struct cursor c = cursor_make(list.p, list.n);
+    while (cursor_left(&c) && link->n_placements < PLACEMENTS_OF_WORKER_MAX) {
+        struct span bytes = cursor_bytes(&c);
+        struct placement checked;
+        uint32_t number = 0;
+        if (c.failed)
+            break;
+        if (placement_decode(&checked, bytes) == 0) {
+            placement_release(&checked);
+            number = keep_placement(link->server, bytes);
+        }
+        if ((link->n_placements & (link->n_placements - 1)) == 0)
+            link->placements =
+                xrealloc(link->placements,
+                         MAX(link->n_placements * 2, 8u) * sizeof *link->placements);
+        link->placements[link->n_placements++] = number;
+    }
+    if (c.failed)
+        log_warn("Worker %u sent a malformed list of placements", link->id);
+}
 
 void report_started(struct worker_link *link, struct span starts)
 {
@@ -18,6 +66,7 @@ void report_started(struct worker_link *link, struct span starts)
     size_t head = event.len;
     while (task_start_decode(&st, &c, &scratch)) {
         sched_started(s->sched, link->id, st.job, st.slot, 1);
+        st.placement = placement_number(link, st.placement);
         if (state_apply_start(&s->state, link->id, &st))
             task_start_encode(&st, &event);
     }
@@ -86,6 +135,7 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
     task_end_reader_init(&reader, &c);
     while (task_end_read(&reader, &e, &count)) {
         book_done(s, link, &e, count, now);
+        e.placement = placement_number(link, e.placement);
         if (seq < link->late_seq)
             claim_late(s, &e, count);
         uint32_t n = state_apply_end(&s->state, link->id, &e, count);
@@ -154,6 +204,7 @@ void report_resumed(struct worker_link *link, struct span held, struct buf *keep
                                 .slot = t.slot,
                                 .instance = t.instance,
                                 .variant = t.variant,
+                                .placement = placement_number(link, t.placement),
                                 .start_us = t.start_us};
         if (!state_apply_start(&s->state, link->id, &st))
             continue;

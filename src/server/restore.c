@@ -134,6 +134,12 @@ static int replay_event(void *arg, struct span event, struct error *err)
     case EVENT_LOG_MARK:
         rc = log_restore_mark(s, &c);
         break;
+    case EVENT_PLACEMENT: {
+        uint32_t number = cursor_u32(&c);
+        (void)state_apply_placement(&s->state, number,
+                                    cursor_take(&c, cursor_left(&c)));
+        break;
+    }
     case EVENT_TASKS_CANCELED:
     case EVENT_TASKS_ABORTED:
     case EVENT_TYPE_COUNT:

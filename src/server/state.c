@@ -13,8 +13,10 @@ static void job_destroy(struct job *job)
 {
     for (size_t i = 0; i < job->n_submits; i++)
         submit_release(&job->submits[i].spec);
-    for (size_t i = 0; i < job->n_chunks; i++)
+    for (size_t i = 0; i < job->n_chunks; i++) {
         free(job->chunks[i].records);
+        free(job->chunks[i].placements);
+    }
     size_t pos = 0;
     uint64_t key, value;
     while (u64map_next(&job->messages, &pos, &key, &value))
@@ -38,6 +40,7 @@ static void job_destroy(struct job *job)
 
 void state_release(struct state *s)
 {
+    state_release_placements(s);
     size_t pos = 0;
     uint64_t key, value;
     while (u64map_next(&s->jobs, &pos, &key, &value))
@@ -201,6 +204,12 @@ struct task_record *job_record_make(struct job *job, uint32_t slot)
     uint32_t cap = MIN(CHUNK_SLOTS, job->n_slots - (uint32_t)c * CHUNK_SLOTS);
     chunk->records = xrealloc(chunk->records, cap * sizeof *chunk->records);
     memset(chunk->records + chunk->cap, 0, (cap - chunk->cap) * sizeof *chunk->records);
+    if (chunk->placements) {
+        chunk->placements =
+            xrealloc(chunk->placements, cap * sizeof *chunk->placements);
+        memset(chunk->placements + chunk->cap, 0,
+               (cap - chunk->cap) * sizeof *chunk->placements);
+    }
     for (uint32_t i = chunk->cap; i < cap; i++) {
         chunk->records[i].variant = TASK_VARIANT_NONE;
         chunk->records[i].state = chunk->state;

@@ -60,6 +60,7 @@ struct job_submit {
  * million tasks stays small. */
 struct record_chunk {
     struct task_record *records;
+    uint32_t *placements; /* numbers, 0: unknown; NULL: all are. Beside the records */
     uint32_t cap;
     uint8_t state; /* enum task_state */
 };
@@ -128,6 +129,7 @@ struct state {
     struct worker **workers; /* index id - 1 */
     uint32_t n_workers;
     char server_uid[16];
+    struct placements *placements;
     struct state_hooks hooks;
     struct sched *sched; /* interns the classes of groups */
 };
@@ -162,6 +164,7 @@ enum task_state job_task_state(const struct job *job, uint32_t slot);
 /* First slot >= `slot` whose chunk of records exists; n_slots when none. */
 uint32_t job_next_recorded(const struct job *job, uint32_t slot);
 const char *job_message(const struct job *job, uint32_t slot); /* or NULL */
+uint32_t job_placement(const struct job *job, uint32_t slot);  /* 0: unknown */
 const struct gang_nodes *job_gang(const struct job *job, uint32_t slot);
 
 /* ---- events (state_apply.c, graph.c) ----------------------------------------------
@@ -190,6 +193,16 @@ bool state_apply_start(struct state *s, uint32_t worker, const struct task_start
 uint32_t state_apply_end(struct state *s, uint32_t worker, const struct task_end *e,
                          uint32_t count);
 bool state_apply_restart(struct state *s, const struct task_restart *r);
+
+/* placements.c: the description with this number, or an empty span. */
+struct span state_placement(const struct state *s, uint32_t number);
+/* The number of a description that is known, else 0. */
+uint32_t state_find_placement(const struct state *s, struct span bytes);
+/* Gives it the next number, which must be `number`; false when it cannot be kept. */
+bool state_apply_placement(struct state *s, uint32_t number, struct span bytes);
+uint32_t state_next_placement(const struct state *s);
+void state_release_placements(struct state *s);
+void job_set_placement(struct job *job, uint32_t slot, uint32_t number);
 
 /* Replay of one encoded event of a journal. */
 int state_replay(struct state *s, struct span event, struct error *err) MUST_CHECK;

@@ -298,6 +298,7 @@ bool state_apply_start(struct state *s, uint32_t worker, const struct task_start
     r->instance = st->instance;
     r->variant = st->variant;
     record_time_set(r->start, st->start_us);
+    job_set_placement(job, st->slot, st->placement);
     if (st->n_nodes)
         gang_set(job, st->slot, r, st);
     if (u64map_set(&job->workers, worker, 0) != 0)
@@ -320,8 +321,10 @@ static void fill_record(struct job *job, uint32_t slot, struct task_record *r,
         if (r->state == TASK_WAITING)
             r->worker = worker;
         record_time_set(r->start, e->start_us);
+        job_set_placement(job, slot, e->placement);
     } else {
         r->worker = 0;
+        job_set_placement(job, slot, 0);
         memset(r->start, 0, sizeof r->start);
     }
     record_time_set(r->end, e->end_us);
@@ -413,6 +416,7 @@ bool state_apply_restart(struct state *s, const struct task_restart *t)
     r->crashes = t->crashes;
     r->worker = 0;
     r->variant = TASK_VARIANT_NONE;
+    job_set_placement(job, t->slot, 0);
     memset(r->start, 0, sizeof r->start);
     return true;
 }

@@ -21,6 +21,7 @@ static void link_destroy(struct worker_link *link)
     u64map_release(&link->known_groups);
     u64map_release(&link->known_bodies);
     u64map_release(&link->known_jobs);
+    free(link->placements);
     free(link);
 }
 
@@ -97,6 +98,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     if (s->expected.n == 0)
         s->hold_until_us = 0;
     struct buf keep = BUF_INIT(BUF_MAX_DEFAULT);
+    report_placements(link, m->placements);
     report_resumed(link, m->resume, &keep);
     struct msg_WORKER_REGISTERED answer = {
         .worker = link->id,
@@ -164,6 +166,7 @@ static void dispatch(struct worker_link *link, uint8_t type, struct span body)
         ON(LOG_LEASE_END, log_lease_end(link, m.uid, m.lease))
         ON(LOG_CLOSED, (void)m)
         ON(JOB_OUTPUT, output_report(link, &m))
+        ON(PLACEMENTS, report_placements(link, m.list))
         ON(WORKER_OVERVIEW, (void)m)
     default:
         rc = error_set(&err, ERR_CORRUPT, "unexpected message %s", msg_name(type));

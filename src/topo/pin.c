@@ -76,6 +76,7 @@ void pinner_plan_rank(const struct pinner *p, struct pin_plan *plan)
     cpu_set_copy(&plan->cpus, &p->topo->mask);
     cpu_set_clear(&plan->nodes);
     plan->mempolicy = MPOL_DEFAULT;
+    plan->whole = true;
 }
 
 /* Memory near the domains of the task's CPUs. Several domains: by default the kernel's
@@ -140,6 +141,7 @@ int pinner_plan(const struct pinner *p, const struct allocation *a,
     cpu_set_clear(&plan->cpus);
     cpu_set_clear(&plan->nodes);
     plan->mempolicy = MPOL_DEFAULT;
+    plan->whole = scope == PIN_RANK;
     for (uint32_t i = 0; i < n; i++)
         add_cpu(p, &p->cpus[items[i].index], scope == PIN_EXACT, plan);
     if (scope == PIN_RANK)

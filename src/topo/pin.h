@@ -18,6 +18,7 @@ enum pin_scope {
 struct pin_plan {
     struct cpu_set cpus;  /* never empty */
     struct cpu_set nodes; /* for mempolicy */
+    bool whole;           /* not bound: the rank's full mask, whatever was asked for */
     int mempolicy;        /* MPOL_* of set_mempolicy(2); MPOL_DEFAULT: leave as it is */
 };
 

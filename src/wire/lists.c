@@ -83,6 +83,7 @@ void held_task_put(struct buf *out, const struct held_task *t)
     buf_varint(out, t->instance);
     buf_u8(out, t->variant);
     buf_u8(out, t->running);
+    buf_varint(out, t->placement);
     buf_varint(out, t->start_us);
 }
 
@@ -95,6 +96,7 @@ bool held_task_get(struct cursor *c, struct held_task *t)
     t->instance = cursor_varint32(c);
     t->variant = cursor_u8(c);
     t->running = cursor_u8(c) != 0;
+    t->placement = cursor_varint32(c);
     t->start_us = cursor_varint(c);
     return !c->failed;
 }

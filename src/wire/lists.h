@@ -39,7 +39,8 @@ bool slot_range_get(struct cursor *c, struct slot_range *r);
 struct held_task {
     uint32_t job, slot, instance;
     uint8_t variant;
-    bool running; /* else queued */
+    bool running;       /* else queued */
+    uint32_t placement; /* its number in this connection; 0: unknown */
     uint64_t start_us;
 };
 void held_task_put(struct buf *out, const struct held_task *t);

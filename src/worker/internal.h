@@ -8,6 +8,7 @@
  *   ends.c     events of the launcher, ends, error texts
  *   streams.c  pipes of streamed tasks into the shared log
  *   report.c   starts and ends on their way to the server
+ *   placements.c  where tasks run, described for the server
  *   notify.c   HQ_ACCESS_KEY: notifications of tasks
  *   taskdir.c  task directories, node files, error files
  *
@@ -23,6 +24,7 @@
 #include "io/io.h"
 #include "model/event.h"
 #include "model/paths.h"
+#include "model/placement.h"
 #include "outlog/writer.h"
 #include "topo/alloc.h"
 #include "topo/pin.h"
@@ -105,8 +107,9 @@ struct seat {
     bool has_allocation;
     bool bound; /* the launcher knows the binding of this slot */
     uint32_t slot;
-    uint32_t pending;       /* launched tasks that still need it */
-    struct list tasks;      /* in the order of their start */
+    uint32_t placement; /* of its tasks that are bound in the usual way; 0: unknown */
+    uint32_t pending;   /* launched tasks that still need it */
+    struct list tasks;  /* in the order of their start */
     uint64_t head_since_us; /* when the first of them became the first */
     char **env;             /* HQ_CPUS=… of the allocation */
     size_t n_env;
@@ -218,6 +221,10 @@ struct worker {
     struct u64map job_outputs; /* of jobs with a limit: struct job_output * */
     struct io_timer *tell_output;
 
+    struct buf *placements; /* number i lies at i - 1 */
+    uint32_t n_placements, n_placements_sent;
+    struct u64map placement_ids; /* checksum -> number */
+
     struct list fresh; /* tasks started and not reported */
     struct buf ends;   /* ended tasks, not yet sent */
     struct task_end_writer end_writer;
@@ -300,6 +307,14 @@ bool streams_open(const struct task *t);              /* a channel is not at its
 void streams_close(struct worker *w, struct task *t); /* drops what is left */
 void streams_flush(struct worker *w);
 void streams_message(struct worker *w, uint8_t type, struct span body);
+
+/* placements.c */
+/* The number of the description for a task of the seat that is bound so. */
+uint32_t placement_of(struct worker *w, const struct seat *s, enum pin_scope scope,
+                      const struct pin_plan *plan);
+void placements_put(struct worker *w, struct buf *out); /* those not sent yet */
+void placements_send(struct worker *w);
+void placements_release(struct worker *w);
 
 /* report.c */
 void report_start(struct worker *w, struct task *t);

@@ -47,6 +47,7 @@ static void send_starts(struct worker *w)
                                .slot = t->slot,
                                .instance = t->instance,
                                .variant = t->end.variant,
+                               .placement = t->end.placement,
                                .start_us = t->end.start_us};
         if (t->gang) {
             s.n_nodes = (uint32_t)t->gang->n;
@@ -105,8 +106,10 @@ void report_flush(struct worker *w)
     w->flush_now = false;
     io_timer_stop(w->gather);
     w->reported_us = clock_mono_us();
-    if (w->registered)
+    if (w->registered) {
+        placements_send(w);
         send_starts(w);
+    }
     if (w->n_ends == 0)
         return;
     task_end_writer_finish(&w->end_writer);

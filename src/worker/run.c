@@ -409,6 +409,10 @@ void task_launch(struct worker *w, struct task *t)
                  t->group->body->body.membind == MEMBIND_PREFERRED;
     bool bind = !usual || !t->seat->bound;
     int rc = bind ? seat_binding(w, t, &plan, &binding, &err) : 0;
+    t->end.placement = t->seat->placement;
+    if (rc == 0 && bind)
+        t->end.placement =
+            placement_of(w, t->seat, scope_of(&t->group->body->body), &plan);
     if (rc == 0)
         rc = launch(w, t, bind ? &binding : NULL, &err);
     if (rc != 0) {
@@ -417,6 +421,7 @@ void task_launch(struct worker *w, struct task *t)
     }
     t->phase = PHASE_LAUNCHED;
     t->seat->bound = usual;
+    t->seat->placement = t->end.placement;
     w->launcher_dirty = true;
 }
 

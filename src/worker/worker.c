@@ -185,6 +185,7 @@ static void put_held(struct worker *w, struct buf *out)
                               .slot = t->slot,
                               .instance = t->instance,
                               .variant = t->end.variant,
+                              .placement = t->end.placement,
                               .running = t->phase >= PHASE_LAUNCHED,
                               .start_us =
                                   t->end.start_us ? t->end.start_us : worker_now_us()};
@@ -196,9 +197,12 @@ static void on_open(struct io_conn *c, void *arg)
 {
     struct worker *w = arg;
     struct buf config = BUF_INIT(BUF_MAX_DEFAULT), held = BUF_INIT(BUF_MAX_DEFAULT);
+    struct buf placements = BUF_INIT(BUF_MAX_DEFAULT);
     report_flush(w); /* ends gathered without a server make a batch of their own */
     worker_config_encode(&w->setup->config, &config);
     put_held(w, &held);
+    w->n_placements_sent = 0;
+    placements_put(w, &placements);
     uint64_t first = w->next_seq;
     if (!list_empty(&w->sent))
         first = CONTAINER_OF(list_first(&w->sent), struct sent_batch, node)->seq;
@@ -206,12 +210,14 @@ static void on_open(struct io_conn *c, void *arg)
                                     .started_us = w->started_us,
                                     .first_seq = first,
                                     .resume = span_buf(&held),
-                                    .next_seq = w->next_seq};
+                                    .next_seq = w->next_seq,
+                                    .placements = span_buf(&placements)};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
     /* Results the server may not have come right behind, before it assigns anything. */
     report_resend(w, io_conn_batch(c));
     buf_release(&config);
     buf_release(&held);
+    buf_release(&placements);
 }
 
 /* Tasks that the server did not leave with us were started elsewhere or are over. */
@@ -587,6 +593,7 @@ static void tear_down(struct worker *w)
     u64map_release(&w->bodies);
     u64map_release(&w->tasks);
     u64map_release(&w->by_slot);
+    placements_release(w);
     u64map_release(&w->free_slots);
     buf_release(&w->ends);
 }

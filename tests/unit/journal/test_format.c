@@ -3,6 +3,7 @@
 #include "document.h"
 #include "model/event.h"
 #include "model/job.h"
+#include "model/placement.h"
 #include "model/spec.h"
 #include "model/worker.h"
 #include "rig.h"
@@ -119,6 +120,17 @@ static void check_others(struct document *d)
     buf_bytes(&b, "\1\2", 2);
     buf_varint(&b, 65536);
     document_check_buf(d, "event-mark", &b);
+    struct placement_entry cpus = {(char *)"cpus", (char *)"3,2", 2 * AMOUNT_ONE};
+    struct placement where = {.binding = PLACED_IN_DOMAINS,
+                              .memory = PLACED_MEMORY_PREFERRED,
+                              .cpus = (char *)"0-3",
+                              .nodes = (char *)"0",
+                              .entries = &cpus,
+                              .n_entries = 1};
+    event_begin(&b, EVENT_PLACEMENT, TIME_US);
+    buf_u32(&b, 1);
+    placement_encode(&where, &b);
+    document_check_buf(d, "event-placement", &b);
     buf_release(&b);
 }
 

@@ -35,7 +35,8 @@ static void test_numbers(void)
     CU_ASSERT_EQUAL(EVENT_TASKS_ENDED, 11);
     CU_ASSERT_EQUAL(EVENT_TASKS_RESTARTED, 12);
     CU_ASSERT_EQUAL(EVENT_LOG_MARK, 15);
-    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 16);
+    CU_ASSERT_EQUAL(EVENT_PLACEMENT, 16);
+    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 17);
 }
 
 /* ---- ends ------------------------------------------------------------------------ */
@@ -58,7 +59,8 @@ static bool same_end(const struct task_end *a, const struct task_end *b)
            a->released == b->released && a->exit == b->exit &&
            a->start_us == b->start_us && a->end_us == b->end_us &&
            a->user_ms == b->user_ms && a->system_ms == b->system_ms &&
-           a->max_rss_kib == b->max_rss_kib && a->message.n == b->message.n &&
+           a->max_rss_kib == b->max_rss_kib && a->placement == b->placement &&
+           a->message.n == b->message.n &&
            (a->message.n == 0 || !memcmp(a->message.p, b->message.p, a->message.n));
 }
 
@@ -121,6 +123,7 @@ static void test_ends_of_all_kinds(void)
          .system_ms = 8,
          .max_rss_kib = UINT32_MAX,
          .variant = 2,
+         .placement = UINT32_MAX,
          .released = true},
         {.job = 2,
          .slot = 8,
@@ -165,7 +168,7 @@ static void test_what_folds(void)
     struct task_end pair[2] = {plain_end(1, 5, NOW_US), plain_end(1, 6, NOW_US)};
     size_t folded = round_trip(pair, 2);
     CU_ASSERT_EQUAL(folded, round_trip(pair, 1) + 1); /* the repeat count */
-    for (int field = 0; field < 13; field++) {
+    for (int field = 0; field < 14; field++) {
         struct task_end e = pair[1];
         switch (field) {
         case 0:
@@ -204,6 +207,9 @@ static void test_what_folds(void)
         case 11:
             e.system_ms = 1;
             break;
+        case 12:
+            e.placement = 7;
+            break;
         default:
             e.message = (struct span){(const uint8_t *)"x", 1};
             break;
@@ -232,6 +238,7 @@ static void test_size_of_ordinary_ends(void)
         ends[i].user_ms = 1 + lcg(&random) % 20;
         ends[i].system_ms = lcg(&random) % 5;
         ends[i].max_rss_kib = 3000 + lcg(&random) % 500;
+        ends[i].placement = 1 + lcg(&random) % 128;
     }
     size_t size = round_trip(ends, N);
     CU_ASSERT(size <= 16 * (size_t)N);
@@ -254,6 +261,7 @@ static void test_random_lists(void)
             e.start_us += what == 4 ? lcg(&random) : 0;
             e.end_us = e.start_us + (what == 5 ? lcg(&random) : 10);
             e.max_rss_kib = what == 6 ? lcg(&random) : what == 7 ? 0 : e.max_rss_kib;
+            e.placement = what == 10 ? lcg(&random) : e.placement;
             e.state = what == 8 ? TASK_FAILED : TASK_FINISHED;
             e.failure = what == 8 ? FAILURE_EXIT : FAILURE_NONE;
             e.message.n = 0;
@@ -300,7 +308,6 @@ static void test_malformed_ends(void)
         const char *bytes;
         size_t n;
     } cases[] = {
-        {"unknown flag", "\x80\0\0", 3},
         {"no times", "\0", 1},
         {"job below 0", "\1\1\0\0", 4},
         {"job above 32 bits", "\1\x80\x80\x80\x80\x20\0\0", 8},
@@ -318,6 +325,8 @@ static void test_malformed_ends(void)
         {"exit above 16 bits", "\x08\3\0\x81\x80\x80\4\0\0\0", 10},
         {"message beyond the end", "\x08\3\0\x84\0\5ab", 8},
         {"repeat beyond 32 bits", "\x10\xff\xff\xff\xff\x0f\0\0", 8},
+        {"placement below 0", "\x80\0\0\1", 4},
+        {"no placement", "\x80\0\0", 3},
         {"repeat of a message", "\x18\3\0\x84\0\1a\1\0\0", 10},
         {"memory below 0", "\x40\0\0\0\0\1", 6},
         {"largest difference of memory",
@@ -372,6 +381,7 @@ static void test_starts(void)
          .instance = UINT32_MAX,
          .variant = 255,
          .start_us = UINT64_MAX,
+         .placement = UINT32_MAX,
          .n_nodes = 3,
          .nodes = nodes},
         {.job = 0},
@@ -386,7 +396,8 @@ static void test_starts(void)
         CU_ASSERT(task_start_decode(&s, &c, &scratch));
         CU_ASSERT(s.job == starts[i].job && s.slot == starts[i].slot &&
                   s.instance == starts[i].instance && s.variant == starts[i].variant &&
-                  s.start_us == starts[i].start_us && s.n_nodes == starts[i].n_nodes);
+                  s.start_us == starts[i].start_us &&
+                  s.placement == starts[i].placement && s.n_nodes == starts[i].n_nodes);
         for (uint32_t k = 0; k < s.n_nodes; k++)
             CU_ASSERT_EQUAL(s.nodes[k], nodes[k]);
     }
