@@ -17,41 +17,87 @@
         .name = "all-instances", .alias = "with-superseded", .flags = OPT_SWITCH, \
         .help = "Show earlier runs of restarted tasks as well"                    \
     }
+#define UNFINISHED_OPTION                                              \
+    {                                                                  \
+        .name = "allow-unfinished", .flags = OPT_SWITCH,               \
+        .help = "Take the output of tasks that have not ended as well" \
+    }
+#define CHANNEL_OPTION                                                             \
+    {                                                                              \
+        .name = "channel", .choices = channel_choices, .help = "Only this channel" \
+    }
 
 static const struct opt_group log_options = {
     .opts = (const struct opt[]){
         {.name = "server-uid",
          .help = "Read what the server with this id wrote, where several wrote"},
+        {.name = "also",
+         .flags = OPT_REPEAT | OPT_FILE,
+         .help = "Further log file or directory to be read as one with LOG"},
         {0},
     }};
 
-static const struct opt_group show_options = {
+/* ---- choosing ----------------------------------------------------------------------
+ */
+
+static const char *const state_choices[] = {
+    "finished", "failed", "canceled", "aborted", "timeout", "unfinished", NULL};
+
+static const struct opt_group job_options = {
+    .title = "Choice",
     .opts = (const struct opt[]){
-        {.name = "job", .check = value_check_u32, .help = "Only this job"},
+        {.name = "job", .check = value_check_idset, .help = "Only jobs with these ids"},
+        {0},
+    }};
+
+static const struct opt_group choice_options = {
+    .title = "Choice",
+    .opts = (const struct opt[]){
         TASK_OPTION,
-        {.name = "channel", .choices = channel_choices, .help = "Only this channel"},
+        {.name = "state",
+         .flags = OPT_COMMA,
+         .choices = state_choices,
+         .help = "Only tasks that ended so, or have not ended"},
+        {.name = "host",
+         .flags = OPT_COMMA,
+         .help = "Only tasks that ran on these hosts"},
+        {.name = "rank",
+         .check = value_check_idset,
+         .help = "Only tasks that these ranks ran"},
+        {.name = "worker",
+         .check = value_check_idset,
+         .help = "Only tasks that workers with these ids ran"},
+        {.name = "since",
+         .check = value_check_time,
+         .help = "Only output from this time on",
+         .more =
+             "A time is '2026-08-03 10:00', '10:00', RFC 3339, '@SECONDS' since 1970, "
+             "or how long ago it is: '10m'."},
+        {.name = "until",
+         .check = value_check_time,
+         .help = "Only output from before this time"},
         INSTANCES_OPTION,
         {0},
     }};
 
-static const struct opt_group list_options = {
+static const struct opt_group channel_options = {
+    .title = "Choice", .opts = (const struct opt[]){CHANNEL_OPTION, {0}}};
+
+/* Of the older spelling. */
+static const struct opt_group old_show_options = {
     .opts = (const struct opt[]){
         {.name = "job", .check = value_check_u32, .help = "Only this job"},
-        TASK_OPTION,
-        INSTANCES_OPTION,
+        CHANNEL_OPTION,
         {0},
     }};
+
+static const struct opt_group old_cat_options = {
+    .opts = (const struct opt[]){TASK_OPTION, UNFINISHED_OPTION, {0}}};
 
 static const struct opt_group cat_options = {
-    .opts = (const struct opt[]){
-        TASK_OPTION,
-        {.name = "allow-unfinished",
-         .flags = OPT_SWITCH,
-         .help = "Print the output of tasks that have not ended as well"},
-        {0},
-    }};
+    .opts = (const struct opt[]){UNFINISHED_OPTION, {0}}};
 
-static const struct opt_group export_options = {
+static const struct opt_group old_export_options = {
     .opts = (const struct opt[]){TASK_OPTION, {0}}};
 
 static const struct cmd summary = {
@@ -69,27 +115,112 @@ static const struct cmd jobs = {
 static const struct cmd list = {
     .name = "list",
     .summary = "List the tasks in the log with the sizes of their output",
-    .groups = (const struct opt_group *const[]){&list_options, NULL},
+    .groups = (const struct opt_group *const[]){&job_options, &choice_options, NULL},
     .run = log_cmd_list,
 };
 
+static const char *const order_choices[] = {"time", "task", NULL};
+
+static const struct opt_group show_options = {
+    .opts = (const struct opt[]){
+        {.name = "order",
+         .choices = order_choices,
+         .value_default = "time",
+         .help = "What comes first"},
+        {.name = "lines",
+         .flags = OPT_SWITCH,
+         .help = "Put a prefix in front of each line instead of each block"},
+        {.name = "timestamps",
+         .flags = OPT_SWITCH,
+         .help = "Put the time in front as well"},
+        {.name = "grep", .help = "Only lines that hold this text"},
+        {0},
+    }};
+
+#define SHOW_BODY                                                                 \
+    .name = "show",                                                               \
+    .summary =                                                                    \
+        "Print output in the order of time, with job, task and channel in front", \
+    .run = log_cmd_show
+
 static const struct cmd show = {
-    .name = "show",
-    .summary = "Print output in the order of time, with job, task and channel in front",
-    .groups = (const struct opt_group *const[]){&show_options, NULL},
-    .run = log_cmd_show,
+    SHOW_BODY,
+    .groups =
+        (const struct opt_group *const[]){&show_options, &job_options, &choice_options,
+                                          &channel_options, NULL},
+};
+
+static const struct cmd old_show = {
+    SHOW_BODY,
+    .groups = (const struct opt_group *const[]){&old_show_options, NULL},
+};
+
+static const struct opt_group grep_options = {
+    .opts = (const struct opt[]){
+        {.name = "extended-regexp",
+         .letter = 'E',
+         .flags = OPT_SWITCH,
+         .help = "PATTERN is an extended regular expression"},
+        {.name = "ignore-case",
+         .letter = 'i',
+         .flags = OPT_SWITCH,
+         .help = "Take capitals and small letters of ASCII as equal"},
+        {.name = "invert-match",
+         .letter = 'v',
+         .flags = OPT_SWITCH,
+         .help = "Print the other lines"},
+        {.name = "count",
+         .letter = 'c',
+         .flags = OPT_SWITCH,
+         .help = "Print the number of lines of each channel that has any"},
+        {.name = "tasks-with-matches",
+         .letter = 'l',
+         .flags = OPT_SWITCH,
+         .conflicts = (const char *const[]){"count", NULL},
+         .help = "Print job and task id alone"},
+        {0},
+    }};
+
+static const struct cmd grep_cmd = {
+    .name = "grep",
+    .summary = "Print lines that hold a text, with job, task and channel in front",
+    .details =
+        "Lines are found wherever blocks of output begin and end. The exit status "
+        "is 1 when there is none.",
+    .groups =
+        (const struct opt_group *const[]){&grep_options, &job_options, &choice_options,
+                                          &channel_options, NULL},
+    .positionals =
+        (const struct pos[]){{.name = "PATTERN", .help = "Text to look for"}, {0}},
+    .run = log_cmd_grep,
+};
+
+static const struct opt_group tail_options = {.opts = (const struct opt[]){
+                                                  {.name = "lines",
+                                                   .letter = 'n',
+                                                   .check = value_check_positive,
+                                                   .value_default = "10",
+                                                   .help = "Number of lines"},
+                                                  {0},
+                                              }};
+
+static const struct cmd tail = {
+    .name = "tail",
+    .summary = "Print the last lines of each channel of each task",
+    .groups =
+        (const struct opt_group *const[]){&tail_options, &job_options, &choice_options,
+                                          &channel_options, NULL},
+    .run = log_cmd_tail,
 };
 
 #define CAT_BODY                                                                   \
     .name = "cat",                                                                 \
     .summary =                                                                     \
         "Print one channel of tasks as it was written, in the order of their ids", \
-    .groups = (const struct opt_group *const[]){&cat_options, NULL},               \
     .run = log_cmd_cat
 
 #define EXPORT_BODY                                                         \
     .name = "export", .summary = "Print output as JSON, one object a task", \
-    .groups = (const struct opt_group *const[]){&export_options, NULL},     \
     .run = log_cmd_export
 
 #define JOB_POS(more_flags)                                             \
@@ -104,22 +235,26 @@ static const struct cmd show = {
 
 static const struct cmd cat = {
     CAT_BODY,
+    .groups = (const struct opt_group *const[]){&cat_options, &choice_options, NULL},
     .positionals =
         (const struct pos[]){JOB_POS(POS_OPTIONAL | POS_SKIP), CHANNEL_POS, {0}},
 };
 
 static const struct cmd export_cmd = {
     EXPORT_BODY,
+    .groups = (const struct opt_group *const[]){&choice_options, NULL},
     .positionals = (const struct pos[]){JOB_POS(POS_OPTIONAL), {0}},
 };
 
 static const struct cmd old_cat = {
     CAT_BODY,
+    .groups = (const struct opt_group *const[]){&old_cat_options, NULL},
     .positionals = (const struct pos[]){JOB_POS(0), CHANNEL_POS, {0}},
 };
 
 static const struct cmd old_export = {
     EXPORT_BODY,
+    .groups = (const struct opt_group *const[]){&old_export_options, NULL},
     .positionals = (const struct pos[]){JOB_POS(0), {0}},
 };
 
@@ -176,8 +311,9 @@ const struct cmd cmd_log = {
                               .help = "Log file, directory of --stream, id of a "
                                       "job, or 'last'"},
                              {0}},
-    .subs = (const struct cmd *const[]){&summary, &jobs, &list, &show, &cat,
-                                        &export_cmd, &check, &seal, &repair, NULL},
+    .subs =
+        (const struct cmd *const[]){&summary, &jobs, &list, &show, &cat, &grep_cmd,
+                                    &tail, &export_cmd, &check, &seal, &repair, NULL},
 };
 
 const struct cmd cmd_output_log = {
@@ -188,6 +324,7 @@ const struct cmd cmd_output_log = {
                                          .flags = POS_FILE,
                                          .help = "Directory of --stream, or log file"},
                                         {0}},
-    .subs = (const struct cmd *const[]){&summary, &jobs, &show, &old_cat, &old_export,
-                                        &list, &check, &seal, &repair, NULL},
+    .subs =
+        (const struct cmd *const[]){&summary, &jobs, &old_show, &old_cat, &old_export,
+                                    &list, &check, &seal, &repair, NULL},
 };

@@ -90,7 +90,7 @@ int log_batch_flush(struct log_batch *b, struct error *err)
                 b->arg,
                 outlog_end_decode(b->data.data + item->a, item->n, &end) ? &end : NULL);
         else if (item->n)
-            b->events->on_data(b->arg, b->data.data + item->a, item->n);
+            b->events->on_data(b->arg, &item->ref.e, b->data.data + item->a, item->n);
     }
     b->n_items = 0;
     b->bytes = 0;

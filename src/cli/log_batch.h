@@ -11,7 +11,8 @@
 struct log_batch_events {
     /* One of the marks that the caller put between blocks. */
     void (*on_mark)(void *arg, uint64_t a, uint64_t b);
-    void (*on_data)(void *arg, const uint8_t *p, size_t n);
+    void (*on_data)(void *arg, const struct outlog_entry *e, const uint8_t *p,
+                    size_t n);
     /* For log_batch_add_end; NULL: it cannot be read. */
     void (*on_end)(void *arg, const struct outlog_end *end);
 };

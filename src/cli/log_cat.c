@@ -6,19 +6,7 @@
 #include <unistd.h>
 #include "base/text.h"
 #include "cli/log_batch.h"
-#include "cli/log_open.h"
-
-/* The blocks of one channel of the run, in its order. */
-static int add_channel(struct log_batch *b, const struct outlog_run *run,
-                       enum outlog_channel channel, struct error *err)
-{
-    uint8_t type = channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
-    int rc = 0;
-    for (size_t i = 0; i < run->n_refs && rc == 0; i++)
-        if (run->refs[i].e.type == type)
-            rc = log_batch_add(b, &run->refs[i], err);
-    return rc;
-}
+#include "cli/log_choice.h"
 
 /* ---- cat --------------------------------------------------------------------------
  */
@@ -26,8 +14,8 @@ static int add_channel(struct log_batch *b, const struct outlog_run *run,
 struct cat {
     struct output *out;
     struct log_source s;
+    struct log_choice choice;
     struct log_batch batch;
-    enum outlog_channel channel;
 };
 
 static int cat_check(void *arg UNUSED, const struct outlog_run *run, struct error *err)
@@ -37,7 +25,8 @@ static int cat_check(void *arg UNUSED, const struct outlog_run *run, struct erro
     return error_set(err, ERR_INVALID, "Stream for task %u is not finished", run->task);
 }
 
-static void write_piece(void *arg, const uint8_t *p, size_t n)
+static void write_piece(void *arg, const struct outlog_entry *e UNUSED,
+                        const uint8_t *p, size_t n)
 {
     output_write(arg, p, n);
 }
@@ -47,7 +36,11 @@ static const struct log_batch_events cat_events = {.on_data = write_piece};
 static int cat_run(void *arg, const struct outlog_run *run, struct error *err)
 {
     struct cat *c = arg;
-    return add_channel(&c->batch, run, c->channel, err);
+    int rc = 0;
+    for (size_t i = 0; i < run->n_refs && rc == 0; i++)
+        if (log_choice_has_block(&c->choice, &run->refs[i].e))
+            rc = log_batch_add(&c->batch, &run->refs[i], err);
+    return rc;
 }
 
 static int existing(void *arg UNUSED, const struct outlog_run *run UNUSED,
@@ -59,28 +52,25 @@ static int existing(void *arg UNUSED, const struct outlog_run *run UNUSED,
 int log_cmd_cat(struct run *r, struct error *err)
 {
     struct cat c = {.out = r->out};
-    struct log_choice choice = {0};
-    c.channel = strcmp(args_str(r->args, "CHANNEL"), "stderr") == 0 ? OUTLOG_STDERR
-                                                                    : OUTLOG_STDOUT;
     int rc = log_source_open(&c.s, r, err);
     if (rc == 0)
-        rc = log_choice_read(&choice, &c.s, r, err);
-    choice.must_exist = !choice.any_job;
+        rc = log_choice_read(&c.choice, &c.s, r, err);
+    c.choice.must_exist = !c.choice.any_job;
     /* Nothing is printed unless all of it can be. */
     if (rc == 0)
-        rc = log_walk(&c.s, &choice,
+        rc = log_walk(&c.s, &c.choice,
                       args_flag(r->args, "allow-unfinished") ? existing : cat_check, &c,
                       err);
     if (rc == 0) {
         log_batch_init(&c.batch, c.s.reader, &cat_events, r->out);
-        rc = log_walk(&c.s, &choice, cat_run, &c, err);
+        rc = log_walk(&c.s, &c.choice, cat_run, &c, err);
         if (rc == 0)
             rc = log_batch_flush(&c.batch, err);
         log_batch_release(&c.batch);
     }
     if (rc == 0)
         output_no_value(r->out);
-    log_choice_release(&choice);
+    log_choice_release(&c.choice);
     log_source_release(&c.s);
     return rc;
 }
@@ -123,7 +113,8 @@ static size_t open_character(const uint8_t *p, size_t n)
     return 0;
 }
 
-static void export_piece(void *arg, const uint8_t *p, size_t n)
+static void export_piece(void *arg, const struct outlog_entry *e UNUSED,
+                         const uint8_t *p, size_t n)
 {
     struct exporter *x = arg;
     if (x->n_tail) {
@@ -190,9 +181,11 @@ static const struct log_batch_events export_events = {.on_mark = export_mark,
 static int export_channel(struct exporter *x, const struct outlog_run *run,
                           enum outlog_channel channel, struct error *err)
 {
+    uint8_t type = channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
     int rc = log_batch_mark(&x->batch, MARK_CHANNEL, channel, err);
-    if (rc == 0)
-        rc = add_channel(&x->batch, run, channel, err);
+    for (size_t i = 0; i < run->n_refs && rc == 0; i++)
+        if (run->refs[i].e.type == type)
+            rc = log_batch_add(&x->batch, &run->refs[i], err);
     return rc < 0 ? rc : log_batch_mark(&x->batch, MARK_CLOSE, 0, err);
 }
 

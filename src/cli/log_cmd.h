@@ -8,6 +8,8 @@ int log_cmd_summary(struct run *r, struct error *err);
 int log_cmd_jobs(struct run *r, struct error *err);
 int log_cmd_list(struct run *r, struct error *err);
 int log_cmd_show(struct run *r, struct error *err);
+int log_cmd_grep(struct run *r, struct error *err);
+int log_cmd_tail(struct run *r, struct error *err);
 int log_cmd_cat(struct run *r, struct error *err);
 int log_cmd_export(struct run *r, struct error *err);
 int log_cmd_check(struct run *r, struct error *err);

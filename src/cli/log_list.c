@@ -5,7 +5,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/log_batch.h"
-#include "cli/log_open.h"
+#include "cli/log_choice.h"
 #include "cli/session.h"
 
 /* What is known of a run without reading its blocks. */

@@ -1,30 +1,35 @@
 /*
- * `hq log X show`: blocks in the order of time. A choice of few blocks is taken from
- * the index and sorted; else the whole log is read once from start to end.
+ * `hq log X show`: blocks in the order of time, or task by task. A choice of few blocks
+ * is taken from the index and sorted by time; else the whole log is read once from
+ * start to end.
  */
 #include "cli/log_cmd.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/text.h"
 #include "base/u64map.h"
-#include "cli/log_open.h"
+#include "cli/log_batch.h"
+#include "cli/log_choice.h"
+#include "cli/log_print.h"
 
 #define SORT_MAX 500000u /* blocks that are sorted in memory */
 
 struct show {
-    struct output *out;
     struct log_source s;
     struct log_choice choice;
-    int channel; /* -1: both */
-    int job_width, task_width;
+    struct log_printer printer;
+    struct log_match match;
+    bool by_task;
+    struct log_batch batch; /* by task */
+    struct outlog_key last; /* printed in it */
+    struct error *err;      /* for what goes wrong in it */
+    int rc;
     struct outlog_ref *refs; /* the chosen blocks, unless there are too many */
     size_t n_refs, cap_refs;
     bool too_many;
-    struct u64map
-        newest; /* (job, task) to newest instance, where that is not the first */
-    struct buf text;
+    bool listed; /* `newest` holds all chosen tasks */
+    /* (job, task) to the instance shown, where that is not the first */
+    struct u64map newest;
 };
 
 static uint64_t task_key(uint32_t job, uint32_t task)
@@ -32,42 +37,8 @@ static uint64_t task_key(uint32_t job, uint32_t task)
     return (uint64_t)job << 32 | task;
 }
 
-static int width_of(uint32_t v)
-{
-    char digits[16];
-    return snprintf(digits, sizeof digits, "%u", v);
-}
-
-static bool wanted_type(const struct show *w, uint8_t type)
-{
-    if (type != OUTLOG_BLOCK_STDOUT && type != OUTLOG_BLOCK_STDERR)
-        return false;
-    if (w->channel < 0)
-        return true;
-    return (type == OUTLOG_BLOCK_STDERR) == (w->channel == OUTLOG_STDERR);
-}
-
-/* ---- printing ---------------------------------------------------------------------
+/* ---- few blocks: from the index ----------------------------------------------------
  */
-
-static void print_data(struct show *w, const struct outlog_entry *e,
-                       const uint8_t *data, size_t n)
-{
-    if (n == 0)
-        return;
-    if (w->out->colour)
-        output_printf(w->out, "\x1b[%dm", 41 + (int)(e->key.task % 6));
-    output_printf(w->out, "%0*u.%0*u:%c>", w->job_width, e->key.job, w->task_width,
-                  e->key.task, e->type == OUTLOG_BLOCK_STDERR ? '1' : '0');
-    if (w->out->colour)
-        output_puts(w->out, "\x1b[0m");
-    output_puts(w->out, " ");
-    buf_clear(&w->text);
-    text_lossy(&w->text, (const char *)data, n);
-    output_write(w->out, w->text.data, w->text.len);
-    if (data[n - 1] != '\n')
-        output_puts(w->out, "\n");
-}
 
 static int print_block(struct show *w, const struct outlog_ref *ref, struct error *err)
 {
@@ -78,23 +49,19 @@ static int print_block(struct show *w, const struct outlog_ref *ref, struct erro
         return 0; /* told already */
     if (rc < 0)
         return error_nomem(err);
-    print_data(w, &ref->e, data, n);
-    return 0;
+    return log_printer_block(&w->printer, &ref->e, data, n, err);
 }
-
-/* ---- few blocks: from the index ----------------------------------------------------
- */
 
 static int collect(void *arg, const struct outlog_run *run, struct error *err)
 {
     struct show *w = arg;
-    if (run->newest && run->instance > 0 && !w->choice.all_instances &&
+    if (run->newest && (run->instance > 0 || w->listed) && !w->choice.all_instances &&
         u64map_set(&w->newest, task_key(run->job, run->task), run->instance) < 0)
         return error_nomem(err);
     for (size_t i = 0; i < run->n_refs && !w->too_many; i++) {
-        if (!wanted_type(w, run->refs[i].e.type))
+        if (!log_choice_has_block(&w->choice, &run->refs[i].e))
             continue;
-        if (w->n_refs >= SORT_MAX) {
+        if (w->n_refs >= SORT_MAX && !(w->listed && w->choice.all_instances)) {
             w->too_many = true;
             break;
         }
@@ -145,78 +112,127 @@ static int print_sorted(struct show *w, struct error *err)
 /* ---- many blocks: one pass over the log --------------------------------------------
  */
 
-static bool is_chosen(const struct show *w, const struct outlog_entry *e)
+static bool is_shown(const struct show *w, const struct outlog_entry *e)
 {
     uint64_t newest;
-    if (!wanted_type(w, e->type))
-        return false;
-    if (w->choice.has_tasks && !idset_contains(&w->choice.tasks, e->key.task))
+    if (!log_choice_has_block(&w->choice, e))
         return false;
     if (w->choice.all_instances)
         return true;
     if (!u64map_get(&w->newest, task_key(e->key.job, e->key.task), &newest))
-        return true;
+        return !w->listed;
     return e->key.instance == newest;
 }
 
 static int print_scanned(struct show *w, struct error *err)
 {
     struct outlog_block_filter filter = {
-        .any_job = w->choice.any_job,
-        .job = w->choice.job,
-        .channel = w->channel,
-        .verify = true,
-    };
+        .any_job = true, .channel = w->choice.channel, .verify = true};
     struct outlog_blocks *it;
     struct outlog_ref ref;
     int rc = outlog_blocks_create(&it, w->s.reader, &filter, err);
     if (rc < 0)
         return rc;
     while ((rc = outlog_blocks_next(it, &ref, err)) == 1) {
-        const uint8_t *data = is_chosen(w, &ref.e) ? outlog_blocks_data(it) : NULL;
+        const uint8_t *data = is_shown(w, &ref.e) ? outlog_blocks_data(it) : NULL;
         if (data)
-            print_data(w, &ref.e, data, ref.e.output);
+            rc = log_printer_block(&w->printer, &ref.e, data, ref.e.output, err);
+        if (rc < 0)
+            break;
     }
     outlog_blocks_destroy(it);
     return rc;
 }
 
-static int show(struct show *w, struct error *err)
+static int show_by_time(struct show *w, struct error *err)
 {
-    /* Widths are those of the whole log, whatever is chosen. */
-    struct outlog_counts counts;
-    int rc = outlog_reader_counts(w->s.reader, &counts, err);
-    if (rc < 0)
-        return rc;
-    w->job_width = width_of(counts.max_job);
-    w->task_width = width_of(counts.max_task);
-    rc = log_walk(&w->s, &w->choice, collect, w, err);
+    w->listed = log_choice_by_run(&w->choice);
+    int rc = log_walk(&w->s, &w->choice, collect, w, err);
     if (rc < 0)
         return rc;
     return w->too_many ? print_scanned(w, err) : print_sorted(w, err);
 }
 
+/* ---- by task -----------------------------------------------------------------------
+ */
+
+static bool same_run(const struct outlog_key *a, const struct outlog_key *b)
+{
+    return a->job == b->job && a->task == b->task && a->instance == b->instance;
+}
+
+static void on_block(void *arg, const struct outlog_entry *e, const uint8_t *data,
+                     size_t n)
+{
+    struct show *w = arg;
+    if (!same_run(&w->last, &e->key))
+        log_printer_finish(&w->printer);
+    w->last = e->key;
+    if (w->rc == 0)
+        w->rc = log_printer_block(&w->printer, e, data, n, w->err);
+}
+
+static const struct log_batch_events task_events = {.on_data = on_block};
+
+static int add_blocks(void *arg, const struct outlog_run *run, struct error *err)
+{
+    struct show *w = arg;
+    int rc = w->rc;
+    for (size_t i = 0; i < run->n_refs && rc == 0; i++)
+        if (log_choice_has_block(&w->choice, &run->refs[i].e))
+            rc = log_batch_add(&w->batch, &run->refs[i], err);
+    return rc;
+}
+
+static int show_by_task(struct show *w, struct error *err)
+{
+    w->err = err;
+    log_batch_init(&w->batch, w->s.reader, &task_events, w);
+    int rc = log_walk(&w->s, &w->choice, add_blocks, w, err);
+    if (rc == 0)
+        rc = log_batch_flush(&w->batch, err);
+    log_batch_release(&w->batch);
+    return rc < 0 ? rc : w->rc;
+}
+
+/* ---- the command --------------------------------------------------------------------
+ */
+
+static int read_options(struct show *w, const struct run *r, struct error *err)
+{
+    const struct args *a = r->args;
+    struct log_printer *p = &w->printer;
+    if (!args_declared(a, "lines"))
+        return 0; /* the older spelling has none of these */
+    p->lines = args_flag(a, "lines") || args_given(a, "grep");
+    p->times = args_flag(a, "timestamps");
+    w->by_task = strcmp(args_str(a, "order"), "task") == 0;
+    if (!args_given(a, "grep"))
+        return 0;
+    p->match = &w->match;
+    return log_match_init(&w->match, args_str(a, "grep"), false, false, err);
+}
+
 int log_cmd_show(struct run *r, struct error *err)
 {
-    struct show w = {
-        .out = r->out,
-        .channel = -1,
-        .newest = U64MAP_INIT,
-        .text = BUF_INIT(BUF_MAX_DEFAULT),
-    };
-    const char *channel = args_str(r->args, "channel");
-    if (channel)
-        w.channel = strcmp(channel, "stderr") == 0 ? OUTLOG_STDERR : OUTLOG_STDOUT;
+    struct show w = {.newest = U64MAP_INIT};
     int rc = log_source_open(&w.s, r, err);
     if (rc == 0)
         rc = log_choice_read(&w.choice, &w.s, r, err);
     if (rc == 0)
-        rc = show(&w, err);
+        rc = log_printer_init(&w.printer, r->out, &w.s, err);
     if (rc == 0)
+        rc = read_options(&w, r, err);
+    if (rc == 0)
+        rc = w.by_task ? show_by_task(&w, err) : show_by_time(&w, err);
+    if (rc == 0) {
+        log_printer_finish(&w.printer);
         output_no_value(r->out);
+    }
     free(w.refs);
     u64map_release(&w.newest);
-    buf_release(&w.text);
+    log_match_release(&w.match);
+    log_printer_release(&w.printer);
     log_choice_release(&w.choice);
     log_source_release(&w.s);
     return rc;

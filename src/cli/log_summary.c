@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/table.h"
 #include "base/text.h"
-#include "cli/log_open.h"
+#include "cli/log_choice.h"
 #include "cli/session.h"
 
 static void sizes_row(struct table *t, const char *label, const uint64_t bytes[2])
@@ -98,7 +98,7 @@ static int print_job(void *arg, const struct outlog_run *run, struct error *err 
 int log_cmd_jobs(struct run *r, struct error *err)
 {
     struct log_source s;
-    struct log_choice all = {.any_job = true};
+    struct log_choice all = {.any_job = true, .until_us = UINT64_MAX};
     struct job_printer p = {.out = r->out};
     int rc = log_source_open(&s, r, err);
     if (rc == 0)

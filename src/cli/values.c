@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/text.h"
 #include "base/xmem.h"
@@ -197,6 +198,12 @@ int value_check_job_array(const char *text, struct error *err)
 int value_check_job_or_last(const char *text, struct error *err)
 {
     return strcmp(text, "last") == 0 ? 0 : value_check_u32(text, err);
+}
+
+int value_check_time(const char *text, struct error *err)
+{
+    uint64_t us;
+    return time_parse(text, clock_real_us(), &us, err);
 }
 
 /* --- submit ------------------------------------------------------------- */

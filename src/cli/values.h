@@ -27,6 +27,7 @@ int value_check_idset(const char *text, struct error *err);
 int value_check_selector(const char *text, struct error *err);    /* all, last, array */
 int value_check_job_array(const char *text, struct error *err);   /* last, array */
 int value_check_job_or_last(const char *text, struct error *err); /* last, one id */
+int value_check_time(const char *text, struct error *err);        /* point in time */
 int value_check_env(const char *text, struct error *err);
 int value_check_stdio(const char *text, struct error *err);
 int value_check_crash_limit(const char *text, struct error *err);

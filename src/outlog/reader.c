@@ -165,13 +165,24 @@ static void keep_server(struct outlog_reader *r, const char *uid)
 int outlog_reader_open(struct outlog_reader **out, const char *path,
                        const char *server_uid, struct error *err)
 {
+    return outlog_reader_open_all(out, &path, 1, server_uid, err);
+}
+
+int outlog_reader_open_all(struct outlog_reader **out, const char *const *paths,
+                           size_t n, const char *server_uid, struct error *err)
+{
     struct outlog_reader *r = calloc(1, sizeof *r);
     if (!r)
         return error_nomem(err);
     buf_init(&r->block, BLOCK_MAX);
     for (size_t i = 0; i < GROUP_CACHE; i++)
         buf_init(&r->groups[i].content, 2 * OUTLOG_GROUP_RAW_MAX);
-    int rc = open_path(r, path, err);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = open_path(r, paths[i], err);
+        if (rc < 0 && n > 1)
+            error_prefix(err, "'%s': ", paths[i]);
+    }
     if (rc == 0 && server_uid)
         keep_server(r, server_uid);
     else if (rc == 0)

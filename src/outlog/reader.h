@@ -30,6 +30,10 @@ typedef void (*outlog_damage_fn)(void *arg, const struct outlog_damage *d);
  */
 int outlog_reader_open(struct outlog_reader **out, const char *path,
                        const char *server_uid, struct error *err) MUST_CHECK;
+/* Several of them as one log. */
+int outlog_reader_open_all(struct outlog_reader **out, const char *const *paths,
+                           size_t n, const char *server_uid,
+                           struct error *err) MUST_CHECK;
 void outlog_reader_destroy(struct outlog_reader *r);
 void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void *arg);
 
@@ -90,13 +94,17 @@ int outlog_reader_counts(struct outlog_reader *r, struct outlog_counts *c,
 /* ---- by time ------------------------------------------------------------------------
  */
 
-struct outlog_blocks; /* iterator over all blocks, ascending by time */
+struct outlog_blocks; /* iterator over all blocks, ascending by time or in place */
 
 struct outlog_block_filter {
     bool any_job;
     uint32_t job;
     int channel; /* enum outlog_channel, -1: all, events too */
     bool verify; /* payloads as well: damaged blocks are left out */
+    /* One extent after another, and only every n_parts-th of them from the part-th on,
+     * so that several threads, each with its reader, share the work. */
+    bool in_place;
+    uint32_t part, n_parts;
 };
 int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
                          const struct outlog_block_filter *filter,

@@ -21,6 +21,7 @@ struct outlog_blocks {
     struct outlog_reader *r;
     struct stream *streams; /* by start_us */
     size_t n_streams, cap_streams, n_opened;
+    size_t n_seen; /* extents, those of other parts too */
     struct stream **heap;
     size_t n_heap;
     bool given; /* the block of heap[0] was given out: go on from it */
@@ -104,7 +105,7 @@ static int open_due(struct outlog_blocks *it, struct error *err)
 {
     while (it->n_opened < it->n_streams) {
         struct stream *s = &it->streams[it->n_opened];
-        if (it->n_heap && s->start_us > it->heap[0]->due_us)
+        if (it->n_heap && (it->filter.in_place || s->start_us > it->heap[0]->due_us))
             return 0;
         it->n_opened++;
         if (!scan_init(&s->scan, s->f, s->x, it->filter.verify, WINDOW_BYTES))
@@ -140,6 +141,9 @@ static int add_file(struct outlog_blocks *it, struct logfile *f, struct error *e
             it->cap_streams = cap;
         }
         struct extent_info *x = &l->items[i];
+        if (it->filter.n_parts > 1 &&
+            it->n_seen++ % it->filter.n_parts != it->filter.part)
+            continue;
         it->streams[it->n_streams++] = (struct stream){
             .f = f,
             .x = x,
@@ -168,7 +172,7 @@ int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
         outlog_blocks_destroy(it);
         return rc;
     }
-    if (it->n_streams)
+    if (it->n_streams && !filter->in_place)
         qsort(it->streams, it->n_streams, sizeof *it->streams, stream_cmp);
     *out = it;
     return 0;

@@ -212,11 +212,12 @@ static void test_by_time(void)
         struct outlog_block_filter filter;
         unsigned n; /* prints of 60 000 bytes */
     } cases[] = {
-        {{true, 0, -1, false}, 100},
-        {{false, 1, -1, false}, 50},
-        {{true, 0, OUTLOG_STDERR, false}, 34},
-        {{false, 2, OUTLOG_STDOUT, false}, 33},
-        {{false, 3, -1, false}, 0},
+        {{.any_job = true, .channel = -1}, 100},
+        {{.any_job = true, .channel = -1, .in_place = true}, 100},
+        {{.job = 1, .channel = -1}, 50},
+        {{.any_job = true, .channel = OUTLOG_STDERR}, 34},
+        {{.job = 2, .channel = OUTLOG_STDOUT}, 33},
+        {{.job = 3, .channel = -1}, 0},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct rig_damage damage;

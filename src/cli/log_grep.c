@@ -1,0 +1,325 @@
+/*
+ * `hq log X grep`. A fixed text is first looked for in the blocks as they lie in the
+ * files, by several threads; the tasks found are then read in order and cut into lines,
+ * which may go over the borders of blocks.
+ */
+#include "cli/log_cmd.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli/log_batch.h"
+#include "cli/log_choice.h"
+#include "cli/log_print.h"
+
+#define THREADS_MAX 8u
+
+struct grep {
+    struct output *out;
+    struct log_source s;
+    struct log_choice choice;
+    struct log_match match;
+    struct log_printer printer;
+    struct log_batch batch;
+    bool count, names;      /* -c, -l */
+    uint64_t n_found;       /* lines, in all */
+    struct outlog_entry at; /* of the channel being read */
+    uint64_t n_in_channel;  /* lines found in it */
+    bool named;             /* the task's name was printed */
+    struct buf line;        /* beginning of a line, from the block before */
+    bool failed;            /* no memory for it */
+    pthread_mutex_t lock;   /* over the damage counts of s */
+};
+
+/* ---- looking for tasks that may hold the text
+ * ----------------------------------------
+ */
+
+struct part {
+    struct grep *g;
+    struct outlog_reader *reader;
+    uint32_t number, n_parts;
+    struct u64map found; /* (job, task) */
+    int rc;
+    struct error err;
+    pthread_t thread;
+    bool started;
+};
+
+static uint64_t task_key(const struct outlog_key *k)
+{
+    return (uint64_t)k->job << 32 | k->task;
+}
+
+static void part_damage(void *arg, const struct outlog_damage *d)
+{
+    struct grep *g = arg;
+    (void)pthread_mutex_lock(&g->lock);
+    log_source_damage(&g->s, d);
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
+static int look(struct part *p, struct outlog_blocks *it, struct buf *fold)
+{
+    struct outlog_ref ref;
+    int rc;
+    while ((rc = outlog_blocks_next(it, &ref, &p->err)) == 1) {
+        if (ref.e.output == 0 || !log_choice_has_block(&p->g->choice, &ref.e))
+            continue;
+        const uint8_t *data = outlog_blocks_data(it);
+        if (data && log_match_may_hold(&p->g->match, data, ref.e.output, fold) &&
+            u64map_set(&p->found, task_key(&ref.e.key), 1) < 0)
+            return error_nomem(&p->err);
+    }
+    return rc;
+}
+
+static void *run_part(void *arg)
+{
+    struct part *p = arg;
+    struct outlog_block_filter filter = {.any_job = true,
+                                         .channel = p->g->choice.channel,
+                                         .verify = true,
+                                         .in_place = true,
+                                         .part = p->number,
+                                         .n_parts = p->n_parts};
+    struct buf fold = BUF_INIT(BUF_MAX_DEFAULT);
+    struct outlog_blocks *it = NULL;
+    p->rc = log_source_reader(&p->g->s, &p->reader, &p->err);
+    if (p->rc == 0) {
+        outlog_reader_on_damage(p->reader, part_damage, p->g);
+        p->rc = outlog_blocks_create(&it, p->reader, &filter, &p->err);
+    }
+    if (p->rc == 0)
+        p->rc = look(p, it, &fold);
+    outlog_blocks_destroy(it);
+    outlog_reader_destroy(p->reader);
+    buf_release(&fold);
+    return NULL;
+}
+
+static uint32_t count_threads(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (uint32_t)MIN((unsigned long)n, (unsigned long)THREADS_MAX);
+}
+
+/* The tasks found by all parts, ascending. */
+static int gather(struct part *parts, uint32_t n_parts, uint64_t **keys, size_t *n,
+                  struct error *err)
+{
+    size_t most = 0;
+    struct u64map all = U64MAP_INIT;
+    int rc = 0;
+    for (uint32_t i = 0; i < n_parts && rc == 0; i++) {
+        size_t pos = 0;
+        uint64_t key, value;
+        rc = parts[i].rc;
+        if (rc < 0)
+            *err = parts[i].err;
+        while (rc == 0 && u64map_next(&parts[i].found, &pos, &key, &value))
+            rc = u64map_set(&all, key, 1) < 0 ? error_nomem(err) : 0;
+    }
+    most = all.n;
+    *keys = rc == 0 ? malloc((most + 1) * sizeof **keys) : NULL;
+    if (rc == 0 && !*keys)
+        rc = error_nomem(err);
+    size_t pos = 0;
+    uint64_t value;
+    for (*n = 0; rc == 0 && *n < most; (*n)++)
+        (void)u64map_next(&all, &pos, &(*keys)[*n], &value);
+    u64map_release(&all);
+    return rc;
+}
+
+static int key_cmp(const void *pa, const void *pb)
+{
+    const uint64_t *a = pa, *b = pb;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static int find_tasks(struct grep *g, uint64_t **keys, size_t *n, struct error *err)
+{
+    uint32_t n_parts = count_threads();
+    struct part parts[THREADS_MAX];
+    for (uint32_t i = 0; i < n_parts; i++) {
+        parts[i] = (struct part){.g = g,
+                                 .number = i,
+                                 .n_parts = n_parts,
+                                 .found = U64MAP_INIT,
+                                 .err = ERROR_INIT};
+        parts[i].started = i + 1 < n_parts && pthread_create(&parts[i].thread, NULL,
+                                                             run_part, &parts[i]) == 0;
+    }
+    for (uint32_t i = 0; i < n_parts; i++)
+        if (!parts[i].started)
+            run_part(&parts[i]); /* ours, and those that no thread took */
+    for (uint32_t i = 0; i < n_parts; i++)
+        if (parts[i].started)
+            (void)pthread_join(parts[i].thread, NULL);
+    int rc = gather(parts, n_parts, keys, n, err);
+    if (rc == 0 && *n)
+        qsort(*keys, *n, sizeof **keys, key_cmp);
+    for (uint32_t i = 0; i < n_parts; i++)
+        u64map_release(&parts[i].found);
+    return rc;
+}
+
+/* ---- lines of a task --------------------------------------------------------------
+ */
+
+static void on_line(struct grep *g, const struct outlog_entry *e, const uint8_t *line,
+                    size_t n)
+{
+    if (!log_match_line(&g->match, line, n))
+        return;
+    g->n_found++;
+    g->n_in_channel++;
+    if (!g->count && !g->names)
+        log_printer_line(&g->printer, e, line, n);
+}
+
+static void end_line(struct grep *g)
+{
+    if (g->line.len)
+        on_line(g, &g->at, g->line.data, g->line.len);
+    buf_clear(&g->line);
+}
+
+static void end_channel(struct grep *g)
+{
+    end_line(g);
+    if (g->n_in_channel && g->count) {
+        log_printer_prefix(&g->printer, &g->at);
+        output_printf(g->out, "%llu\n", (unsigned long long)g->n_in_channel);
+    } else if (g->n_in_channel && g->names && !g->named) {
+        output_printf(g->out, "%u.%u\n", g->at.key.job, g->at.key.task);
+        g->named = true;
+    }
+    g->n_in_channel = 0;
+}
+
+static void on_data(void *arg, const struct outlog_entry *e, const uint8_t *p, size_t n)
+{
+    struct grep *g = arg;
+    const uint8_t *end = p + n;
+    g->at = *e;
+    for (const uint8_t *feed; p < end && (feed = memchr(p, '\n', (size_t)(end - p)));
+         p = feed + 1) {
+        if (g->line.len) {
+            buf_append(&g->line, p, (size_t)(feed - p));
+            end_line(g);
+        } else {
+            on_line(g, e, p, (size_t)(feed - p));
+        }
+    }
+    if (p < end)
+        buf_append(&g->line, p, (size_t)(end - p));
+    g->failed = g->failed || g->line.failed;
+}
+
+#define MARK_TASK 0u
+#define MARK_CHANNEL 1u /* ends */
+
+static void on_mark(void *arg, uint64_t a, uint64_t b UNUSED)
+{
+    struct grep *g = arg;
+    if (a == MARK_TASK)
+        g->named = false;
+    else
+        end_channel(g);
+}
+
+static const struct log_batch_events events = {.on_mark = on_mark, .on_data = on_data};
+
+static int add_run(void *arg, const struct outlog_run *run, struct error *err)
+{
+    static const uint8_t types[] = {OUTLOG_BLOCK_STDOUT, OUTLOG_BLOCK_STDERR};
+    struct grep *g = arg;
+    int rc = log_batch_mark(&g->batch, MARK_TASK, 0, err);
+    for (size_t k = 0; k < ARRAY_SIZE(types) && rc == 0; k++) {
+        for (size_t i = 0; i < run->n_refs && rc == 0; i++)
+            if (run->refs[i].e.type == types[k] &&
+                log_choice_has_block(&g->choice, &run->refs[i].e))
+                rc = log_batch_add(&g->batch, &run->refs[i], err);
+        if (rc == 0)
+            rc = log_batch_mark(&g->batch, MARK_CHANNEL, 0, err);
+    }
+    return rc;
+}
+
+/* ---- the command --------------------------------------------------------------------
+ */
+
+/* Walks over the tasks found, job by job. */
+static int walk_found(struct grep *g, const uint64_t *keys, size_t n, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0;) {
+        struct log_choice c = g->choice;
+        uint32_t job = (uint32_t)(keys[i] >> 32);
+        c.any_job = false;
+        c.jobs = (struct idset)IDSET_INIT;
+        c.has_tasks = true;
+        c.tasks = (struct idset)IDSET_INIT;
+        rc = idset_add(&c.jobs, job, 1, 1);
+        for (; i < n && keys[i] >> 32 == job && rc == 0; i++)
+            rc = idset_add(&c.tasks, (uint32_t)keys[i], 1, 1);
+        rc = rc < 0 ? error_nomem(err) : log_walk(&g->s, &c, add_run, g, err);
+        idset_release(&c.jobs);
+        idset_release(&c.tasks);
+    }
+    return rc;
+}
+
+static int grep_log(struct grep *g, struct error *err)
+{
+    /* A look at all blocks pays unless all or few tasks are wanted. */
+    bool look_first = !g->match.is_regex && !g->match.invert && !g->choice.has_tasks;
+    uint64_t *keys = NULL;
+    size_t n = 0;
+    int rc = look_first ? find_tasks(g, &keys, &n, err) : 0;
+    log_batch_init(&g->batch, g->s.reader, &events, g);
+    if (rc == 0)
+        rc = look_first ? walk_found(g, keys, n, err)
+                        : log_walk(&g->s, &g->choice, add_run, g, err);
+    if (rc == 0)
+        rc = log_batch_flush(&g->batch, err);
+    log_batch_release(&g->batch);
+    free(keys);
+    return rc == 0 && g->failed ? error_nomem(err) : rc;
+}
+
+int log_cmd_grep(struct run *r, struct error *err)
+{
+    const struct args *a = r->args;
+    struct grep g = {.out = r->out,
+                     .count = args_flag(a, "count"),
+                     .names = args_flag(a, "tasks-with-matches"),
+                     .lock = PTHREAD_MUTEX_INITIALIZER,
+                     .line = BUF_INIT(BUF_MAX_DEFAULT)};
+    int rc = log_source_open(&g.s, r, err);
+    if (rc == 0)
+        rc = log_choice_read(&g.choice, &g.s, r, err);
+    if (rc == 0)
+        rc = log_match_init(&g.match, args_str(a, "PATTERN"),
+                            args_flag(a, "extended-regexp"),
+                            args_flag(a, "ignore-case"), err);
+    g.match.invert = args_flag(a, "invert-match");
+    if (rc == 0)
+        rc = log_printer_init(&g.printer, r->out, &g.s, err);
+    g.printer.mark = ":";
+    if (rc == 0)
+        rc = grep_log(&g, err);
+    if (rc == 0) {
+        output_no_value(r->out);
+        r->status = g.n_found ? 0 : 1;
+    }
+    buf_release(&g.line);
+    log_printer_release(&g.printer);
+    log_match_release(&g.match);
+    log_choice_release(&g.choice);
+    log_source_release(&g.s);
+    return rc;
+}

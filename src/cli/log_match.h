@@ -1,0 +1,31 @@
+/* What `hq log` looks for in lines: a fixed text or an extended regular expression. */
+#ifndef HQ_CLI_LOG_MATCH_H
+#define HQ_CLI_LOG_MATCH_H
+
+#include <regex.h>
+#include "base/buf.h"
+#include "base/error.h"
+
+struct log_match {
+    uint8_t *text; /* fixed text, in small letters when case does not matter */
+    size_t n;
+    size_t rare; /* place of the byte that is looked for first */
+    bool ignore_case, invert, is_regex;
+    regex_t regex;
+};
+
+/* Copies the pattern. A fixed text must not hold a line feed. */
+int log_match_init(struct log_match *m, const char *pattern, bool is_regex,
+                   bool ignore_case, struct error *err) MUST_CHECK;
+void log_match_release(struct log_match *m);
+
+/* Whether the line (without its line feed) is wanted. */
+bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n);
+/*
+ * Whether lines that hold the fixed text may lie in these bytes of a stream, or begin
+ * in them and end in the bytes behind; `fold` is room for small letters.
+ */
+bool log_match_may_hold(const struct log_match *m, const uint8_t *p, size_t n,
+                        struct buf *fold);
+
+#endif

@@ -1,0 +1,188 @@
+"""What `hq log` has over its older spelling: choosing, searching, the ends of outputs."""
+import random
+import re
+import time
+
+import pytest
+
+import hqs
+
+
+@pytest.fixture
+def log(bare):
+    """Two jobs by two workers; task 1 of job 3 ran twice. Times are seconds."""
+    hqs.write(bare.work / "log" / "a.hqs", hqs.task(3, 0, "hello\nworld\n", ms=1000),
+              hqs.record(3, 1, 0, "given up\n", ms=2000),
+              hqs.task(12, 10, "", "warning: x\n", ms=5000))
+    hqs.write(bare.work / "log" / "b.hqs", hqs.task(3, 1, "Hello again\n", instance=2, ms=3000),
+              hqs.task(3, 7, "seven\n", "e\n", ms=4000), worker=2)
+    return bare
+
+
+def shown(env, *words, code=0):
+    return env.log("log", *words, code=code).stdout.splitlines()
+
+
+HELLO, WORLD, AGAIN = "03.00:0> hello", "03.00:0> world", "03.01:0> Hello again"
+SEVEN, E, WARNING = "03.07:0> seven", "03.07:1> e", "12.10:1> warning: x"
+GIVEN_UP = "03.01:0> given up"
+
+
+@pytest.mark.parametrize("choice, lines", [
+    ([], [HELLO, WORLD, AGAIN, SEVEN, E, WARNING]),
+    (["--job", "3,12"], [HELLO, WORLD, AGAIN, SEVEN, E, WARNING]),
+    (["--job", "4-11"], []),
+    (["--task", "7,10"], [SEVEN, E, WARNING]),
+    (["--job", "3", "--task", "1-9"], [AGAIN, SEVEN, E]),
+    (["--channel", "stderr"], [E, WARNING]),
+    (["--worker", "2"], [AGAIN, SEVEN, E]),
+    (["--worker", "1,7"], [HELLO, WORLD, WARNING]),
+    (["--since", "@3"], [AGAIN, SEVEN, E, WARNING]),
+    (["--until", "@3"], [HELLO, WORLD]),
+    (["--since", "1970-01-01T00:00:03Z", "--until", "1970-01-01 00:00:04.5 UTC"],
+     [AGAIN, SEVEN, E]),
+    (["--since", "10m"], []),
+    (["--all-instances", "--task", "1"], [GIVEN_UP, AGAIN]),
+    (["--all-instances", "--worker", "1", "--task", "0-1"], [HELLO, WORLD, GIVEN_UP]),
+    (["--state", "failed"], []),
+    (["--grep", "ello"], [HELLO, AGAIN]),
+    (["--host", "nowhere"], []), (["--rank", "0"], [])])
+def test_choice(log, choice, lines):
+    for order in "time", "task":
+        assert shown(log, "show", "--lines", "--order", order, *choice) == lines
+
+
+def test_order_and_times(bare):
+    hqs.write(bare.work / "log" / "a.hqs", hqs.record(1, 0, 0, "a\nb", ms=1000),
+              hqs.record(1, 1, 0, "x\n", ms=2000), hqs.record(1, 0, 0, "c\nd\n", ms=3500))
+    assert shown(bare, "show") == ["1.0:0> a", "b", "1.1:0> x", "1.0:0> c", "d"]
+    assert shown(bare, "show", "--lines") == [
+        "1.0:0> a", "1.1:0> x", "1.0:0> bc", "1.0:0> d"]
+    assert shown(bare, "show", "--lines", "--order=task") == [
+        "1.0:0> a", "1.0:0> bc", "1.0:0> d", "1.1:0> x"]
+    assert shown(bare, "show", "--lines", "--timestamps") == [
+        "1970-01-01T00:00:01Z 1.0:0> a", "1970-01-01T00:00:02Z 1.1:0> x",
+        "1970-01-01T00:00:01Z 1.0:0> bc", "1970-01-01T00:00:03.500Z 1.0:0> d"]
+
+
+@pytest.mark.parametrize("words, lines, code", [
+    (["hello"], ["03.00:0:hello"], 0),
+    (["-i", "hello"], ["03.00:0:hello", "03.01:0:Hello again"], 0),
+    (["-iv", "O", "--job", "3"], ["03.07:0:seven", "03.07:1:e"], 0),
+    (["-E", "^(world|e)$"], ["03.00:0:world", "03.07:1:e"], 0),
+    (["-c", "l"], ["03.00:0:2", "03.01:0:1"], 0),
+    (["-l", "i"], ["3.1", "12.10"], 0),
+    (["v", "--task", "7"], ["03.07:0:seven"], 0),
+    (["given", "--all-instances"], ["03.01:0:given up"], 0),
+    (["given"], [], 1), (["hello\\"], [], 1), (["i", "--since", "@4", "--channel=stderr"],
+                                               ["12.10:1:warning: x"], 0)])
+def test_grep(log, words, lines, code):
+    assert shown(log, "grep", *words, code=code) == lines
+
+
+def test_grep_errors(log):
+    assert "bad regular expression '('" in log.log("log", "grep", "-E", "(", code=1).stderr
+    assert "more than a line" in log.log("log", "grep", "a\nb", code=1).stderr
+    log.log("log", "grep", "-c", "-l", "x", code=2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_grep_agrees_with_a_plain_search(bare, seed):
+    """Random chunks of random tasks: lines and words over the borders of chunks."""
+    rng = random.Random(seed)
+    texts = {}
+    records = []
+    for _ in range(400):
+        key = rng.randrange(1, 4), rng.randrange(12), rng.randrange(2)
+        chunk = "".join(rng.choice("abcN\n") for _ in range(rng.randrange(1, 12)))
+        texts[key] = texts.get(key, "") + chunk
+        records.append(hqs.record(*key, chunk, ms=rng.randrange(10000)))
+    hqs.write(bare.work / "log" / "a.hqs", *records)
+    for word in "abc", "N", "cNb", "bb", "":
+        want = [f"{j}.{t:02}:{c}:{line}" for (j, t, c), text in sorted(texts.items())
+                for line in text.removesuffix("\n").split("\n") if word in line]
+        # A line is there when something is: no output has no empty line.
+        assert shown(bare, "grep", word, code=None if not want else 0) == want
+        if word:
+            assert shown(bare, "grep", "-E", word, code=0 if want else 1) == want
+
+
+@pytest.mark.parametrize("words, lines", [
+    (["-n", "1"], [WORLD, AGAIN, SEVEN, E, WARNING]),
+    (["-n", "2", "--job=3", "--task=0"], [HELLO, WORLD]),
+    (["-n1", "--channel", "stderr"], [E, WARNING])])
+def test_tail(log, words, lines):
+    assert shown(log, "tail", *words) == lines
+
+
+def test_tail_goes_over_chunks(bare):
+    text = "".join(f"line {i}\n" for i in range(100)) + "open"
+    hqs.write(bare.work / "log" / "a.hqs",
+              *[hqs.record(1, 0, 0, text[at:at + 7]) for at in range(0, len(text), 7)])
+    for n in 1, 2, 10, 100, 101, 500:
+        want = [f"1.0:0> {line}" for line in text.split("\n")[-n:]]
+        assert shown(bare, "tail", "-n", n) == want
+    bare.log("log", "tail", "-n", "0", code=2)
+
+
+def test_list_and_cat_choose_as_well(log):
+    rows = log.json("log", "log", "list", "--worker", "2", "--job", "3")
+    assert [(r["task"], r["instance"], r["worker"]) for r in rows] == [(1, 2, 2), (7, 0, 2)]
+    assert log.log("log", "cat", "stdout", "--since", "@2", "--until", "@4").stdout == \
+        "Hello again\n"
+
+
+def test_several_logs_as_one(bare):
+    hqs.write(bare.work / "x.hqs", hqs.task(1, 0, "one\n"))
+    hqs.write(bare.work / "d" / "y.hqs", hqs.task(1, 1, "two\n"), worker=2)
+    hqs.write(bare.work / "other.hqs", hqs.task(1, 2, "three\n"), uid="xYz789")
+    assert bare.log("x.hqs", "--also", "d", "cat", "stdout").stdout == "one\ntwo\n"
+    assert "multiple server" in bare.log("x.hqs", "--also", "other.hqs", "jobs", code=1).stderr
+    assert "'gone': No such file" in bare.log("x.hqs", "--also", "gone", "jobs", code=1).stderr
+
+
+@pytest.mark.parametrize("text", ["yesterday", "25:00", "2026-13-01", "2026-02-31", "10:00 XYZ",
+                                  "@", "2026-08-03T", ""])
+def test_times_that_are_none(log, text):
+    refused = log.log("log", "show", f"--since={text}", code=2).stderr
+    assert "--since" in refused and ("expected a time" in refused or not text)
+
+
+def test_states_hosts_and_ranks(pair):
+    job = pair.submit_and_wait("--log", "l", "--array", "0-3", "--", "sh", "-c",
+                               "echo $HQ_TASK_ID; exit $((HQ_TASK_ID % 2))")
+    assert pair.log("l", "cat", job, "stdout", "--state", "failed").stdout == "1\n3\n"
+    assert pair.log("l", "tail", "--state=finished,canceled").stdout == \
+        "1.0:0> 0\n1.2:0> 2\n"
+    host = pair.json("log", "l", "list")[0]["host"]
+    assert pair.log("l", "cat", job, "stdout", "--host", f"x,{host}").stdout == "0\n1\n2\n3\n"
+    assert pair.log("l", "list", "--host", "x").stdout.count("\n") == 3
+    assert pair.log("l", "show", "--since", "1h", "--state", "unfinished").stdout == ""
+
+
+def test_log_of_a_job_by_its_number(pair):
+    pair.submit_and_wait("--log", "l", "--", "echo", "first")
+    job = pair.submit_and_wait("--log", "l", "--", "echo", "second")
+    assert pair.log(job, "show").stdout == f"{job}.0:0> second\n"
+    assert pair.log("last", "grep", "co").stdout == f"{job}.0:0:second\n"
+    assert pair.log("1", "cat", "stdout").stdout == "first\n"
+    none = pair.submit_and_wait("--", "true")
+    assert "writes into no log" in pair.log(none, "show", code=1).stderr
+    assert "Job 99 not found" in pair.log("99", "show", code=1).stderr
+
+
+def test_a_selector_of_a_million_ids(log):
+    begin = time.monotonic()
+    assert shown(log, "show", "--job", "1-1000000", "--task", "0-1000000:5") == \
+        ["03.00:0> hello", "world", "12.10:1> warning: x"]
+    assert time.monotonic() - begin < 60
+
+
+def test_sealing_leaves_no_ghost(pair):
+    """The index lies where no reader takes it for damage."""
+    pair.submit_and_wait("--log", "l", "--array", "1-2000", "--", "echo", "x" * 100)
+    pair.stop_server()
+    assert re.match(r"l: 2000 tasks, \d+ blocks", pair.log("l", "seal").stdout)
+    assert pair.log("l", "check").fields()["Result"] == "good"
+    found = pair.log("l", "grep", "-c", "x")
+    assert found.stderr == "" and found.stdout.count("\n") == 2000

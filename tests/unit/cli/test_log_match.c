@@ -1,0 +1,111 @@
+#include "cli/log_match.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "test_main.h"
+
+static bool in_line(const char *pattern, const char *line, bool regex, bool fold)
+{
+    struct log_match m;
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL_FATAL(log_match_init(&m, pattern, regex, fold, &err), 0);
+    bool found = log_match_line(&m, (const uint8_t *)line, strlen(line));
+    m.invert = true;
+    CU_ASSERT_EQUAL(log_match_line(&m, (const uint8_t *)line, strlen(line)), !found);
+    log_match_release(&m);
+    return found;
+}
+
+static void test_lines(void)
+{
+    CU_ASSERT(in_line("ell", "hello", false, false));
+    CU_ASSERT(in_line("hello", "hello", false, false));
+    CU_ASSERT(in_line("o", "hello", false, false));
+    CU_ASSERT(in_line("", "hello", false, false));
+    CU_ASSERT(in_line("", "", false, false));
+    CU_ASSERT(!in_line("hello!", "hello", false, false));
+    CU_ASSERT(!in_line("ELL", "hello", false, false));
+    CU_ASSERT(in_line("ELL", "hello", false, true));
+    CU_ASSERT(in_line("ell", "HELLO", false, true));
+    CU_ASSERT(!in_line("h.l", "hello", false, false));
+    CU_ASSERT(in_line("h.l", "hello", true, false));
+    CU_ASSERT(in_line("^H(e|a)l+o$", "hello", true, true));
+    CU_ASSERT(!in_line("^ello", "hello", true, false));
+}
+
+/* Many finds of the first byte that lead nowhere. */
+static void test_long_search(void)
+{
+    struct log_match m;
+    struct error err = ERROR_INIT;
+    char line[4001];
+    memset(line, 'Q', 4000);
+    line[4000] = 0;
+    CU_ASSERT_EQUAL_FATAL(log_match_init(&m, "Qz", false, false, &err), 0);
+    CU_ASSERT(!log_match_line(&m, (const uint8_t *)line, 4000));
+    line[3999] = 'z';
+    CU_ASSERT(log_match_line(&m, (const uint8_t *)line, 4000));
+    line[0] = 'z';
+    CU_ASSERT(!log_match_line(&m, (const uint8_t *)line, 3999));
+    log_match_release(&m);
+}
+
+static void test_blocks(void)
+{
+    static const struct {
+        const char *text, *block;
+        bool fold, may;
+    } cases[] = {
+        {"abc", "xxabcxx", false, true}, {"abc", "xxabxx", false, false},
+        {"abc", "xxab", false, true},    {"abc", "xxa", false, true},
+        {"abc", "a", false, true},       {"abc", "", false, false},
+        {"abc", "bc", false, false},     {"ABC", "xabc", true, true},
+        {"ABC", "xAb", true, true},      {"ABC", "xAc", true, false},
+        {"", "anything", false, true},
+    };
+    struct buf fold = BUF_INIT(1000);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct log_match m;
+        struct error err = ERROR_INIT;
+        CU_ASSERT_EQUAL_FATAL(
+            log_match_init(&m, cases[i].text, false, cases[i].fold, &err), 0);
+        CU_ASSERT_EQUAL(log_match_may_hold(&m, (const uint8_t *)cases[i].block,
+                                           strlen(cases[i].block), &fold),
+                        cases[i].may);
+        log_match_release(&m);
+    }
+    buf_release(&fold);
+}
+
+/* Every text against every line over a small alphabet, both short. */
+static void test_all_short(void)
+{
+    for (unsigned t = 0; t < 256; t++)
+        for (unsigned l = 0; l < 4096; l++) {
+            char text[5] = {0}, line[7] = {0};
+            for (unsigned i = 0; i < 1 + t % 4; i++)
+                text[i] = "aZ"[t >> (2 + i) & 1];
+            for (unsigned i = 0; i < l % 7; i++)
+                line[i] = "aZ"[l >> (3 + i) & 1];
+            struct log_match m;
+            CU_ASSERT_EQUAL_FATAL(log_match_init(&m, text, false, false, NULL), 0);
+            bool want = strstr(line, text) != NULL;
+            if (log_match_line(&m, (const uint8_t *)line, strlen(line)) != want)
+                CU_FAIL("differs from strstr");
+            log_match_release(&m);
+        }
+}
+
+static void test_refused(void)
+{
+    struct log_match m;
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL(log_match_init(&m, "(", true, false, &err), ERR_INVALID);
+    CU_ASSERT(strstr(err.text, "bad regular expression '('") != NULL);
+    log_match_release(&m);
+    CU_ASSERT_EQUAL(log_match_init(&m, "a\nb", false, false, &err), ERR_INVALID);
+    log_match_release(&m);
+}
+
+TEST_MAIN("log_match", TEST(test_lines), TEST(test_long_search), TEST(test_blocks),
+          TEST(test_all_short), TEST(test_refused))
