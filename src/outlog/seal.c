@@ -212,7 +212,8 @@ static uint64_t align_up(const struct logfile *f, uint64_t offset)
     return (offset + mask) & ~mask;
 }
 
-/* Behind the file and behind every extent that was given to somebody. */
+/* Behind the file and behind every extent that was given to somebody: readers step over
+ * what a closed one did not use. */
 static int place(struct sealer *s, uint64_t min_offset, struct error *err)
 {
     struct extent_list *l = logfile_extents(s->f, false, err);
@@ -220,7 +221,7 @@ static int place(struct sealer *s, uint64_t min_offset, struct error *err)
         return ERR_NOMEM;
     uint64_t end = MAX(s->f->size, min_offset);
     for (size_t i = 0; i < l->n; i++)
-        if (!l->items[i].closed && !l->items[i].headerless)
+        if (!l->items[i].headerless)
             end = MAX(end, l->items[i].x.offset + l->items[i].x.length);
     s->extent = align_up(s->f, MAX(end, (uint64_t)OUTLOG_DATA_START + 1));
     s->pos = s->extent + OUTLOG_EXTENT_HEADER_BYTES;
