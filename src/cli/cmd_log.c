@@ -80,6 +80,25 @@ static const struct opt_group choice_options = {
         {0},
     }};
 
+static const struct opt_group follow_options = {
+    .opts = (const struct opt[]){
+        {.name = "follow",
+         .letter = 'f',
+         .flags = OPT_SWITCH,
+         .conflicts = (const char *const[]){"state", "until", NULL},
+         .help = "Go on with what tasks print from now on",
+         .more =
+             "Waits for a log that is not there yet. Goes over new tasks, new workers "
+             "and new runs of restarted tasks."},
+        {.name = "until-finished",
+         .flags = OPT_SWITCH,
+         .needs = "follow",
+         .help = "Stop following when the job has ended",
+         .more = "Needs a job in place of the log, or --job and --task: then it ends "
+                 "with these tasks."},
+        {0},
+    }};
+
 static const struct opt_group channel_options = {
     .title = "Choice", .opts = (const struct opt[]){CHANNEL_OPTION, {0}}};
 
@@ -146,8 +165,8 @@ static const struct opt_group show_options = {
 static const struct cmd show = {
     SHOW_BODY,
     .groups =
-        (const struct opt_group *const[]){&show_options, &job_options, &choice_options,
-                                          &channel_options, NULL},
+        (const struct opt_group *const[]){&show_options, &follow_options, &job_options,
+                                          &choice_options, &channel_options, NULL},
 };
 
 static const struct cmd old_show = {
@@ -208,8 +227,8 @@ static const struct cmd tail = {
     .name = "tail",
     .summary = "Print the last lines of each channel of each task",
     .groups =
-        (const struct opt_group *const[]){&tail_options, &job_options, &choice_options,
-                                          &channel_options, NULL},
+        (const struct opt_group *const[]){&tail_options, &follow_options, &job_options,
+                                          &choice_options, &channel_options, NULL},
     .run = log_cmd_tail,
 };
 
@@ -235,7 +254,8 @@ static const struct cmd tail = {
 
 static const struct cmd cat = {
     CAT_BODY,
-    .groups = (const struct opt_group *const[]){&cat_options, &choice_options, NULL},
+    .groups = (const struct opt_group *const[]){&cat_options, &follow_options,
+                                                &choice_options, NULL},
     .positionals =
         (const struct pos[]){JOB_POS(POS_OPTIONAL | POS_SKIP), CHANNEL_POS, {0}},
 };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/log_batch.h"
 #include "cli/log_choice.h"
+#include "cli/log_follow.h"
 
 /* ---- cat --------------------------------------------------------------------------
  */
@@ -49,25 +50,54 @@ static int existing(void *arg UNUSED, const struct outlog_run *run UNUSED,
     return 0;
 }
 
+static int cat_new(void *arg, const struct outlog_entry *e UNUSED, const uint8_t *data,
+                   size_t n, struct error *err UNUSED)
+{
+    output_write(arg, data, n);
+    return 0;
+}
+
+static int print_runs(struct cat *c, struct error *err)
+{
+    log_batch_init(&c->batch, c->s.reader, &cat_events, c->out);
+    int rc = log_walk(&c->s, &c->choice, cat_run, c, err);
+    if (rc == 0)
+        rc = log_batch_flush(&c->batch, err);
+    log_batch_release(&c->batch);
+    return rc;
+}
+
+/* What is there now, then what comes. */
+static int cat_follow(struct cat *c, const struct run *r, struct error *err)
+{
+    struct log_follow f;
+    int rc = log_follow_begin(&f, r, &c->s, &c->choice, err);
+    if (rc == 0)
+        rc = print_runs(c, err);
+    if (rc == 0)
+        rc = log_follow_run(&f, cat_new, c->out, err);
+    log_follow_release(&f);
+    return rc;
+}
+
+/* Nothing is printed unless all of it can be. */
+static int cat_whole(struct cat *c, bool unfinished, struct error *err)
+{
+    c->choice.must_exist = !c->choice.any_job;
+    int rc = log_walk(&c->s, &c->choice, unfinished ? existing : cat_check, c, err);
+    return rc < 0 ? rc : print_runs(c, err);
+}
+
 int log_cmd_cat(struct run *r, struct error *err)
 {
     struct cat c = {.out = r->out};
+    bool follow = args_declared(r->args, "follow") && args_flag(r->args, "follow");
     int rc = log_source_open(&c.s, r, err);
     if (rc == 0)
         rc = log_choice_read(&c.choice, &c.s, r, err);
-    c.choice.must_exist = !c.choice.any_job;
-    /* Nothing is printed unless all of it can be. */
     if (rc == 0)
-        rc = log_walk(&c.s, &c.choice,
-                      args_flag(r->args, "allow-unfinished") ? existing : cat_check, &c,
-                      err);
-    if (rc == 0) {
-        log_batch_init(&c.batch, c.s.reader, &cat_events, r->out);
-        rc = log_walk(&c.s, &c.choice, cat_run, &c, err);
-        if (rc == 0)
-            rc = log_batch_flush(&c.batch, err);
-        log_batch_release(&c.batch);
-    }
+        rc = follow ? cat_follow(&c, r, err)
+                    : cat_whole(&c, args_flag(r->args, "allow-unfinished"), err);
     if (rc == 0)
         output_no_value(r->out);
     log_choice_release(&c.choice);

@@ -99,14 +99,13 @@ static bool has_host(const struct log_choice *c, const char *host)
     return c->hosts.n == 0;
 }
 
-/* A run has one writer, so its first block tells. */
 static bool has_origin(const struct log_choice *c, struct outlog_reader *r,
-                       const struct outlog_run *run)
+                       const struct outlog_ref *ref)
 {
     struct outlog_origin o;
     if (!c->by_origin)
         return true;
-    if (!outlog_read_origin(r, &run->refs[0], &o))
+    if (!outlog_read_origin(r, ref, &o))
         return false;
     return has_host(c, o.host) &&
            (!c->has_ranks ||
@@ -124,7 +123,19 @@ bool log_choice_has_run(const struct log_choice *c, struct outlog_reader *r,
 {
     return (!c->states || c->states & 1u << run->state) &&
            run->last_us >= c->since_us && run->first_us < c->until_us &&
-           has_origin(c, r, run);
+           has_origin(c, r, &run->refs[0]); /* a run has one writer */
+}
+
+static bool has_id(const struct log_choice *c, const struct outlog_key *k)
+{
+    return (c->any_job || idset_contains(&c->jobs, k->job)) &&
+           (!c->has_tasks || idset_contains(&c->tasks, k->task));
+}
+
+bool log_choice_has_task(const struct log_choice *c, struct outlog_reader *r,
+                         const struct outlog_ref *ref)
+{
+    return has_id(c, &ref->e.key) && has_origin(c, r, ref);
 }
 
 bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry *e)
@@ -134,9 +145,7 @@ bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry 
     if (c->channel >= 0 &&
         (e->type == OUTLOG_BLOCK_STDERR) != (c->channel == OUTLOG_STDERR))
         return false;
-    return e->time_us >= c->since_us && e->time_us < c->until_us &&
-           (c->any_job || idset_contains(&c->jobs, e->key.job)) &&
-           (!c->has_tasks || idset_contains(&c->tasks, e->key.task));
+    return e->time_us >= c->since_us && e->time_us < c->until_us && has_id(c, &e->key);
 }
 
 /* ---- the walk ---------------------------------------------------------------------

@@ -32,6 +32,9 @@ bool log_choice_has_run(const struct log_choice *c, struct outlog_reader *r,
                         const struct outlog_run *run);
 /* Whether has_run could refuse any. */
 bool log_choice_by_run(const struct log_choice *c);
+/* Whether the block is of a chosen job, task and writer. */
+bool log_choice_has_task(const struct log_choice *c, struct outlog_reader *r,
+                         const struct outlog_ref *ref);
 /* Whether the block is output of a chosen job, task, channel and time. */
 bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry *e);
 

@@ -1,5 +1,8 @@
 #include "cli/log_open.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +10,7 @@
 #include "base/text.h"
 #include "cli/job_view.h"
 #include "cli/session.h"
+#include "cli/values.h"
 
 #define DAMAGES_TOLD 10u
 
@@ -48,27 +52,51 @@ static int stream_of_job(const struct job_view *v, char **path, struct error *er
     return *path ? 0 : error_nomem(err);
 }
 
+/* The job that the word names: an id or "last". */
+static int fetch_job(const struct run *r, const char *word, struct job_views *views,
+                     struct error *err)
+{
+    struct client *c = NULL;
+    struct selector selector;
+    struct buf encoded = BUF_INIT(BUF_MAX_DEFAULT);
+    int rc = selector_parse(word, &selector, err);
+    if (rc < 0)
+        return rc;
+    selector_put(&encoded, &selector);
+    selector_release(&selector);
+    rc = session_open(r, &c, err);
+    if (rc == 0)
+        rc = job_views_fetch(c, &encoded, views, err);
+    if (rc == 0 && views->n == 0)
+        rc = error_set(err, ERR_NOT_FOUND, "Job %s not found", word);
+    client_close(c);
+    buf_release(&encoded);
+    return rc;
+}
+
 static int ask_server(const struct run *r, uint32_t *job, char **path,
                       struct error *err)
 {
-    struct client *c = NULL;
     struct job_views views = {0};
-    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
-    int rc = session_selector(r, "LOG", &selector, err);
-    if (rc == 0)
-        rc = session_open(r, &c, err);
-    if (rc == 0)
-        rc = job_views_fetch(c, &selector, &views, err);
-    if (rc == 0 && views.n == 0)
-        rc =
-            error_set(err, ERR_NOT_FOUND, "Job %s not found", args_str(r->args, "LOG"));
+    int rc = fetch_job(r, args_str(r->args, "LOG"), &views, err);
     if (rc == 0) {
         *job = views.items[0].detail.info.id;
         rc = stream_of_job(&views.items[0], path, err);
     }
     job_views_release(&views);
-    client_close(c);
-    buf_release(&selector);
+    return rc;
+}
+
+int log_source_job_ended(const struct log_source *s, const struct run *r, bool *ended,
+                         struct error *err)
+{
+    char id[16];
+    struct job_views views = {0};
+    (void)snprintf(id, sizeof id, "%u", s->job);
+    int rc = fetch_job(r, id, &views, err);
+    if (rc == 0)
+        *ended = views.items[0].detail.finished_us && !views.items[0].detail.info.open;
+    job_views_release(&views);
     return rc;
 }
 
@@ -97,6 +125,30 @@ int log_source_reader(const struct log_source *s, struct outlog_reader **out,
     return rc;
 }
 
+#define WAIT_MS 200
+
+static bool is_absent(const struct error *err)
+{
+    return err->code == ERR_NOT_FOUND ||
+           (err->code == ERR_SYSTEM && err->sys == ENOENT);
+}
+
+static int wait_for_reader(struct log_source *s, const struct run *r, struct error *err)
+{
+    bool follow = args_declared(r->args, "follow") && args_flag(r->args, "follow");
+    bool ended = false;
+    for (;;) {
+        int rc = log_source_reader(s, &s->reader, err);
+        if (rc == 0 || !follow || ended || !is_absent(err))
+            return rc;
+        if (s->has_job && args_flag(r->args, "until-finished") &&
+            (rc = log_source_job_ended(s, r, &ended, err)) < 0)
+            return rc;
+        if (!ended)
+            (void)poll(NULL, 0, WAIT_MS);
+    }
+}
+
 int log_source_open(struct log_source *s, const struct run *r, struct error *err)
 {
     *s = (struct log_source){.shown = args_str(r->args, "LOG")};
@@ -110,7 +162,7 @@ int log_source_open(struct log_source *s, const struct run *r, struct error *err
     s->also = args_list(r->args, "also");
     s->server_uid = args_str(r->args, "server-uid");
     if (rc == 0)
-        rc = log_source_reader(s, &s->reader, err);
+        rc = wait_for_reader(s, r, err);
     if (rc == 0)
         outlog_reader_on_damage(s->reader, on_damage, s);
     return rc;

@@ -16,9 +16,13 @@ struct log_source {
     uint64_t n_damages, damaged_bytes;
 };
 
-/* Opens what the positional LOG names: a path, else a job known to the server. */
+/* Opens what the positional LOG names: a path, else a job known to the server. With
+ * --follow waits until there is a log, or until the job has ended. */
 int log_source_open(struct log_source *s, const struct run *r,
                     struct error *err) MUST_CHECK;
+/* Whether the job that LOG named has ended, as the server says. */
+int log_source_job_ended(const struct log_source *s, const struct run *r, bool *ended,
+                         struct error *err) MUST_CHECK;
 /* Another reader of the same log, for another thread. */
 int log_source_reader(const struct log_source *s, struct outlog_reader **out,
                       struct error *err) MUST_CHECK;

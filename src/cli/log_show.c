@@ -10,6 +10,7 @@
 #include "base/u64map.h"
 #include "cli/log_batch.h"
 #include "cli/log_choice.h"
+#include "cli/log_follow.h"
 #include "cli/log_print.h"
 
 #define SORT_MAX 500000u /* blocks that are sorted in memory */
@@ -19,7 +20,8 @@ struct show {
     struct log_choice choice;
     struct log_printer printer;
     struct log_match match;
-    bool by_task;
+    bool by_task, following;
+    struct log_follow follow;
     struct log_batch batch; /* by task */
     struct outlog_key last; /* printed in it */
     struct error *err;      /* for what goes wrong in it */
@@ -61,7 +63,8 @@ static int collect(void *arg, const struct outlog_run *run, struct error *err)
     for (size_t i = 0; i < run->n_refs && !w->too_many; i++) {
         if (!log_choice_has_block(&w->choice, &run->refs[i].e))
             continue;
-        if (w->n_refs >= SORT_MAX && !(w->listed && w->choice.all_instances)) {
+        bool may_scan = !(w->listed && w->choice.all_instances) && !w->following;
+        if (w->n_refs >= SORT_MAX && may_scan) {
             w->too_many = true;
             break;
         }
@@ -195,6 +198,31 @@ static int show_by_task(struct show *w, struct error *err)
     return rc < 0 ? rc : w->rc;
 }
 
+/* ---- following ---------------------------------------------------------------------
+ */
+
+static int print_new(void *arg, const struct outlog_entry *e, const uint8_t *data,
+                     size_t n, struct error *err)
+{
+    struct show *w = arg;
+    return log_printer_block(&w->printer, e, data, n, err);
+}
+
+static int show(struct show *w, const struct run *r, struct error *err)
+{
+    int rc = 0;
+    w->following = args_declared(r->args, "follow") && args_flag(r->args, "follow");
+    if (w->following)
+        rc = log_follow_begin(&w->follow, r, &w->s, &w->choice, err);
+    if (rc == 0)
+        rc = w->by_task ? show_by_task(w, err) : show_by_time(w, err);
+    if (rc == 0 && w->following)
+        rc = log_follow_run(&w->follow, print_new, w, err);
+    if (w->following)
+        log_follow_release(&w->follow);
+    return rc;
+}
+
 /* ---- the command --------------------------------------------------------------------
  */
 
@@ -224,7 +252,7 @@ int log_cmd_show(struct run *r, struct error *err)
     if (rc == 0)
         rc = read_options(&w, r, err);
     if (rc == 0)
-        rc = w.by_task ? show_by_task(&w, err) : show_by_time(&w, err);
+        rc = show(&w, r, err);
     if (rc == 0) {
         log_printer_finish(&w.printer);
         output_no_value(r->out);

@@ -2,7 +2,7 @@
 #include "cli/log_cmd.h"
 
 #include <string.h>
-#include "cli/log_choice.h"
+#include "cli/log_follow.h"
 #include "cli/log_print.h"
 
 struct tail {
@@ -91,6 +91,26 @@ static int tail_run(void *arg, const struct outlog_run *run, struct error *err)
     return rc < 0 ? rc : tail_channel(arg, run, OUTLOG_BLOCK_STDERR, err);
 }
 
+static int print_new(void *arg, const struct outlog_entry *e, const uint8_t *data,
+                     size_t n, struct error *err)
+{
+    struct tail *t = arg;
+    return log_printer_block(&t->printer, e, data, n, err);
+}
+
+/* The ends of what is there now, then what comes. */
+static int tail_follow(struct tail *t, const struct run *r, struct error *err)
+{
+    struct log_follow f;
+    int rc = log_follow_begin(&f, r, &t->s, &t->choice, err);
+    if (rc == 0)
+        rc = log_walk(&t->s, &t->choice, tail_run, t, err);
+    if (rc == 0)
+        rc = log_follow_run(&f, print_new, t, err);
+    log_follow_release(&f);
+    return rc;
+}
+
 int log_cmd_tail(struct run *r, struct error *err)
 {
     struct tail t = {.n_lines = args_u32(r->args, "lines", 10)};
@@ -101,7 +121,11 @@ int log_cmd_tail(struct run *r, struct error *err)
         rc = log_printer_init(&t.printer, r->out, &t.s, err);
     t.printer.lines = true;
     if (rc == 0)
-        rc = log_walk(&t.s, &t.choice, tail_run, &t, err);
+        rc = args_flag(r->args, "follow")
+                 ? tail_follow(&t, r, err)
+                 : log_walk(&t.s, &t.choice, tail_run, &t, err);
+    if (rc == 0)
+        log_printer_finish(&t.printer);
     if (rc == 0)
         output_no_value(r->out);
     log_printer_release(&t.printer);

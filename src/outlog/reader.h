@@ -117,6 +117,29 @@ int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
  * call. Only with `verify`. NULL: it cannot be read any more. */
 const uint8_t *outlog_blocks_data(struct outlog_blocks *it);
 
+/* ---- following ----------------------------------------------------------------------
+ */
+
+struct outlog_follow; /* blocks that are written from now on */
+
+/*
+ * What the reader knows, and runs show, stays as it is now: what follows is told by
+ * outlog_follow_poll, each block once. Stream files of HyperQueue are not followed.
+ */
+int outlog_follow_create(struct outlog_follow **out, struct outlog_reader *r,
+                         struct error *err) MUST_CHECK;
+void outlog_follow_destroy(struct outlog_follow *t); /* before the reader */
+/* `data`: the output of the block, ref->e.output bytes. */
+typedef int (*outlog_follow_fn)(void *arg, const struct outlog_ref *ref,
+                                const uint8_t *data, struct error *err);
+/*
+ * Gives what is new to fn, ascending by time, blocks of one run in their order. 1:
+ * there was something, and there may be more; 0: nothing at present; negative: failed.
+ * now_us: any clock that goes on.
+ */
+int outlog_follow_poll(struct outlog_follow *t, uint64_t now_us, outlog_follow_fn fn,
+                       void *arg, struct error *err) MUST_CHECK;
+
 /* ---- content ------------------------------------------------------------------------
  */
 

@@ -204,14 +204,13 @@ static struct extent_info *add_extent(struct extent_list *l)
     return x;
 }
 
-static uint64_t align_up(const struct logfile *f, uint64_t offset)
+uint64_t logfile_align_up(const struct logfile *f, uint64_t offset)
 {
     uint64_t mask = (UINT64_C(1) << f->ident.align_log2) - 1;
     return (offset + mask) & ~mask;
 }
 
-/* The extent at `pos`, if a header is there; *end: where it ends. */
-static bool extent_at(struct logfile *f, uint64_t pos, struct extent_info *x)
+bool logfile_extent_at(struct logfile *f, uint64_t pos, struct extent_info *x)
 {
     uint8_t raw[OUTLOG_EXTENT_HEADER_BYTES];
     size_t n = logfile_read(f, pos, raw, sizeof raw);
@@ -251,7 +250,7 @@ static bool add_found(struct extent_list *l, const struct extent_info *found)
     return x != NULL;
 }
 
-static uint64_t align_down(const struct logfile *f, uint64_t offset)
+uint64_t logfile_align_down(const struct logfile *f, uint64_t offset)
 {
     return offset & ~((UINT64_C(1) << f->ident.align_log2) - 1);
 }
@@ -268,12 +267,12 @@ struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *
         uint64_t data = logfile_next_data(f, pos);
         if (data >= f->size)
             break;
-        pos = MAX(pos, align_down(f, data));
+        pos = MAX(pos, logfile_align_down(f, data));
         struct extent_info x;
-        uint64_t end = align_up(f, pos + 1);
+        uint64_t end = logfile_align_up(f, pos + 1);
         bool ok;
-        if (extent_at(f, pos, &x)) {
-            end = align_up(f, x.x.offset + x.x.length);
+        if (logfile_extent_at(f, pos, &x)) {
+            end = logfile_align_up(f, x.x.offset + x.x.length);
             ok = add_found(l, &x);
         } else {
             ok = add_headerless(l, pos, end);
@@ -299,12 +298,12 @@ bool logfile_extent_of(struct logfile *f, uint64_t offset, struct outlog_extent 
         return true;
     }
     uint64_t step = UINT64_C(1) << f->ident.align_log2;
-    uint64_t pos = align_down(f, offset);
+    uint64_t pos = logfile_align_down(f, offset);
     uint64_t least = offset > EXTENT_LOOK_BACK ? offset - EXTENT_LOOK_BACK : 0;
     for (;;) {
         struct extent_info found;
         uint64_t at = MAX(pos, (uint64_t)OUTLOG_DATA_START);
-        if (extent_at(f, at, &found)) {
+        if (logfile_extent_at(f, at, &found)) {
             *x = found.x;
             return offset < x->offset + x->length;
         }

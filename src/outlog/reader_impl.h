@@ -19,9 +19,10 @@ struct window {
 struct extent_info {
     struct outlog_extent x; /* headerless: offset and length only */
     bool headerless;
-    bool closed;    /* `close` is valid */
-    bool index_bad; /* its index did not read well: scan */
-    bool scanned;   /* `entries` are there */
+    bool closed;          /* `close` is valid */
+    bool index_bad;       /* its index did not read well: scan */
+    bool scanned;         /* `entries` are there */
+    uint64_t scanned_end; /* where the blocks ended then */
     struct outlog_close close;
     struct outlog_entry *entries; /* sorted by key */
     size_t n_entries;
@@ -88,6 +89,10 @@ void logfile_destroy(struct logfile *f);
 struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *err);
 /* The header of the extent that holds the offset. */
 bool logfile_extent_of(struct logfile *f, uint64_t offset, struct outlog_extent *x);
+/* The extent that begins at pos, if a header is there. */
+bool logfile_extent_at(struct logfile *f, uint64_t pos, struct extent_info *x);
+uint64_t logfile_align_up(const struct logfile *f, uint64_t offset);
+uint64_t logfile_align_down(const struct logfile *f, uint64_t offset);
 /* Reads up to n bytes; short at the end of the file or on an I/O error. */
 size_t logfile_read(const struct logfile *f, uint64_t offset, void *p, size_t n);
 void logfile_damage(const struct logfile *f, uint64_t offset, uint64_t bytes,

@@ -223,8 +223,14 @@ int extent_scan(struct logfile *f, struct extent_info *x, struct error *err)
         return error_nomem(err);
     }
     int rc = 0;
-    for (enum scan_result r = scan_next(&s); r != SCAN_END && rc == 0;
-         r = scan_next(&s)) {
+    bool torn = false;
+    while (rc == 0) {
+        if (!torn && s.inner >= s.group.len)
+            x->scanned_end = s.pos;
+        enum scan_result r = scan_next(&s);
+        if (r == SCAN_END)
+            break;
+        torn = torn || r == SCAN_TORN;
         if (r == SCAN_BLOCK) {
             if (!push_entry(x, &cap, &s.e))
                 rc = error_nomem(err);
