@@ -238,8 +238,24 @@ static const struct cmd tail = {
         "Print one channel of tasks as it was written, in the order of their ids", \
     .run = log_cmd_cat
 
-#define EXPORT_BODY                                                         \
-    .name = "export", .summary = "Print output as JSON, one object a task", \
+static const char *const format_choices[] = {"json", "jsonl", "dir", "tar", NULL};
+
+static const struct opt_group export_options = {
+    .opts = (const struct opt[]){
+        {.name = "format",
+         .choices = format_choices,
+         .value_default = "json",
+         .help = "Form of what comes out",
+         .more =
+             "'json' is an array with one object a task, 'jsonl' one object a line. "
+             "'dir' writes files job-J/T.stdout and job-J/T.stderr below --to, 'tar' "
+             "the same as an archive to standard output."},
+        {.name = "to", .flags = OPT_DIR, .help = "Directory for --format dir"},
+        {0},
+    }};
+
+#define EXPORT_BODY                                                                    \
+    .name = "export", .summary = "Give output out as JSON, as files or as an archive", \
     .run = log_cmd_export
 
 #define JOB_POS(more_flags)                                             \
@@ -262,7 +278,7 @@ static const struct cmd cat = {
 
 static const struct cmd export_cmd = {
     EXPORT_BODY,
-    .groups = (const struct opt_group *const[]){&choice_options, NULL},
+    .groups = (const struct opt_group *const[]){&export_options, &choice_options, NULL},
     .positionals = (const struct pos[]){JOB_POS(POS_OPTIONAL), {0}},
 };
 

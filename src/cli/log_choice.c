@@ -148,6 +148,12 @@ bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry 
     return e->time_us >= c->since_us && e->time_us < c->until_us && has_id(c, &e->key);
 }
 
+/* Stream files of HyperQueue tell that a run ended, but not how. */
+const char *log_state_word(bool finished, enum outlog_state state)
+{
+    return finished && state == OUTLOG_UNFINISHED ? "ended" : outlog_state_words[state];
+}
+
 /* ---- the walk ---------------------------------------------------------------------
  */
 

@@ -38,6 +38,8 @@ bool log_choice_has_task(const struct log_choice *c, struct outlog_reader *r,
 /* Whether the block is output of a chosen job, task, channel and time. */
 bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry *e);
 
+const char *log_state_word(bool finished, enum outlog_state state);
+
 /* Calls fn for each chosen run, in the order of jobs and of tasks as given. fn returns
  * 0, or an error that ends the walk. */
 typedef int (*log_run_fn)(void *arg, const struct outlog_run *run, struct error *err);

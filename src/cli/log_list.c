@@ -28,12 +28,9 @@ struct lister {
     struct json *json;
 };
 
-/* Stream files of HyperQueue tell that a run ended, but not how. */
 static const char *state_word(const struct row *row)
 {
-    if (row->finished && row->state == OUTLOG_UNFINISHED)
-        return "ended";
-    return outlog_state_words[row->state];
+    return log_state_word(row->finished, row->state);
 }
 
 static void print_exit(const struct outlog_end *end, struct buf *out)

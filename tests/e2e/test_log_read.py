@@ -1,11 +1,15 @@
 """What `hq log` has over its older spelling: choosing, searching, the ends of outputs."""
+import io
+import json
 import random
 import re
+import tarfile
 import time
 
 import pytest
 
 import hqs
+from harness import HQ
 
 
 @pytest.fixture
@@ -186,3 +190,66 @@ def test_sealing_leaves_no_ghost(pair):
     assert pair.log("l", "check").fields()["Result"] == "good"
     found = pair.log("l", "grep", "-c", "x")
     assert found.stderr == "" and found.stdout.count("\n") == 2000
+
+
+# -- export ----------------------------------------------------------------------------
+
+def test_export_as_json_lines(log):
+    rows = [json.loads(line) for line in shown(log, "export", "--format", "jsonl")]
+    assert [(r["job"], r["id"], r["instance"], r["stdout"], r["stderr"]) for r in rows] == [
+        (3, 0, 0, "hello\nworld\n", ""), (3, 1, 2, "Hello again\n", ""),
+        (3, 7, 0, "seven\n", "e\n"), (12, 10, 0, "", "warning: x\n")]
+    assert all(list(r) == sorted(r) and r["finished"] for r in rows)
+    assert len(shown(log, "export", "--format", "jsonl", "--all-instances")) == 5
+    assert shown(log, "export", "4", "--format", "jsonl", code=1) == []
+
+
+def test_export_as_files(log):
+    log.log("log", "export", "--format", "dir", "--to", "a/b")
+    found = {str(p.relative_to(log.work / "a/b")): p.read_text()
+             for p in (log.work / "a/b").rglob("*") if p.is_file()}
+    assert found == {
+        "job-3/0.stdout": "hello\nworld\n", "job-3/0.stderr": "",
+        "job-3/1.stdout": "Hello again\n", "job-3/1.stderr": "",
+        "job-3/7.stdout": "seven\n", "job-3/7.stderr": "e\n",
+        "job-12/10.stdout": "", "job-12/10.stderr": "warning: x\n"}
+    refused = log.log("log", "export", "3", "--format", "dir", "--to", "a/b", code=1)
+    assert "cannot create 'a/b/job-3/0.stderr': File exists" in refused.stderr
+    assert "needs --to" in log.log("log", "export", "--format", "dir", code=1).stderr
+    log.write("file", "")
+    log.log("log", "export", "--format", "dir", "--to", "file", code=1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 40000])
+def test_export_as_tar(bare, size):
+    text = bytes(i % 251 for i in range(size))
+    chunks = [hqs.record(1, 0, 0, text[at:at + 16384]) for at in range(0, size, 16384)]
+    hqs.write(bare.work / "log" / "a.hqs", *chunks, hqs.task(2, 70000, "x", "y", ms=86400000))
+    archive = bare.log("log", "export", "--format", "tar").raw
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        members = {m.name: tar.extractfile(m).read() for m in tar}
+        assert members == {**({"job-1/0.stdout": text, "job-1/0.stderr": b""} if size else {}),
+                           "job-2/70000.stdout": b"x", "job-2/70000.stderr": b"y"}
+        assert tar.getmember("job-2/70000.stdout").mtime == 86400
+    assert len(archive) % 512 == 0
+    assert "--to" in bare.log("log", "export", "--format=tar", "--to", "x", code=1).stderr
+
+
+def test_export_of_damaged_blocks_keeps_the_archive_whole(pair):
+    pair.submit_and_wait("--log", "l", "--array", "1-5", "--", "head", "-c", "30000",
+                         "/dev/urandom")
+    pair.stop_server()
+    good = pair.log("l", "export", "--format", "tar").raw
+    data = bytearray((pair.work / "l").read_bytes())
+    data[40000] ^= 1
+    (pair.work / "l").write_bytes(data)
+    bad = pair.log("l", "export", "--format", "tar")
+    assert bad.stderr and bad.raw != good and len(bad.raw) == len(good)
+    with tarfile.open(fileobj=io.BytesIO(bad.raw)) as tar:
+        assert len(tar.getmembers()) == 10
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "tar"])
+def test_export_to_a_full_disk(log, form):
+    full = log.run("sh", "-c", f"{HQ} log log export --format {form} > /dev/full", code=1)
+    assert "No space left" in full.stderr
