@@ -13,7 +13,8 @@ add_custom_command(
 add_custom_target(hq_docs ALL DEPENDS ${HQ_DOC_DIR}/man1/hq.1)
 
 install(DIRECTORY ${HQ_DOC_DIR}/man1/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${PROJECT_SOURCE_DIR}/docs/man/hq-workflow.5
+install(FILES ${PROJECT_SOURCE_DIR}/docs/man/hq-log.5
+              ${PROJECT_SOURCE_DIR}/docs/man/hq-workflow.5
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/workflow.md
               ${PROJECT_SOURCE_DIR}/docs/workflow.schema.json
