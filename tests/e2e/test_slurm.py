@@ -3,6 +3,7 @@
 HQ_SLURM_LAB names the lab's directory. Without it, or where its probe says that this
 machine cannot do it, the tests are skipped.
 """
+import contextlib
 import os
 import re
 import subprocess
@@ -119,20 +120,52 @@ def test_killed_rank_leaves_the_others(slurm, mpi):
     assert got == [str(i) for i in range(1, 61)]
 
 
-def test_crashed_node_is_noticed_by_its_silence(slurm):
+def start_pool(slurm):
     slurm.spawn("srun", *SRUN, "--mpi=none", "-N3", "--ntasks-per-node=1", HQ_MPI_WORKER,
                 "--heartbeat=1s")
     slurm.wait_workers(3, 60)
+
+
+@contextlib.contextmanager
+def crashed(slurm, node):
+    """The node is gone inside the block and back behind it; the pool has ended then."""
     try:
-        slurm.node("crash", "node3")
+        slurm.node("crash", node)
         wait_until(lambda: len(slurm.workers()) == 2, "the loss", 60)
-        job = slurm.submit_and_wait("--array", "1-10", "--", "true")
-        assert slurm.stats(job) == {"finished": 10}
+        yield
     finally:
         slurm.hq("worker", "stop", "all")
-        slurm.node("boot", "node3")
+        slurm.node("boot", node)
         wait_until(lambda: slurm.run("sinfo", "-h", "-N", "-p", "main", "-t", "idle", "-o",
                                      "%N").stdout.count("node") == 3, "three nodes", 120)
+
+
+def test_crashed_node_is_noticed_by_its_silence(slurm):
+    start_pool(slurm)
+    with crashed(slurm, "node3"):
+        job = slurm.submit_and_wait("--array", "1-10", "--", "true")
+        assert slurm.stats(job) == {"finished": 10}
+
+
+def test_two_allocations_write_one_log(slurm):
+    """Three nodes write at once, one of them crashes, a later allocation goes on in the
+    same file: what every task printed is there, once."""
+    slurm.script("print.sh", "seq $((HQ_TASK_ID * 50)); sleep 0.1\n")
+    want = {i: "".join(f"{n}\n" for n in range(1, i * 50 + 1)) for i in range(1, 61)}
+    submit = ["--array", "1-60", "--log", "l", "--", "./print.sh"]
+    start_pool(slurm)
+    first = slurm.submit(*submit)
+    wait_until(lambda: slurm.stats(first).get("finished", 0) > 10, "some tasks")
+    with crashed(slurm, "node3"):
+        slurm.wait_job(first, 120)
+    start_pool(slurm)
+    second = slurm.submit_and_wait(*submit, timeout_s=60)
+    for job in (first, second):
+        assert slurm.stats(job) == {"finished": 60}
+        got = {t["id"]: t["stdout"] for t in slurm.log("l", "export", job).json()}
+        assert got == want
+    assert {e["host"] for e in slurm.json("log", "l", "list")} == {"node1", "node2", "node3"}
+    assert slurm.log("l", "check", code=None).code == 0
 
 
 def test_jobscript_on_the_login_node(slurm):
