@@ -119,6 +119,27 @@ static void check_gangs(const struct sched *s)
     HQ_ASSERT(members == held);
 }
 
+static void check_groups(const struct sched *s)
+{
+    uint32_t members = 0;
+    for (size_t i = 0; i < s->groups.len; i++) {
+        const struct group *g = &s->groups.data[i];
+        uint32_t idle = 0;
+        for (size_t k = 0; k < g->members.len; k++) {
+            const struct worker *w = g->members.data[k];
+            HQ_ASSERT(w->group == i && w->group_pos == k);
+            HQ_ASSERT(k == 0 || g->members.data[k - 1]->id < w->id);
+            HQ_ASSERT(w->was_idle == worker_is_idle(w));
+            HQ_ASSERT(!w->was_idle || k >= g->idle_from);
+            HQ_ASSERT((w->wasted_from_us != 0) == (w->was_idle && w->reserved));
+            idle += w->was_idle;
+        }
+        HQ_ASSERT(idle == g->n_idle);
+        members += (uint32_t)g->members.len;
+    }
+    HQ_ASSERT(members == s->n_workers);
+}
+
 void sched_sanity_check(const struct sched *s)
 {
     uint64_t waiting = 0;
@@ -143,4 +164,5 @@ void sched_sanity_check(const struct sched *s)
     HQ_ASSERT(waiting == s->waiting);
     check_room(s);
     check_gangs(s);
+    check_groups(s);
 }

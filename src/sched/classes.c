@@ -24,6 +24,7 @@ static void way_init(struct sched *s, struct way *way, const struct request_vari
     way->needs = xcalloc(v->n_entries + 1, sizeof *way->needs);
     way->n_nodes = v->n_nodes;
     way->min_time_us = v->min_time_ns / 1000 + (v->min_time_ns % 1000 != 0);
+    way->weight = (double)v->weight / AMOUNT_ONE;
     way->duration_us = -1;
     for (size_t i = 0; i < v->n_entries; i++) {
         const struct request_entry *e = &v->entries[i];
@@ -42,7 +43,8 @@ static int64_t way_cpus(const struct sched *s, const struct way *way)
     return 0;
 }
 
-static struct task_class *class_create(struct sched *s, const struct request *r)
+static struct task_class *class_create(struct sched *s, const struct request *r,
+                                       uint64_t limit_us)
 {
     struct task_class *c = xcalloc(1, sizeof *c);
     if (request_copy(&c->request, r)) {
@@ -50,8 +52,10 @@ static struct task_class *class_create(struct sched *s, const struct request *r)
         return NULL;
     }
     c->id = (uint32_t)s->classes.len;
+    c->limit_us = limit_us;
     c->n_ways = (uint32_t)r->n_variants;
     c->ways = xcalloc(r->n_variants + 1, sizeof *c->ways);
+    c->preferred = xcalloc(r->n_variants + 1, sizeof *c->preferred);
     c->order_pos = NO_INDEX;
     c->lowest_sent = INT32_MAX;
     c->least_cpus = INT64_MAX;
@@ -72,25 +76,44 @@ void class_release(struct task_class *c)
     for (size_t i = 0; i < c->queues.len; i++)
         ready_set_release(&c->queues.data[i].ready);
     free(c->ways);
+    free(c->preferred);
     vec_release(&c->queues);
     vec_release(&c->lanes);
     request_release(&c->request);
     free(c);
 }
 
-/* The largest share of the cluster that a task of this class takes of any resource. */
-static double class_share(const struct sched *s, const struct task_class *c)
+/* The largest share of the cluster that a task takes of any resource. */
+static double way_share(const struct sched *s, const struct way *way)
+{
+    double share = 0;
+    for (uint32_t i = 0; i < way->n_needs; i++) {
+        const struct need *n = &way->needs[i];
+        int64_t total = s->cluster.data[n->resource];
+        if (total > 0)
+            share = MAX(share, n->all ? 1 : (double)n->amount / (double)total);
+    }
+    return share;
+}
+
+/* What a variant costs for its weight; of equals the one given first comes first. */
+static double way_cost(const struct sched *s, const struct way *way)
+{
+    return way_share(s, way) / MAX(way->weight, 1e-4);
+}
+
+/* The order of the variants, and the share of the cheapest. */
+static double class_share(const struct sched *s, struct task_class *c)
 {
     double best = 0;
     for (uint32_t v = 0; v < c->n_ways; v++) {
-        double share = 0;
-        for (uint32_t i = 0; i < c->ways[v].n_needs; i++) {
-            const struct need *n = &c->ways[v].needs[i];
-            int64_t total = s->cluster.data[n->resource];
-            if (total > 0)
-                share = MAX(share, n->all ? 1 : (double)n->amount / (double)total);
-        }
+        double share = way_share(s, &c->ways[v]), cost = way_cost(s, &c->ways[v]);
         best = v == 0 ? share : MIN(best, share);
+        uint32_t at = v;
+        for (; at > 0 && cost + 1e-12 < way_cost(s, &c->ways[c->preferred[at - 1]]);
+             at--)
+            c->preferred[at] = c->preferred[at - 1];
+        c->preferred[at] = (uint8_t)v;
     }
     return best;
 }
@@ -103,24 +126,35 @@ void class_meet_worker(struct task_class *c, const struct worker *w)
     c->most_fit = MAX(c->most_fit, fit);
 }
 
+/* Rounded up by an eighth at most: many different limits make few classes. */
+static uint64_t limit_round(uint64_t limit_us)
+{
+    unsigned shift = limit_us >> 4 ? 60 - (unsigned)__builtin_clzll(limit_us) : 0;
+    uint64_t unit = 1ULL << shift;
+    return limit_us > UINT64_MAX / 4 ? UINT64_MAX / 4
+                                     : (limit_us + unit - 1) / unit * unit;
+}
+
 /* Classes whose encodings share a checksum take the next key. */
-uint32_t sched_class(struct sched *s, const struct request *r)
+uint32_t sched_class(struct sched *s, const struct request *r, uint64_t limit_us)
 {
     struct buf encoded;
     uint64_t id, key;
+    limit_us = limit_round(limit_us);
     buf_init(&encoded, BUF_MAX_DEFAULT);
     request_encode(r, &encoded);
-    key = checksum64(encoded.data, encoded.len, 0) >> 1;
+    key = checksum64(encoded.data, encoded.len, limit_us) >> 1;
     bool failed = encoded.failed;
     buf_release(&encoded);
     if (failed)
         return SCHED_NO_CLASS;
     while (u64map_get(&s->class_of, key, &id)) {
-        if (request_equal(&s->classes.data[id]->request, r))
+        const struct task_class *known = s->classes.data[id];
+        if (known->limit_us == limit_us && request_equal(&known->request, r))
             return (uint32_t)id;
         key++;
     }
-    struct task_class *c = class_create(s, r);
+    struct task_class *c = class_create(s, r, limit_us);
     if (!c || u64map_set(&s->class_of, key, c->id) || !vec_push(&s->classes, c)) {
         if (c)
             class_release(c);

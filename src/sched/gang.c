@@ -1,8 +1,9 @@
 /*
  * Multi-node tasks: whole idle workers of one group, lowest numbers first. One that
- * cannot start reserves the workers of the group that will be free earliest; nothing of
- * its priority or below starts there any more. Durations are not known, so nothing is
- * backfilled. A class that started a gang lets others of its priority go first once.
+ * cannot start reserves the workers of the group that will be free earliest; of its
+ * priority and below only that starts there which ends, by its time limit, before the
+ * gang can start, by the limits of what runs. Without limits nothing is known, and the
+ * workers idle. A class that started a gang lets others of its priority go first once.
  */
 #include <stdlib.h>
 #include "base/xmem.h"
@@ -10,6 +11,8 @@
 #include "sched/room.h"
 
 #define FREE_NEVER 1e18
+#define VISITS_MAX 10000u /* of workers, in one step, before the last gang of it */
+#define RESERVES_MAX 4u   /* gangs that may keep workers free */
 
 struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot)
 {
@@ -17,8 +20,8 @@ struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot)
     return g && g->root == w->id && g->job == job && g->slot == slot ? g : NULL;
 }
 
-static bool gang_usable(const struct sched *s, const struct worker *w,
-                        const struct task_class *c, int32_t priority)
+bool gang_usable(const struct sched *s, const struct worker *w,
+                 const struct task_class *c, int32_t priority)
 {
     const struct lane *l = lane_find(w, c->id, 0);
     return !w->draining && worker_in_time(s, w, &c->ways[0]) && !(l && l->dead) &&
@@ -33,6 +36,7 @@ static void reserved_drop(struct sched *s, struct worker *w)
             break;
         }
     w->reserved = NULL;
+    worker_update_idle(s, w);
 }
 
 void gangs_release_reservations(struct sched *s)
@@ -47,28 +51,33 @@ void gangs_release_reservations(struct sched *s)
     vec_clear(&s->reserved);
 }
 
-/* The lowest idle workers of the first group that has enough, into s->picked. */
-static bool gang_pick_idle(struct sched *s, struct task_class *c, int32_t priority)
+/* The lowest idle workers of the group, into s->picked. */
+static bool group_pick(struct sched *s, struct group *g, const struct task_class *c,
+                       int32_t priority)
 {
-    uint32_t need = c->ways[0].n_nodes, group = NO_INDEX;
-    vec_clear(&s->group_counts);
-    HQ_ASSERT(vec_reserve(&s->group_counts, s->n_groups + 1));
-    uint32_t *counts = s->group_counts.data;
-    memset(counts, 0, (s->n_groups + 1) * sizeof *counts);
+    uint32_t need = c->ways[0].n_nodes, idle = 0;
     vec_clear(&s->picked);
-    for (size_t i = 0; i < s->workers.len && group == NO_INDEX; i++) {
-        const struct worker *w = s->workers.data[i];
-        if (w && worker_is_idle(w) && gang_usable(s, w, c, priority) &&
-            ++counts[w->group] == need)
-            group = w->group;
-    }
-    for (size_t i = 0; group != NO_INDEX && s->picked.len < need; i++) {
-        struct worker *w = s->workers.data[i];
-        if (w && w->group == group && worker_is_idle(w) &&
-            gang_usable(s, w, c, priority))
+    for (uint32_t i = g->idle_from; i < g->members.len && s->picked.len < need; i++) {
+        struct worker *w = g->members.data[i];
+        s->gang_visits++;
+        if (!worker_is_idle(w))
+            continue;
+        if (idle++ == 0)
+            g->idle_from = i;
+        if (gang_usable(s, w, c, priority))
             must_push(&s->picked, w);
     }
-    return group != NO_INDEX;
+    return s->picked.len == need;
+}
+
+static bool gang_pick_idle(struct sched *s, const struct task_class *c,
+                           int32_t priority)
+{
+    for (size_t i = 0; i < s->groups.len; i++)
+        if (s->groups.data[i].n_idle >= c->ways[0].n_nodes &&
+            group_pick(s, &s->groups.data[i], c, priority))
+            return true;
+    return false;
 }
 
 static void gang_start(struct sched *s, struct task_class *c, struct queue *q)
@@ -77,6 +86,7 @@ static void gang_start(struct sched *s, struct task_class *c, struct queue *q)
     struct gang *g = xcalloc(1, sizeof *g);
     class_dequeued(s, c, 1);
     g->class = c;
+    g->start_us = s->now_us;
     g->priority = q->priority;
     g->job = run.job;
     g->slot = run.slot;
@@ -94,6 +104,23 @@ static void gang_start(struct sched *s, struct task_class *c, struct queue *q)
                                                   g->workers.data, g->workers.len}));
     c->gang_yields = true;
     class_touch(s, c);
+}
+
+/* When the worker is idle by the limits of what runs there; 0: not known. */
+static uint64_t worker_idle_at(const struct worker *w)
+{
+    uint64_t at = 1;
+    if (w->gang)
+        return w->gang->class->limit_us ? w->gang->start_us + w->gang->class->limit_us
+                                        : 0;
+    for (size_t i = 0; i < w->active.len; i++) {
+        const struct lane *l = w->active.data[i];
+        if (!l->class->limit_us)
+            return 0;
+        /* Its last task started then at the latest. */
+        at = MAX(at, l->progress_us + l->class->limit_us);
+    }
+    return at;
 }
 
 /* About when the worker will be idle. */
@@ -153,27 +180,39 @@ static size_t candidates_choose(const struct candidate *list, size_t n, uint32_t
     return best;
 }
 
+static void worker_reserve(struct sched *s, struct worker *w, struct task_class *c,
+                           int32_t priority, uint64_t until_us)
+{
+    if (!w->reserved)
+        must_push(&s->reserved, w);
+    w->reserved = c;
+    w->reserved_priority = priority;
+    w->reserved_until_us = until_us;
+    worker_update_idle(s, w);
+}
+
 static void gang_reserve(struct sched *s, struct task_class *c, int32_t priority)
 {
     uint32_t need = c->ways[0].n_nodes;
+    uint64_t until_us = 1;
+    if (s->gang_reserves++ >= RESERVES_MAX)
+        return;
     struct candidate *list = xcalloc(s->workers.len + 1, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < s->workers.len; i++) {
         struct worker *w = s->workers.data[i];
-        if (w && gang_usable(s, w, c, priority) &&
-            !worker_wanted_by_higher(s, w, priority))
+        if (w && s->groups.data[w->group].members.len >= need &&
+            gang_usable(s, w, c, priority) && !worker_wanted_by_higher(s, w, priority))
             list[n++] = (struct candidate){w, worker_free_in(w, c)};
     }
     qsort(list, n, sizeof *list, candidate_compare);
     size_t at = need <= n ? candidates_choose(list, n, need) : n;
     for (size_t i = at; at < n && i < at + need; i++) {
-        struct worker *w = list[i].worker;
-        if (!w->reserved)
-            must_push(&s->reserved, w);
-        w->reserved = c;
-        w->reserved_priority = priority;
-        worker_update_idle(s, w);
+        uint64_t idle_at = worker_idle_at(list[i].worker);
+        until_us = until_us && idle_at ? MAX(until_us, idle_at) : 0;
     }
+    for (size_t i = at; at < n && i < at + need; i++)
+        worker_reserve(s, list[i].worker, c, priority, until_us);
     if (at < n)
         c->gang_yields = false;
     class_touch(s, c);
@@ -189,6 +228,10 @@ void gang_place(struct sched *s, struct task_class *c, int32_t priority)
     while (q->ready.n_tasks && gang_pick_idle(s, c, priority)) {
         gang_start(s, c, q);
         any = true;
+        if (s->gang_visits >= VISITS_MAX) {
+            s->gangs_more |= q->ready.n_tasks > 0;
+            return;
+        }
     }
     if (q->ready.n_tasks && !any)
         gang_reserve(s, c, priority);

@@ -146,16 +146,24 @@ static void gap_update(struct sched *s, struct worker *w, uint32_t n)
     }
 }
 
-uint32_t gap_limit(struct sched *s, struct worker *w, const struct way *way,
-                   int32_t priority, uint32_t n)
+const int64_t *gap_amounts(struct sched *s, struct worker *w, int32_t priority)
 {
     uint32_t above = s->n_blockers;
     while (above > 0 && s->blockers[above - 1].priority <= priority)
         above--;
     if (!above)
-        return n;
+        return NULL;
     gap_update(s, w, above);
-    uint32_t allowed = worker_fit(w, way, w->gap_left, n);
+    return w->gap_left;
+}
+
+uint32_t gap_limit(struct sched *s, struct worker *w, const struct way *way,
+                   int32_t priority, uint32_t n)
+{
+    const int64_t *gap = gap_amounts(s, w, priority);
+    if (!gap)
+        return n;
+    uint32_t allowed = worker_fit(w, way, gap, n);
     if (allowed < n && !w->gap_denied) {
         w->gap_denied = true;
         s->n_gap_denied++;

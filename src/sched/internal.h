@@ -5,9 +5,11 @@
  *   lanes.c    the books of one lane: tasks, grants, cancelled tasks
  *   reports.c  what workers say
  *   place.c    grants; gap.c: what higher priorities keep free
+ *   exact.c    the best mix, where several classes compete for a few workers
  *   window.c   tasks sent ahead; steal.c: tasks asked back
  *   gang.c     multi-node tasks
  *   step.c     the order of all this; check.c: the invariants
+ *   explain.c  why a task waits
  *
  * Books of a lane. A worker starts tasks on its own, so the server's knowledge lags: of
  * `unstarted` some already run. grants <= tasks of the lane, always: a grant has a task
@@ -46,6 +48,7 @@ struct way {
     uint32_t n_nodes;
     uint64_t min_time_us;
     bool uses_cpus;
+    double weight;
     double duration_us; /* moving mean of ended tasks; < 0: none seen */
 };
 
@@ -67,8 +70,10 @@ struct task_class {
     uint32_t id;
     struct request request;
     struct way *ways;
+    uint8_t *preferred; /* variants, the first to try first */
     uint32_t n_ways;
     bool gang;
+    uint64_t limit_us; /* a task runs no longer; 0: no limit */
     uint64_t most_fit; /* tasks that an empty worker can hold; at most */
     bool gang_yields;  /* one was started: others of this priority are first now */
     double weight;     /* the largest of the variants */
@@ -122,6 +127,7 @@ struct lane {
 
 struct gang {
     struct task_class *class;
+    uint64_t start_us;
     int32_t priority;
     uint32_t job, slot;
     bool started;
@@ -129,10 +135,17 @@ struct gang {
     uint32_t root;         /* id */
 };
 
+/* Workers that a gang may use together. */
+struct group {
+    VEC(struct worker *) members; /* ascending */
+    uint32_t n_idle;
+    uint32_t idle_from; /* members before it are not idle */
+};
+
 struct worker {
     uint32_t id;
     uint32_t index; /* in sched.workers, ascending with the id */
-    uint32_t group;
+    uint32_t group, group_pos;
     uint64_t end_us;
     double min_utilization;
     bool draining;
@@ -142,6 +155,9 @@ struct worker {
     struct gang *gang;
     struct task_class *reserved; /* kept free for a gang of this class */
     int32_t reserved_priority;
+    uint64_t reserved_until_us; /* the gang's start by the limits of what runs; 0: not
+                                   known */
+    uint64_t wasted_from_us;    /* reserved and idle since then; 0: it is not */
     struct task_class *reserved_before; /* keeps a choice from moving about */
     uint64_t idle_since_us;
     uint32_t n_resources;
@@ -181,7 +197,8 @@ struct sched {
     VEC(int64_t) cluster; /* total of all workers by resource */
     uint32_t cluster_version;
     struct strmap *group_ids; /* name -> id + 1 */
-    uint32_t n_groups;
+    VEC(struct group) groups;
+    uint64_t wasted_us; /* time that workers were idle for waiting gangs */
 
     struct u64map class_of; /* hash of the encoded request -> class id (first try) */
     VEC(struct task_class *) classes;
@@ -226,7 +243,8 @@ struct sched {
     VEC(struct sched_lost_task) lost;
     VEC(int64_t) scratch, scratch2;
     VEC(struct worker *) picked;
-    VEC(uint32_t) group_counts;
+    uint32_t gang_visits, gang_reserves; /* of this step */
+    bool gangs_more;                     /* it had to leave gangs to the next one */
 };
 
 /* Appends or dies; the interface cannot fail. */
@@ -314,13 +332,24 @@ void lane_reset(struct sched *s, struct lane *l);
 void lane_check_hungry(struct lane *l);
 
 /* place.c */
+/* Whether anything of this priority may be sent to the worker; and whether tasks of
+ * this class may start there at once, which those can that end in time for a gang. */
 bool place_allowed(const struct worker *w, int32_t priority);
+bool place_allowed_now(const struct sched *s, const struct worker *w,
+                       const struct task_class *c, int32_t priority);
 /* Grants for tasks that are on workers without any; before the walk only when nothing
  * that waits is more important, behind it as far as the gaps allow, else asks them
  * back. */
 void place_spares(struct sched *s, bool before_walk);
 void place_walk(struct sched *s);
 void place_thrifty(struct sched *s);
+
+/* exact.c */
+#define EXACT_CLASSES_MAX 8u
+#define EXACT_WORKERS_MAX 8u
+#define EXACT_CHOICES_MAX 32u
+/* Places tasks of the classes in the order from `first` on that have this priority. */
+void exact_place(struct sched *s, size_t first, int32_t priority);
 
 /* step.c */
 void sent_priority(struct task_class *c, int32_t priority);
@@ -334,6 +363,9 @@ void blockers_begin(struct sched *s);
 void blockers_add(struct sched *s, struct task_class *c, int32_t priority);
 /* True when a gap became wider: the workers concerned are open again. */
 bool blockers_end(struct sched *s);
+/* What the blockers above the priority leave of each resource, may be negative; NULL:
+ * nothing blocks. */
+const int64_t *gap_amounts(struct sched *s, struct worker *w, int32_t priority);
 /* How many of n more tasks of the way the blockers above the priority allow there. */
 uint32_t gap_limit(struct sched *s, struct worker *w, const struct way *way,
                    int32_t priority, uint32_t n);
@@ -350,6 +382,9 @@ void steal_lower(struct sched *s);
 void steal_for_free(struct sched *s);
 
 /* gang.c */
+/* Whether a gang of the class may take the worker, once it is idle. */
+bool gang_usable(const struct sched *s, const struct worker *w,
+                 const struct task_class *c, int32_t priority);
 void gang_place(struct sched *s, struct task_class *c, int32_t priority);
 void gangs_release_reservations(struct sched *s);
 void reserved_retract(struct sched *s);

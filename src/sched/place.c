@@ -6,10 +6,28 @@
 #include "sched/internal.h"
 #include "sched/room.h"
 
+/* Of messages, of starting and of ending a task at its limit. */
+#define BACKFILL_MARGIN_US 2000000u
+
 bool place_allowed(const struct worker *w, int32_t priority)
 {
     return !w->draining && !w->gang &&
            !(w->reserved && priority <= w->reserved_priority);
+}
+
+/* Its limit ends before the gang that waits for the worker can start. */
+static bool class_ends_in_time(const struct sched *s, const struct worker *w,
+                               const struct task_class *c)
+{
+    return c->limit_us && !c->gang &&
+           s->now_us + c->limit_us + BACKFILL_MARGIN_US <= w->reserved_until_us;
+}
+
+bool place_allowed_now(const struct sched *s, const struct worker *w,
+                       const struct task_class *c, int32_t priority)
+{
+    return place_allowed(w, priority) ||
+           (!w->draining && !w->gang && class_ends_in_time(s, w, c));
 }
 
 /* The worker wants a share of its cpus used or none, and is below. */
@@ -42,16 +60,17 @@ static uint32_t place_count(struct sched *s, struct worker *w, struct task_class
 static void place_on(struct sched *s, struct worker *w, struct task_class *c,
                      struct queue *q)
 {
-    if (!place_allowed(w, q->priority))
+    if (!place_allowed_now(s, w, c, q->priority))
         return;
-    for (uint32_t v = 0; v < c->n_ways && q->ready.n_tasks; v++) {
+    for (uint32_t i = 0; i < c->n_ways && q->ready.n_tasks; i++) {
+        uint8_t v = c->preferred[i];
         if (c->ways[v].uses_cpus && !w->utilization_open &&
             worker_below_minimum(s, w, 0))
             continue;
         uint32_t max = (uint32_t)MIN(q->ready.n_tasks, SCHED_WINDOW_MAX);
-        uint32_t n = place_count(s, w, c, (uint8_t)v, q->priority, w->free, max);
+        uint32_t n = place_count(s, w, c, v, q->priority, w->free, max);
         if (n)
-            out_assign(s, lane_get(s, w, c, (uint8_t)v), n, n, q);
+            out_assign(s, lane_get(s, w, c, v), n, n, q);
     }
 }
 
@@ -83,12 +102,18 @@ void place_walk(struct sched *s)
     blockers_begin(s);
     if (s->gangs_dirty)
         gangs_release_reservations(s);
+    int32_t level = 0;
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
         struct task_class *c = s->order.data[i];
         struct queue *q = class_top(c);
         if (!q)
             continue;
         int32_t priority = q->priority;
+        if (i == 0 || level != priority)
+            exact_place(s, i, priority);
+        level = priority;
+        if (!c->waiting)
+            continue;
         if (c->gang)
             gang_place(s, c, priority);
         else

@@ -275,6 +275,24 @@ bool ready_set_remove(struct ready_set *s, uint32_t job, uint32_t slot)
     return true;
 }
 
+bool ready_set_rank(const struct ready_set *s, uint32_t job, uint32_t slot,
+                    uint64_t *rank)
+{
+    *rank = 0;
+    for (uint32_t e = s->head; e < s->end; e++) {
+        const struct ready_leaf *leaf = s->leaves[e].leaf;
+        for (uint32_t i = leaf->head; i < leaf->end; i++) {
+            const struct ready_run *r = &leaf->runs[i];
+            if (r->job == job && slot >= r->slot && slot - r->slot < r->count) {
+                *rank += slot - r->slot;
+                return true;
+            }
+            *rank += r->count;
+        }
+    }
+    return false;
+}
+
 uint64_t ready_set_drop_job(struct ready_set *s, uint32_t job)
 {
     uint64_t dropped = 0;

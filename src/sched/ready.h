@@ -34,6 +34,9 @@ struct ready_run ready_set_first(const struct ready_set *s);
 struct ready_run ready_set_pop(struct ready_set *s, uint32_t max);
 /* Takes one task out; false when it is not there. */
 bool ready_set_remove(struct ready_set *s, uint32_t job, uint32_t slot);
+/* How many tasks come before it; false when it is not there. O(runs before it). */
+bool ready_set_rank(const struct ready_set *s, uint32_t job, uint32_t slot,
+                    uint64_t *rank);
 /* Drops all tasks of the job; returns how many. */
 uint64_t ready_set_drop_job(struct ready_set *s, uint32_t job);
 bool ready_set_valid(const struct ready_set *s);

@@ -98,9 +98,9 @@ struct sched_lost_task {
 struct sched *sched_create(void); /* NULL: out of memory */
 void sched_destroy(struct sched *s);
 
-/* Interns the request; the same request gives the same id. SCHED_NO_CLASS: no
- * memory. */
-uint32_t sched_class(struct sched *s, const struct request *r);
+/* Interns the request of tasks that run limit_us at most (0: no limit); the same gives
+ * the same id. SCHED_NO_CLASS: no memory. */
+uint32_t sched_class(struct sched *s, const struct request *r, uint64_t limit_us);
 const struct request *sched_class_request(const struct sched *s, uint32_t class_id);
 
 void sched_worker_add(struct sched *s, const struct sched_worker *w, uint64_t now_us);
@@ -129,6 +129,9 @@ void sched_worker_load(const struct sched *s, uint32_t worker,
 /* Tasks that the worker holds, gangs aside; valid until the next call. */
 void sched_worker_tasks(struct sched *s, uint32_t worker,
                         const struct sched_lost_task **tasks, size_t *n_tasks);
+
+/* Time that workers were idle because they are kept free for gangs, summed up. */
+uint64_t sched_wasted_us(const struct sched *s, uint64_t now_us);
 
 /* These tasks became ready (dependencies finished), or return after a lost worker. */
 void sched_ready(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,
@@ -181,6 +184,46 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out);
 
 /* Waiting tasks in all queues (not in windows). */
 uint64_t sched_waiting(const struct sched *s);
+
+/* One thing that keeps a waiting task of a class from starting on a worker. */
+enum sched_hold_kind {
+    SCHED_HOLD_DRAINING,    /* the worker is stopping */
+    SCHED_HOLD_GANG,        /* it belongs to the gang task (job, slot) */
+    SCHED_HOLD_RESERVED,    /* it is kept free for the gang task (job, slot) */
+    SCHED_HOLD_PRIORITY,    /* (job, slot) and others of `priority` go first there */
+    SCHED_HOLD_TIME,        /* it has too little time left */
+    SCHED_HOLD_REJECTED,    /* it rejected the variant for good */
+    SCHED_HOLD_RESOURCE,    /* `have` of `total` is free of the entry, `need` asked */
+    SCHED_HOLD_REFUSED,     /* the free indices do not fit together */
+    SCHED_HOLD_UTILIZATION, /* less than `need` of its cpus would be used: `have` */
+    SCHED_HOLD_BUSY,        /* a gang wants it empty; it holds `have` tasks */
+    SCHED_HOLD_NODES,       /* a gang wants `need` workers; `have` are idle together */
+    SCHED_HOLD_COUNT
+};
+#define SCHED_ALL_VARIANTS UINT8_MAX
+struct sched_hold {
+    enum sched_hold_kind kind;
+    uint8_t variant;
+    uint32_t entry; /* of the variant */
+    uint64_t need, have, total;
+    uint32_t job, slot;
+    int32_t priority;
+};
+typedef void sched_hold_fn(void *arg, const struct sched_hold *hold);
+/* Calls fn for everything that holds tasks of this class and priority back there. */
+void sched_explain(const struct sched *s, uint32_t class_id, int32_t priority,
+                   uint32_t worker, sched_hold_fn *fn, void *arg);
+
+/* Where a task is that was made ready. */
+struct sched_position {
+    uint32_t worker;   /* it was sent there; 0: it waits in a queue */
+    bool started;      /* there, as far as is known */
+    uint64_t n_before; /* waiting tasks of its class that come first */
+    uint64_t n_above;  /* waiting tasks of higher priority, of all classes */
+};
+/* false: unknown, or part of a gang. */
+bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
+                uint32_t job, uint32_t slot, struct sched_position *out);
 
 /* Verifies the whole state; aborts with a message on a violated invariant. O(state). */
 void sched_sanity_check(const struct sched *s);

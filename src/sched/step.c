@@ -61,7 +61,9 @@ void sched_destroy(struct sched *s)
     vec_release(&s->scratch);
     vec_release(&s->scratch2);
     vec_release(&s->picked);
-    vec_release(&s->group_counts);
+    for (size_t i = 0; i < s->groups.len; i++)
+        vec_release(&s->groups.data[i].members);
+    vec_release(&s->groups);
     free(s->room);
     free(s->room_sum);
     free(s);
@@ -145,6 +147,8 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
     s->budget = STEP_BUDGET;
     s->out_of_budget = false;
     s->wake_us = 0;
+    s->gang_visits = s->gang_reserves = 0;
+    s->gangs_more = false;
     vec_clear(&s->pending);
     vec_clear(&s->out_runs);
     vec_clear(&s->out_assigns);
@@ -163,6 +167,7 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
     reserved_retract(s);
     steal_lower(s);
     steal_for_free(s);
+    s->out_of_budget |= s->gangs_more;
     if (!s->out_of_budget)
         s->gangs_dirty = false;
     s->out_of_budget |= wider;

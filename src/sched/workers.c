@@ -83,10 +83,22 @@ bool worker_is_idle(const struct worker *w)
 
 void worker_update_idle(struct sched *s, struct worker *w)
 {
-    bool idle = worker_is_idle(w);
-    if (idle && !w->was_idle)
+    bool idle = worker_is_idle(w), wasted = idle && w->reserved;
+    struct group *g = &s->groups.data[w->group];
+    if (idle && !w->was_idle) {
         s->gangs_dirty = true;
+        g->n_idle++;
+        g->idle_from = MIN(g->idle_from, w->group_pos);
+    }
+    if (!idle && w->was_idle)
+        g->n_idle--;
     w->was_idle = idle;
+    if (wasted && !w->wasted_from_us)
+        w->wasted_from_us = MAX(s->now_us, 1u);
+    if (!wasted && w->wasted_from_us) {
+        s->wasted_us += s->now_us - w->wasted_from_us;
+        w->wasted_from_us = 0;
+    }
     if (!idle || w->reserved)
         w->idle_since_us = 0;
     else if (!w->idle_since_us)
@@ -154,10 +166,40 @@ static uint32_t group_intern(struct sched *s, const char *name)
     uintptr_t known = (uintptr_t)strmap_get(s->group_ids, name, strlen(name));
     if (known)
         return (uint32_t)(known - 1);
-    uint32_t id = s->n_groups++;
+    uint32_t id = (uint32_t)s->groups.len;
+    must_push(&s->groups, ((struct group){{NULL, 0, 0}, 0, 0}));
     HQ_ASSERT(
         !strmap_add(s->group_ids, name, strlen(name), (void *)((uintptr_t)id + 1)));
     return id;
+}
+
+static void group_number(struct group *g, size_t from)
+{
+    for (size_t i = from; i < g->members.len; i++)
+        g->members.data[i]->group_pos = (uint32_t)i;
+    g->idle_from = (uint32_t)MIN(g->idle_from, from);
+}
+
+static void group_join(struct sched *s, struct worker *w)
+{
+    struct group *g = &s->groups.data[w->group];
+    size_t at = g->members.len;
+    must_push(&g->members, w);
+    for (; at > 0 && g->members.data[at - 1]->id > w->id; at--)
+        g->members.data[at] = g->members.data[at - 1];
+    g->members.data[at] = w;
+    g->n_idle++;
+    group_number(g, at);
+}
+
+static void group_leave(struct sched *s, struct worker *w)
+{
+    struct group *g = &s->groups.data[w->group];
+    memmove(&g->members.data[w->group_pos], &g->members.data[w->group_pos + 1],
+            (g->members.len - 1 - w->group_pos) * sizeof *g->members.data);
+    g->members.len--;
+    g->n_idle -= w->was_idle;
+    group_number(g, w->group_pos);
 }
 
 static void worker_set_totals(struct sched *s, struct worker *w,
@@ -213,6 +255,7 @@ void sched_worker_add(struct sched *s, const struct sched_worker *given,
     if (w->min_utilization > 0)
         must_push(&s->thrifty, w);
     w->was_idle = true;
+    group_join(s, w);
     s->gangs_dirty = true;
     s->retract_lower = true;
     worker_update_idle(s, w);
@@ -274,6 +317,7 @@ void sched_worker_remove(struct sched *s, uint32_t id,
         room_close(s, w, s->classes.data[i]);
     VEC_DROP(&s->dirty, w);
     VEC_DROP(&s->thrifty, w);
+    group_leave(s, w);
     (void)u64map_remove(&s->worker_of, id);
     s->workers.data[w->index] = NULL;
     s->n_workers--;
@@ -310,6 +354,16 @@ uint64_t sched_worker_idle_since(const struct sched *s, uint32_t id)
 {
     const struct worker *w = worker_find(s, id);
     return w ? w->idle_since_us : 0;
+}
+
+uint64_t sched_wasted_us(const struct sched *s, uint64_t now_us)
+{
+    uint64_t sum = s->wasted_us;
+    for (size_t i = 0; i < s->reserved.len; i++) {
+        uint64_t from = s->reserved.data[i]->wasted_from_us;
+        sum += from && now_us > from ? now_us - from : 0;
+    }
+    return sum;
 }
 
 void sched_worker_load(const struct sched *s, uint32_t id,

@@ -142,7 +142,8 @@ static void add_groups(struct state *s, struct job *job, struct job_submit *sub)
     /* Groups mostly share bodies, and a body decides the class. */
     uint32_t *classes = xmalloc((sub->spec.n_bodies + 1) * sizeof *classes);
     for (size_t b = 0; b < sub->spec.n_bodies; b++)
-        classes[b] = sched_class(s->sched, &sub->spec.bodies[b].request);
+        classes[b] = sched_class(s->sched, &sub->spec.bodies[b].request,
+                                 sub->spec.bodies[b].time_limit_ns / 1000);
     for (size_t i = 0; i < n; i++) {
         const struct task_group *g = &sub->spec.groups[i];
         struct idset ids = IDSET_INIT;

@@ -165,7 +165,7 @@ static void setup(struct run *r)
                                                     &err));
             SIM_ASSERT(!request_add(&request, &variant, &err));
         }
-        k->id = sched_class(r->sched, &request);
+        k->id = sched_class(r->sched, &request, 0);
         request_release(&request);
         sched_ready(r->sched, k->id, 0, j, 0, sc->jobs[j].n_tasks);
         r->left += sc->jobs[j].n_tasks;

@@ -2,15 +2,19 @@
  * Random histories of the scheduler against a simulated cluster: workers join, leave
  * and come back, jobs of all kinds arrive and are cancelled, grants are refused, tasks
  * are rejected, while messages are under way. After every step the scheduler checks its
- * whole state; in the end every task was done exactly once, or cancelled. sim_sched
- * [first seed] [number of seeds] [events of a seed]
+ * whole state; in the end every task was done exactly once, or cancelled.
+ *
+ *     sim_sched [first seed [number of seeds [events of a seed]]]
+ *
+ * HQ_TEST_LONG in the environment: one more history, of a million events.
  */
 #include <inttypes.h>
 #include <signal.h>
 #include "sched_cluster.h"
 
-#define JOBS_MAX 400
 #define JOB_TASKS_MAX 60
+#define BACKLOG_MAX 1000 /* tasks that wait: then nothing is submitted */
+#define LONG_EVENTS 1000000
 
 enum task_state { TASK_WAITING, TASK_ASSIGNED, TASK_DONE };
 
@@ -23,7 +27,7 @@ struct task {
 struct job {
     uint32_t class_index;
     int32_t priority;
-    uint32_t n_tasks;
+    uint32_t n_tasks, n_done;
     uint32_t mean_us;
     bool cancelled;
     struct task *tasks;
@@ -33,8 +37,9 @@ struct history {
     uint64_t seed;
     struct sched *sched;
     struct cluster cluster;
-    struct job jobs[JOBS_MAX];
-    uint32_t n_jobs, next_worker, n_groups;
+    struct job *jobs;
+    uint32_t first_open; /* jobs before it are done or cancelled */
+    uint32_t n_jobs, cap_jobs, next_worker, n_groups;
     uint64_t n_done, n_tasks, n_cancelled, n_events, steps;
     bool closing; /* no more trouble: all has to end */
     bool step_planned;
@@ -94,7 +99,7 @@ static void make_class(struct history *h, struct sim_class *sc)
                                                 sc->amounts[v][r] * AMOUNT_ONE, &err));
         SIM_ASSERT(!request_add(&request, &variant, &err));
     }
-    sc->id = sched_class(h->sched, &request);
+    sc->id = sched_class(h->sched, &request, 0);
     SIM_ASSERT(sc->id != SCHED_NO_CLASS);
     request_release(&request);
 }
@@ -163,7 +168,11 @@ static void lose(struct history *h, struct sim_worker *w)
     const struct sched_lost_task *lost;
     size_t n, expected = 0;
     uint32_t id = w->id;
-    for (uint32_t j = 0; j < h->n_jobs; j++)
+    while (h->first_open < h->n_jobs &&
+           (h->jobs[h->first_open].cancelled ||
+            h->jobs[h->first_open].n_done == h->jobs[h->first_open].n_tasks))
+        h->first_open++;
+    for (uint32_t j = h->first_open; j < h->n_jobs; j++)
         for (uint32_t k = 0; k < h->jobs[j].n_tasks; k++)
             expected += !h->jobs[j].cancelled && h->jobs[j].tasks[k].worker == id &&
                         h->jobs[j].tasks[k].state == TASK_ASSIGNED;
@@ -194,6 +203,7 @@ static void task_done(struct history *h, uint32_t job, uint32_t slot)
     struct task *t = &h->jobs[job].tasks[slot];
     SIM_ASSERT(t->state != TASK_DONE);
     t->state = TASK_DONE;
+    h->jobs[job].n_done++;
     h->n_done++;
 }
 
@@ -234,8 +244,13 @@ static void come_back(struct history *h, struct sim_worker *w)
 static void submit(struct history *h)
 {
     struct cluster *c = &h->cluster;
-    if (h->n_jobs == JOBS_MAX)
+    if (sched_waiting(h->sched) > BACKLOG_MAX)
         return;
+    if (h->n_jobs == h->cap_jobs) {
+        h->cap_jobs = h->cap_jobs ? h->cap_jobs * 2 : 64;
+        h->jobs = realloc(h->jobs, h->cap_jobs * sizeof *h->jobs);
+        SIM_ASSERT(h->jobs != NULL);
+    }
     if (sim_percent(c, 5))
         add_class(h);
     struct job *job = &h->jobs[h->n_jobs];
@@ -484,24 +499,37 @@ static void run_seed(uint64_t seed, uint64_t limit)
     sched_destroy(h->sched);
     for (uint32_t j = 0; j < h->n_jobs; j++)
         free(h->jobs[j].tasks);
+    free(h->jobs);
     cluster_release(c);
+}
+
+struct sums {
+    uint64_t histories, events, steps, tasks;
+};
+
+static void run_seeds(struct sums *sums, uint64_t first, uint64_t n, uint64_t limit)
+{
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        run_seed(seed, limit);
+        sums->histories++;
+        sums->events += current->n_events;
+        sums->steps += current->steps;
+        sums->tasks += current->n_tasks;
+    }
 }
 
 int main(int argc, char **argv)
 {
+    struct sums sums = {0, 0, 0, 0};
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 150;
     uint64_t limit = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000;
-    uint64_t events = 0, steps = 0, tasks = 0;
     (void)signal(SIGABRT, on_abort);
-    for (uint64_t seed = first; seed < first + n; seed++) {
-        run_seed(seed, limit);
-        events += current->n_events;
-        steps += current->steps;
-        tasks += current->n_tasks;
-    }
+    run_seeds(&sums, first, n, limit);
+    if (getenv("HQ_TEST_LONG"))
+        run_seeds(&sums, first, 1, LONG_EVENTS);
     (void)printf("%" PRIu64 " histories, %" PRIu64 " events, %" PRIu64
                  " steps, %" PRIu64 " tasks\n",
-                 n, events, steps, tasks);
+                 sums.histories, sums.events, sums.steps, sums.tasks);
     return 0;
 }

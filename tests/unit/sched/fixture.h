@@ -51,12 +51,13 @@ static inline void worker(uint32_t id, const char *resources)
     worker_in(id, resources, "default", 0, 0);
 }
 
-/* Variants divided by '|', each "cpus=2 gpus=1 nodes=2 min=1000000 weight=3"; min in
- * microseconds. */
+/* Variants divided by '|', each "cpus=2 gpus=1 nodes=2 min=1000000 weight=3"; min, and
+ * limit of the whole class, in microseconds. */
 static inline uint32_t class_of(const char *request_text)
 {
     struct request r = REQUEST_INIT;
     struct error err;
+    uint64_t limit_us = 0;
     char copy[256], *rest = copy;
     (void)snprintf(copy, sizeof copy, "%s", request_text);
     for (char *part; (part = strtok_r(rest, "|", &rest));) {
@@ -70,6 +71,8 @@ static inline uint32_t class_of(const char *request_text)
                 v.n_nodes = (uint32_t)n;
             else if (!strcmp(word, "min"))
                 v.min_time_ns = n * 1000;
+            else if (!strcmp(word, "limit"))
+                limit_us = n;
             else if (!strcmp(word, "weight"))
                 v.weight = n * AMOUNT_ONE;
             else
@@ -79,7 +82,7 @@ static inline uint32_t class_of(const char *request_text)
         }
         CU_ASSERT_FATAL(!request_add(&r, &v, &err));
     }
-    uint32_t id = sched_class(sched, &r);
+    uint32_t id = sched_class(sched, &r, limit_us);
     request_release(&r);
     CU_ASSERT_FATAL(id != SCHED_NO_CLASS);
     return id;

@@ -147,5 +147,76 @@ static void test_time(void)
     end();
 }
 
+/* Only what ends, by its limit, before the gang can start, by the limits of what runs.
+ */
+static void test_backfill(void)
+{
+    begin();
+    worker(1, CPUS);
+    worker(2, CPUS);
+    uint32_t slow = class_of("cpus=1 limit=100000000");
+    sched_ready(sched, slow, 0, 1, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    sched_ready(sched, class_of("nodes=2"), 1, 2, 0, 1);
+    CHECK_STEP("");
+    sched_ready(sched, class_of("cpus=1"), 0, 3, 0, 1); /* no limit */
+    sched_ready(sched, class_of("cpus=1 limit=150000000"), 0, 4, 0, 1);
+    CHECK_STEP("");
+    sched_ready(sched, class_of("cpus=1 limit=10000000"), 0, 5, 0, 5);
+    CHECK_STEP("w1 c4.0 +1 5:0-0 | w2 c4.0 +2 5:1-2");
+    done(2, 5, 1, 1, 1000);
+    CHECK_STEP("w2 c4.0 +1 5:3-3");
+    now_us += 95000000; /* too late for another one */
+    done(2, 5, 2, 1, 1000);
+    CHECK_STEP("");
+    done(1, 5, 0, 1, 1000);
+    done(2, 5, 3, 1, 1000);
+    CHECK_STEP("");
+    done(1, 1, 0, 1, 1000);
+    CHECK_STEP("gang 2:0 w1,2");
+    end();
+}
+
+/* The time that workers idle for a gang is counted. */
+static void test_waste(void)
+{
+    begin();
+    worker(1, CPUS);
+    worker(2, CPUS);
+    sched_ready(sched, class_of("cpus=1"), 0, 1, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    uint64_t from_us = now_us;
+    sched_ready(sched, class_of("nodes=2"), 1, 2, 0, 1);
+    CHECK_STEP("");
+    now_us += 5000;
+    CU_ASSERT_EQUAL(sched_wasted_us(sched, now_us), 5000);
+    done(1, 1, 0, 1, 1000);
+    CHECK_STEP("gang 2:0 w1,2");
+    CU_ASSERT_EQUAL(sched_wasted_us(sched, now_us), now_us - from_us);
+    now_us += 5000;
+    CU_ASSERT_EQUAL(sched_wasted_us(sched, now_us), now_us - 5000 - from_us);
+    end();
+}
+
+/* Thousands of gangs start over several steps, each bounded. */
+static void test_many(void)
+{
+    enum { WORKERS = 6000 };
+    uint32_t n_gangs = 0, n_steps = 0;
+    begin();
+    for (uint32_t id = 1; id <= WORKERS; id++)
+        worker(id, CPUS);
+    sched_ready(sched, class_of("nodes=3"), 0, 1, 0, WORKERS / 3);
+    do {
+        sched_step(sched, now_us, &out);
+        n_gangs += (uint32_t)out.n_gangs;
+        n_steps++;
+    } while (out.more && n_steps < WORKERS);
+    CU_ASSERT_EQUAL(n_gangs, WORKERS / 3);
+    CU_ASSERT(n_steps < 10);
+    end();
+}
+
 TEST_MAIN("gang", TEST(test_groups), TEST(test_exclusive), TEST(test_reservation),
-          TEST(test_turns), TEST(test_losses), TEST(test_time))
+          TEST(test_turns), TEST(test_losses), TEST(test_time), TEST(test_backfill),
+          TEST(test_waste), TEST(test_many))
