@@ -69,9 +69,19 @@ static const struct cmd info = {
     .run = task_info_run,
 };
 
+static const struct opt_group explain_options = {
+    .opts = (const struct opt[]){
+        {.name = "why",
+         .flags = OPT_SWITCH,
+         .help = "Tell what holds the task back now and what would help, also when the "
+                 "output is no terminal"},
+        {0},
+    }};
+
 static const struct cmd explain = {
     .name = "explain",
     .summary = "Tell why a task can or cannot run on each worker",
+    .groups = (const struct opt_group *const[]){&explain_options, NULL},
     .positionals =
         (const struct pos[]){
             {.name = "JOB_SELECTOR",

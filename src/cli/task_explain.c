@@ -2,116 +2,20 @@
 #include "cli/cmds.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/duration.h"
 #include "base/xmem.h"
-#include "cli/session.h"
-
-/* What keeps a worker from running a variant, or does not. */
-enum item_kind { ITEM_TIME, ITEM_NODES, ITEM_RESOURCE, ITEM_KIND_COUNT };
-
-struct item {
-    enum item_kind kind;
-    uint64_t wanted, offered;
-    bool known; /* ITEM_TIME: `offered` is known */
-    char *name; /* ITEM_RESOURCE */
-};
-
-struct variant {
-    struct item *items;
-    size_t n;
-};
-
-struct candidate {
-    uint32_t worker;
-    struct variant *variants;
-    size_t n;
-};
-
-struct explanation {
-    uint32_t job, task, n_needs, n_unfinished;
-    struct candidate *workers;
-    size_t n_workers;
-};
-
-static void explanation_release(struct explanation *e)
-{
-    for (size_t w = 0; w < e->n_workers; w++) {
-        for (size_t v = 0; v < e->workers[w].n; v++) {
-            for (size_t i = 0; i < e->workers[w].variants[v].n; i++)
-                free(e->workers[w].variants[v].items[i].name);
-            free(e->workers[w].variants[v].items);
-        }
-        free(e->workers[w].variants);
-    }
-    free(e->workers);
-}
-
-static void read_item(struct cursor *c, struct item *item)
-{
-    item->kind = (enum item_kind)cursor_u8(c);
-    switch (item->kind) {
-    case ITEM_TIME:
-        item->wanted = cursor_varint(c);
-        item->known = cursor_u8(c) != 0;
-        item->offered = cursor_varint(c);
-        break;
-    case ITEM_RESOURCE:
-        item->name = cursor_strdup(c, RESOURCE_NAME_MAX);
-        item->wanted = cursor_varint(c);
-        item->offered = cursor_varint(c);
-        break;
-    case ITEM_NODES:
-        item->wanted = cursor_varint(c);
-        item->offered = cursor_varint(c);
-        break;
-    case ITEM_KIND_COUNT:
-        c->failed = true;
-        break;
-    }
-    c->failed = c->failed || item->kind >= ITEM_KIND_COUNT;
-}
-
-static void read_candidate(struct cursor *c, struct candidate *w)
-{
-    w->worker = cursor_varint32(c);
-    size_t n = cursor_count(c, 1);
-    w->variants = xcalloc(n + 1, sizeof *w->variants);
-    for (; w->n < n && !c->failed; w->n++) {
-        struct variant *v = &w->variants[w->n];
-        size_t items = cursor_count(c, 3);
-        v->items = xcalloc(items + 1, sizeof *v->items);
-        for (; v->n < items && !c->failed; v->n++)
-            read_item(c, &v->items[v->n]);
-    }
-}
-
-static int read_explanation(struct span body, struct explanation *e, struct error *err)
-{
-    struct msg_RSP_EXPLAIN m;
-    int rc = msg_get_RSP_EXPLAIN(body, &m, err);
-    if (rc)
-        return rc;
-    struct cursor c = cursor_make(m.explanation.p, m.explanation.n);
-    e->job = cursor_varint32(&c);
-    e->task = cursor_varint32(&c);
-    e->n_needs = cursor_varint32(&c);
-    e->n_unfinished = cursor_varint32(&c);
-    size_t n = cursor_count(&c, 2);
-    e->workers = xcalloc(n + 1, sizeof *e->workers);
-    for (; e->n_workers < n && !c.failed; e->n_workers++)
-        read_candidate(&c, &e->workers[e->n_workers]);
-    return c.failed ? error_set(err, ERR_CORRUPT, "malformed explanation") : 0;
-}
+#include "cli/task_explain.h"
 
 /* --- judging ------------------------------------------------------------ */
 
-static bool item_blocks(const struct item *i)
+bool item_blocks(const struct item *i)
 {
     return i->kind == ITEM_TIME ? i->known && i->wanted > i->offered
                                 : i->wanted > i->offered;
 }
 
-static bool variant_runs(const struct variant *v)
+bool variant_runs(const struct variant *v)
 {
     for (size_t i = 0; i < v->n; i++)
         if (item_blocks(&v->items[i]))
@@ -119,7 +23,7 @@ static bool variant_runs(const struct variant *v)
     return true;
 }
 
-static size_t count_running(const struct candidate *w)
+size_t count_running(const struct candidate *w)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->n; i++)
@@ -237,6 +141,12 @@ static int print_text(struct run *r, const struct explanation *e, struct error *
     return output_table(r->out, &t, err);
 }
 
+/* People get the reasons; what reads the output of a pipe gets what it knows. */
+static bool wants_why(struct run *r)
+{
+    return args_flag(r->args, "why") || isatty(STDOUT_FILENO);
+}
+
 static void json_split_duration(struct json *j, const char *key, uint64_t ns)
 {
     json_key(j, key);
@@ -286,10 +196,12 @@ static void print_json(struct run *r, const struct explanation *e)
     json_begin_object(j);
     json_kuint(j, "n_task_deps", e->n_needs);
     json_kuint(j, "n_waiting_deps", e->n_unfinished);
+    why_json(j, e);
     json_key(j, "workers");
     json_begin_array(j);
     for (size_t w = 0; w < e->n_workers; w++) {
         json_begin_object(j);
+        why_json_worker(j, &e->workers[w]);
         json_key(j, "variants");
         json_begin_array(j);
         for (size_t v = 0; v < e->workers[w].n; v++) {
@@ -327,10 +239,12 @@ int task_explain_run(struct run *r, struct error *err)
     msg_put_REQ_TASK_EXPLAIN(client_batch(c), &req);
     rc = client_call(c, MSG_RSP_EXPLAIN, &body, err);
     if (rc == 0)
-        rc = read_explanation(body, &e, err);
+        rc = explanation_read(body, &e, err);
     client_close(c);
     if (rc == 0 && r->out->mode == OUTPUT_CLI)
         rc = print_text(r, &e, err);
+    if (rc == 0 && r->out->mode == OUTPUT_CLI && wants_why(r))
+        why_print(r->out, &e);
     else if (rc == 0 && r->out->mode == OUTPUT_JSON)
         print_json(r, &e);
     explanation_release(&e);

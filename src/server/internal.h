@@ -8,6 +8,7 @@
  *   logs.c     leases of shared logs       waits.c    job wait, progress, notifications
  *   resolve.c  checks of a submit          restore.c  journal -> state
  *   outputs.c  limits of a job's output    dump.c     the whole state as JSON
+ *   explain.c  why a task waits
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -41,6 +42,7 @@ struct worker_link {
     struct u64map known_jobs;
     uint32_t *placements; /* by the worker's number - 1: ours, 0: not kept */
     uint32_t n_placements;
+    char *refusal; /* what it said when it last refused a grant; NULL */
 };
 
 /* A batch of reports that is acknowledged once its journal record is written. */
@@ -173,6 +175,8 @@ void show_job_detail(struct server *s, struct job *job, bool submits, struct buf
 /* Fills one page from `slot`; returns the slot to go on with, n_slots at the end. */
 uint32_t show_task_page(struct job *job, uint32_t slot, struct buf *out);
 void show_worker(struct server *s, const struct worker *w, struct buf *out);
+
+/* explain.c */
 void show_explanation(struct server *s, struct job *job, uint32_t slot,
                       struct buf *out);
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/xmem.h"
 
 void show_server_info(struct server *s, struct server_info *info)
@@ -17,6 +18,7 @@ void show_server_info(struct server *s, struct server_info *info)
         .worker_port = io_listener_port(s->worker_listener),
         .pid = (uint32_t)getpid(),
         .started_us = s->started_us,
+        .reserved_idle_us = sched_wasted_us(s->sched, clock_mono_us()),
     };
 }
 
@@ -148,77 +150,4 @@ void show_worker(struct server *s, const struct worker *w, struct buf *out)
         i.gang_root = load.gang_root;
     }
     worker_info_put(out, &i);
-}
-
-/* ---- task explain ---------------------------------------------------------------- */
-
-/* Total amount of a resource that the worker offers. */
-static uint64_t offered(const struct worker *w, const char *name)
-{
-    const struct pool *p = pool_set_find(&w->config.pools, name);
-    return p ? pool_size(p) : 0;
-}
-
-static uint32_t group_size(const struct server *s, const char *group)
-{
-    uint32_t n = 0;
-    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
-        const struct worker *w = state_worker(&s->state, id);
-        n += w && w->end == WORKER_RUNNING && strcmp(w->config.group, group) == 0;
-    }
-    return n;
-}
-
-static void explain_variant(struct server *s, const struct worker *w,
-                            const struct request_variant *v, struct buf *out)
-{
-    size_t n = (v->min_time_ns ? 1 : 0) + (v->n_nodes ? 1 : v->n_entries);
-    buf_varint(out, n);
-    if (v->min_time_ns) {
-        uint64_t limit = w->config.time_limit_ns;
-        uint64_t age_ns = (s->now_us - w->started_us) * 1000;
-        buf_u8(out, 0);
-        buf_varint(out, v->min_time_ns);
-        buf_u8(out, limit != 0);
-        buf_varint(out, limit > age_ns ? limit - age_ns : 0);
-    }
-    if (v->n_nodes) {
-        buf_u8(out, 1);
-        buf_varint(out, v->n_nodes);
-        buf_varint(out, group_size(s, w->config.group));
-        return;
-    }
-    for (size_t e = 0; e < v->n_entries; e++) {
-        buf_u8(out, 2);
-        buf_str(out, v->entries[e].name);
-        buf_varint(out, v->entries[e].amount);
-        buf_varint(out, offered(w, v->entries[e].name));
-    }
-}
-
-/* varint job, task; needs total, unfinished; workers: id, variants: items of
- * {0 time: min, known, remaining | 1 nodes: wanted, group size | 2 resource: name,
- * requested, offered}. */
-void show_explanation(struct server *s, struct job *job, uint32_t slot, struct buf *out)
-{
-    const struct job_group *g = job_group_of(job, slot);
-    const struct request *r = sched_class_request(s->sched, g->class_id);
-    uint32_t total, unfinished, n = 0;
-    graph_count_needs(job, slot, &total, &unfinished);
-    buf_varint(out, job->id);
-    buf_varint(out, job_task_id(job, slot));
-    buf_varint(out, total);
-    buf_varint(out, unfinished);
-    for (uint32_t id = 1; id <= s->state.n_workers; id++)
-        n += worker_link_of(s, id) != NULL;
-    buf_varint(out, n);
-    for (uint32_t id = 1; id <= s->state.n_workers; id++) {
-        const struct worker *w = state_worker(&s->state, id);
-        if (!w || !worker_link_of(s, id))
-            continue;
-        buf_varint(out, id);
-        buf_varint(out, r->n_variants);
-        for (size_t v = 0; v < r->n_variants; v++)
-            explain_variant(s, w, &r->variants[v], out);
-    }
 }

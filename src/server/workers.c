@@ -22,6 +22,7 @@ static void link_destroy(struct worker_link *link)
     u64map_release(&link->known_bodies);
     u64map_release(&link->known_jobs);
     free(link->placements);
+    free(link->refusal);
     free(link);
 }
 
@@ -130,6 +131,14 @@ static void on_register(struct worker_link *link, const struct msg_WORKER_REGIST
     registered(link, &config, m);
 }
 
+static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED *m)
+{
+    sched_grant_refused(link->server->sched, link->id, m->class_id, m->variant,
+                        m->count);
+    free(link->refusal);
+    link->refusal = m->why.n ? xstrndup((const char *)m->why.p, m->why.n) : NULL;
+}
+
 /* Whatever a worker sends before it is registered, except the registration, is refused.
  */
 static void dispatch(struct worker_link *link, uint8_t type, struct span body)
@@ -150,8 +159,7 @@ static void dispatch(struct worker_link *link, uint8_t type, struct span body)
         ON(WORKER_HEARTBEAT, (void)m)
         ON(TASKS_STARTED, report_started(link, m.starts))
         ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
-        ON(GRANTS_REFUSED, sched_grant_refused(link->server->sched, link->id,
-                                               m.class_id, m.variant, m.count))
+        ON(GRANTS_REFUSED, on_refused(link, &m))
         ON(TASKS_RETRACTED,
            report_retracted(link, m.class_id, m.variant, m.runs, false))
         ON(TASKS_REJECTED, report_retracted(link, m.class_id, m.variant, m.runs, true))

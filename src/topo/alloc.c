@@ -76,8 +76,7 @@ size_t alloc_demands(const struct alloc_state *s, const struct alloc_plan *plan,
     return n;
 }
 
-/* Enough is free, whatever the groups. */
-static bool entry_fits(const struct alloc_pool *p, const struct alloc_plan_entry *e)
+bool alloc_entry_fits(const struct alloc_pool *p, const struct alloc_plan_entry *e)
 {
     if (p->n_groups == 0)
         return e->amount <= p->free_sum;
@@ -112,7 +111,7 @@ static bool plan_fits(const struct alloc_state *s, const struct alloc_plan *plan
                       struct group_choice *choices)
 {
     for (uint32_t i = 0; i < plan->n; i++)
-        if (!entry_fits(&s->pools[plan->entries[i].pool], &plan->entries[i]))
+        if (!alloc_entry_fits(&s->pools[plan->entries[i].pool], &plan->entries[i]))
             return false;
     return !plan->selects || choose_groups(s, plan, choices);
 }

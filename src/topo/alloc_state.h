@@ -39,6 +39,8 @@ struct alloc_state {
  * or as if all were free. */
 size_t alloc_demands(const struct alloc_state *s, const struct alloc_plan *plan,
                      bool empty, struct group_demand *demands);
+/* Enough is free, whatever the groups. */
+bool alloc_entry_fits(const struct alloc_pool *p, const struct alloc_plan_entry *e);
 /* Smallest free part >= fraction in the group: its place in `partial`, or n_partial. */
 uint32_t alloc_best_partial(const struct alloc_pool *p, const struct alloc_group *g,
                             uint16_t fraction);

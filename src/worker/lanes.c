@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/xmem.h"
 
+#define WHY_MAX ((size_t)16 << 10)
+
 /* ---- lanes ----------------------------------------------------------------------- */
 
 static struct lane *find_lane(const struct worker *w, uint32_t class_id,
@@ -444,9 +446,15 @@ static void take_grants(struct worker *w, struct lane *l, uint32_t grants)
     }
     if (left == 0)
         return;
-    struct msg_GRANTS_REFUSED m = {
-        .class_id = l->class_id, .variant = l->variant, .count = left};
+    struct buf why = BUF_INIT(WHY_MAX);
+    if (l->queued)
+        alloc_print_lack(w->alloc, &l->plan, &why);
+    struct msg_GRANTS_REFUSED m = {.class_id = l->class_id,
+                                   .variant = l->variant,
+                                   .count = left,
+                                   .why = span_str(why.failed ? "" : buf_cstr(&why))};
     msg_put_GRANTS_REFUSED(io_conn_batch(w->conn), &m);
+    buf_release(&why);
 }
 
 static void refill_seats(struct worker *w, struct lane *l)
