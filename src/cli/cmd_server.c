@@ -42,7 +42,9 @@ static const struct opt_group start_options = {
         {.name = "scheduler-time-limit",
          .check = value_check_duration,
          .value_default = "5s",
-         .help = "Longest time of one scheduling computation"},
+         .help = "Longest time of one scheduling computation",
+         .more = "Taken for compatibility and without effect: a decision is bounded by "
+                 "its own steps, which take milliseconds."},
         {0},
     }};
 

@@ -463,6 +463,8 @@ static bool take_env(struct parser *p, struct slot *s)
     const char *value = s->opt->env ? getenv(s->opt->env) : NULL;
     if (!value || p->mode->bare || s->source == ARGS_LINE)
         return true;
+    if (!*value && (s->opt->flags & OPT_NONEMPTY)) /* a variable that is not used */
+        return true;
     if (s->opt->flags & OPT_SWITCH) {
         int truth = truth_of(value);
         if (truth < 0)

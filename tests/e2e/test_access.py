@@ -77,6 +77,8 @@ def test_root_of_the_home_directory(bare):
     del bare.vars["HQ_SERVER_DIR"]
     bare.start_server()
     assert (bare.root / "home" / ".hq-server" / "001" / "access.json").exists()
+    info = bare.json("server", "info", env={"HQ_SERVER_DIR": ""})
+    assert info["pid"] == bare.server.pid
 
 
 def test_relative_directory_belongs_to_the_current_one(bare):
