@@ -1,9 +1,9 @@
 /*
  * The best use of a few workers by the tasks of one priority, where taking one class
  * after the other may waste room: several classes or variants compete. What counts is
- * weight times the shares of the cluster's resources that the tasks use. A search with
- * bounds, depth first and in the order of greed, so that it is greed when it is cut
- * short; it is left out where there are too many choices for it.
+ * weight times the shares of the cluster's resources that the tasks ask for. A search
+ * with bounds, depth first and in the order of greed, so that it is greed when it is
+ * cut short; it is left out where there are too many choices for it.
  */
 #include "sched/internal.h"
 #include "sched/room.h"
@@ -24,7 +24,8 @@ struct choice {
     uint32_t worker; /* in workers */
     uint32_t tasks;  /* in tasks */
     uint8_t variant;
-    double value; /* of one task */
+    double value;   /* of one task */
+    double density; /* value for the shares it takes */
     uint32_t count, best_count;
 };
 
@@ -36,13 +37,15 @@ struct exact {
     int64_t *left[EXACT_WORKERS_MAX]; /* of each resource */
     uint32_t n_workers;
     struct choice choices[EXACT_CHOICES_MAX];
+    double dense[EXACT_CHOICES_MAX]; /* the highest density from there on */
     uint32_t n_choices;
     double best;
     uint32_t nodes;
 };
 
-static double choice_value(const struct sched *s, const struct worker *w,
-                           const struct way *way)
+/* Sum of the shares that a task takes of each resource of the cluster. */
+static double way_shares(const struct sched *s, const struct worker *w,
+                         const struct way *way)
 {
     double share = 0;
     for (uint32_t i = 0; i < way->n_needs; i++) {
@@ -50,8 +53,18 @@ static double choice_value(const struct sched *s, const struct worker *w,
         if (total > 0)
             share += (double)worker_need(w, &way->needs[i]) / (double)total;
     }
-    /* Whatever its weight, a task that runs is better than none. */
-    return MAX(way->weight, 1e-4) * MAX(share, 1e-9);
+    return share;
+}
+
+/* A task is worth the same in each variant, so that those are chosen of which most can
+ * run, or which weigh more. Whatever its weight, one that runs is better than none. */
+static double choice_value(const struct sched *s, const struct worker *w,
+                           const struct task_class *c, uint8_t variant)
+{
+    double share = way_shares(s, w, &c->ways[0]);
+    for (uint32_t v = 1; v < c->n_ways; v++)
+        share = MIN(share, way_shares(s, w, &c->ways[v]));
+    return MAX(c->ways[variant].weight, 1e-4) * MAX(share, 1e-9);
 }
 
 static void left_take(const struct worker *w, const struct way *way, int64_t *left,
@@ -62,18 +75,31 @@ static void left_take(const struct worker *w, const struct way *way, int64_t *le
             left[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
 }
 
-/* All tasks of what may be still chosen, each at its best: no solution is better. */
+/* What is left of the worker, as a sum of shares of the cluster. */
+static double left_shares(const struct exact *x, uint32_t worker)
+{
+    double share = 0;
+    for (uint32_t r = 0; r < x->workers[worker]->n_resources; r++)
+        if (x->left[worker][r] > 0)
+            share += (double)x->left[worker][r] / (double)x->sched->cluster.data[r];
+    return share;
+}
+
+/* No solution is better than all tasks of what may be still chosen, each at its best;
+ * nor than all that is left, used by the densest choice. */
 static double possible_value(const struct exact *x, uint32_t at)
 {
-    double value = 0;
+    double by_tasks = 0, by_room = 0;
     bool counted[EXACT_CLASSES_MAX] = {false};
     for (uint32_t i = at; i < x->n_choices; i++) {
         uint32_t t = x->choices[i].tasks;
         if (!counted[t])
-            value += x->tasks[t].left * x->tasks[t].best_value;
+            by_tasks += x->tasks[t].left * x->tasks[t].best_value;
         counted[t] = true;
     }
-    return value;
+    for (uint32_t w = x->choices[at].worker; w < x->n_workers; w++)
+        by_room += left_shares(x, w);
+    return MIN(by_tasks, by_room * x->dense[at]);
 }
 
 static void search(struct exact *x, uint32_t at, double value)
@@ -102,38 +128,33 @@ static void search(struct exact *x, uint32_t at, double value)
     c->count = 0;
 }
 
-/* Those that may have room; false when there are too many. */
-static bool find_workers(struct exact *x)
+/* Next worker from index `from` on that may have room for any of the classes. */
+static uint32_t next_worker(const struct exact *x, uint32_t from)
 {
-    struct sched *s = x->sched;
-    for (uint32_t t = 0; t < x->n_tasks; t++) {
-        const struct task_class *c = x->tasks[t].class;
-        for (uint32_t i = room_next(s, c, 0); i != NO_INDEX;
-             i = room_next(s, c, i + 1)) {
-            struct worker *w = s->workers.data[i];
-            bool known = w->draining || w->gang || w->min_utilization > 0;
-            for (uint32_t k = 0; k < x->n_workers; k++)
-                known |= x->workers[k] == w;
-            if (known)
-                continue;
-            if (x->n_workers == EXACT_WORKERS_MAX || s->budget == 0)
-                return false;
-            s->budget--;
-            x->workers[x->n_workers++] = w;
-        }
-    }
-    return x->n_workers > 0;
+    uint32_t next = NO_INDEX;
+    for (uint32_t t = 0; t < x->n_tasks; t++)
+        next = MIN(next, room_next(x->sched, x->tasks[t].class, from));
+    return next;
 }
 
-static void sort_workers(struct exact *x)
+/* A minimal utilisation is one decision of its own. */
+static bool worker_counts(const struct worker *w)
 {
-    for (uint32_t i = 1; i < x->n_workers; i++)
-        for (uint32_t k = i; k > 0 && x->workers[k - 1]->index > x->workers[k]->index;
-             k--) {
-            struct worker *w = x->workers[k];
-            x->workers[k] = x->workers[k - 1];
-            x->workers[k - 1] = w;
-        }
+    return !w->draining && !w->gang && w->min_utilization <= 0;
+}
+
+/* False when there are too many to look at them together. */
+static bool find_workers(struct exact *x)
+{
+    for (uint32_t i = next_worker(x, 0); i != NO_INDEX; i = next_worker(x, i + 1)) {
+        struct worker *w = x->sched->workers.data[i];
+        if (!worker_counts(w))
+            continue;
+        if (x->n_workers == EXACT_WORKERS_MAX)
+            return false;
+        x->workers[x->n_workers++] = w;
+    }
+    return true;
 }
 
 /* What the tasks of this priority may take on each worker. */
@@ -170,8 +191,10 @@ static bool add_choice(struct exact *x, uint32_t worker, uint32_t tasks,
         return true;
     if (x->n_choices == EXACT_CHOICES_MAX)
         return false;
+    double value = choice_value(x->sched, w, t->class, variant);
+    double share = MAX(way_shares(x->sched, w, way), 1e-9);
     struct choice *c = &x->choices[x->n_choices++];
-    *c = (struct choice){worker, tasks, variant, choice_value(x->sched, w, way), 0, 0};
+    *c = (struct choice){worker, tasks, variant, value, value / share, 0, 0};
     t->best_value = MAX(t->best_value, c->value);
     return true;
 }
@@ -194,7 +217,66 @@ static bool find_choices(struct exact *x)
                 x->choices[k - 1] = c;
             }
     }
+    double dense = 0;
+    for (uint32_t i = x->n_choices; i-- > 0;) {
+        dense = MAX(dense, x->choices[i].density);
+        x->dense[i] = dense;
+    }
     return x->n_choices > 1;
+}
+
+static void solve(struct exact *x, int32_t priority)
+{
+    struct sched *s = x->sched;
+    for (uint32_t i = 0; i < x->n_tasks; i++) {
+        x->tasks[i].best_value = 0;
+        x->tasks[i].left =
+            (uint32_t)MIN(x->tasks[i].queue->ready.n_tasks, SCHED_WINDOW_MAX / 2);
+    }
+    x->n_choices = x->nodes = 0;
+    x->best = 0;
+    find_room(x, priority);
+    if (!find_choices(x))
+        return;
+    search(x, 0, 0);
+    s->budget -= MIN(s->budget, x->nodes / SEARCH_PER_VISIT);
+    for (uint32_t i = 0; i < x->n_choices; i++) {
+        const struct choice *c = &x->choices[i];
+        const struct pool_of_tasks *t = &x->tasks[c->tasks];
+        if (c->best_count)
+            out_assign(s, lane_get(s, x->workers[c->worker], t->class, c->variant),
+                       c->best_count, c->best_count, t->queue);
+    }
+}
+
+/* One worker after the other. */
+static void solve_each(struct exact *x, int32_t priority)
+{
+    struct sched *s = x->sched;
+    for (uint32_t i = next_worker(x, 0); i != NO_INDEX; i = next_worker(x, i + 1)) {
+        struct worker *w = s->workers.data[i];
+        if (s->budget == 0) {
+            s->out_of_budget = true;
+            return;
+        }
+        s->budget--;
+        if (!worker_counts(w))
+            continue;
+        x->n_workers = 1;
+        x->workers[0] = w;
+        solve(x, priority);
+        uint64_t waiting = 0;
+        for (uint32_t t = 0; t < x->n_tasks; t++) {
+            struct queue *q = x->tasks[t].queue;
+            if (q->ready.n_tasks)
+                place_on(s, w, x->tasks[t].class, q);
+            if (q->ready.n_tasks)
+                room_close(s, w, x->tasks[t].class);
+            waiting += q->ready.n_tasks;
+        }
+        if (!waiting)
+            return;
+    }
 }
 
 void exact_place(struct sched *s, size_t first, int32_t priority)
@@ -209,24 +291,13 @@ void exact_place(struct sched *s, size_t first, int32_t priority)
             continue;
         if (x.n_tasks == EXACT_CLASSES_MAX)
             return;
-        struct queue *q = class_top(c);
-        x.tasks[x.n_tasks++] = (struct pool_of_tasks){
-            q, c, (uint32_t)MIN(q->ready.n_tasks, SCHED_WINDOW_MAX / 2), 0};
+        x.tasks[x.n_tasks++] = (struct pool_of_tasks){class_top(c), c, 0, 0};
         n_ways += c->n_ways;
     }
-    if (n_ways < 2 || !find_workers(&x))
+    if (n_ways < 2)
         return;
-    sort_workers(&x);
-    find_room(&x, priority);
-    if (!find_choices(&x))
-        return;
-    search(&x, 0, 0);
-    s->budget -= MIN(s->budget, x.nodes / SEARCH_PER_VISIT);
-    for (uint32_t i = 0; i < x.n_choices; i++) {
-        const struct choice *c = &x.choices[i];
-        const struct pool_of_tasks *t = &x.tasks[c->tasks];
-        if (c->best_count)
-            out_assign(s, lane_get(s, x.workers[c->worker], t->class, c->variant),
-                       c->best_count, c->best_count, t->queue);
-    }
+    if (!find_workers(&x))
+        solve_each(&x, priority);
+    else if (x.n_workers)
+        solve(&x, priority);
 }

@@ -337,6 +337,8 @@ void lane_check_hungry(struct lane *l);
 bool place_allowed(const struct worker *w, int32_t priority);
 bool place_allowed_now(const struct sched *s, const struct worker *w,
                        const struct task_class *c, int32_t priority);
+/* Fills the worker with tasks of the queue, preferred variants first. */
+void place_on(struct sched *s, struct worker *w, struct task_class *c, struct queue *q);
 /* Grants for tasks that are on workers without any; before the walk only when nothing
  * that waits is more important, behind it as far as the gaps allow, else asks them
  * back. */
@@ -346,7 +348,7 @@ void place_thrifty(struct sched *s);
 
 /* exact.c */
 #define EXACT_CLASSES_MAX 8u
-#define EXACT_WORKERS_MAX 8u
+#define EXACT_WORKERS_MAX 3u /* together; else one by one */
 #define EXACT_CHOICES_MAX 32u
 /* Places tasks of the classes in the order from `first` on that have this priority. */
 void exact_place(struct sched *s, size_t first, int32_t priority);

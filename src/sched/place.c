@@ -56,9 +56,7 @@ static uint32_t place_count(struct sched *s, struct worker *w, struct task_class
     return MIN(n, SCHED_WINDOW_MAX - (l ? l->n_tasks : 0));
 }
 
-/* Fills the worker with tasks of the queue, preferred variants first. */
-static void place_on(struct sched *s, struct worker *w, struct task_class *c,
-                     struct queue *q)
+void place_on(struct sched *s, struct worker *w, struct task_class *c, struct queue *q)
 {
     if (!place_allowed_now(s, w, c, q->priority))
         return;
@@ -112,7 +110,7 @@ void place_walk(struct sched *s)
         if (i == 0 || level != priority)
             exact_place(s, i, priority);
         level = priority;
-        if (!c->waiting)
+        if (!c->waiting || s->out_of_budget)
             continue;
         if (c->gang)
             gang_place(s, c, priority);

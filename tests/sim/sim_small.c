@@ -201,13 +201,19 @@ struct search {
     double best;
 };
 
+/* Weight times the shares of the cluster that the task asks for, in its smallest
+ * variant: a task is worth the same in all of them. */
 static double task_value(const struct small *s, const struct small_class *c, uint32_t v)
 {
-    double share = 0;
-    for (int r = 0; r < SIM_RESOURCES; r++)
-        if (s->cluster[r])
-            share += (double)c->amounts[v][r] / (double)s->cluster[r];
-    return share * (double)c->weight[v];
+    double least = 1e9;
+    for (uint32_t k = 0; k < c->n_variants; k++) {
+        double share = 0;
+        for (int r = 0; r < SIM_RESOURCES; r++)
+            if (s->cluster[r])
+                share += (double)c->amounts[k][r] / (double)s->cluster[r];
+        least = MIN(least, share);
+    }
+    return least * (double)c->weight[v];
 }
 
 static void search(struct search *x, uint32_t at, double value)
@@ -359,6 +365,204 @@ static void check_placement(uint64_t seed, struct tally *tally)
     sched_destroy(s->sched);
 }
 
+/* ---- makespans ------------------------------------------------------------------- */
+
+#define LIST_TASKS_MAX 6
+#define SLOTS_MAX 4
+
+/* Tasks of one to all cpus of one worker, or of one cpu on several workers. */
+struct list_case {
+    struct cluster cluster;
+    struct sched *sched;
+    uint32_t n_workers, slots, n_tasks, left;
+    uint32_t width[LIST_TASKS_MAX];
+    uint64_t duration_us[LIST_TASKS_MAX];
+    uint64_t end_us;
+};
+
+static uint64_t list_duration(struct cluster *c, uint32_t job, uint32_t slot)
+{
+    (void)slot;
+    return ((const struct list_case *)c->arg)->duration_us[job];
+}
+
+static void list_join(struct list_case *x, uint32_t id, uint32_t cpus)
+{
+    const uint64_t total[SIM_RESOURCES] = {cpus};
+    struct pool_set set = POOL_SET_INIT;
+    struct pool p = POOL_INIT;
+    struct error err;
+    char word[64];
+    (void)snprintf(word, sizeof word, "cpus=range(1-%u)", cpus);
+    SIM_ASSERT(!pool_parse(word, &p, &err) && !pool_set_add(&set, &p, &err));
+    SIM_ASSERT(!pool_set_finish(&set, &err));
+    (void)cluster_join(&x->cluster, id, total);
+    sched_worker_add(x->sched, &(struct sched_worker){id, &set, "g", 0, 0}, 1);
+    pool_set_release(&set);
+}
+
+/* The test's classes are by width; tasks of one width may be of several jobs. */
+static uint32_t list_class(struct list_case *x, uint32_t width)
+{
+    struct request request = REQUEST_INIT;
+    struct request_variant variant = REQUEST_VARIANT_INIT;
+    struct error err;
+    SIM_ASSERT(!request_variant_add(&variant, "cpus", POLICY_COMPACT,
+                                    width * AMOUNT_ONE, &err) &&
+               !request_add(&request, &variant, &err));
+    uint32_t id = sched_class(x->sched, &request, 0);
+    request_release(&request);
+    for (uint32_t i = 0; i < x->cluster.n_classes; i++)
+        if (x->cluster.classes[i].id == id)
+            return id;
+    x->cluster.classes[x->cluster.n_classes++] =
+        (struct sim_class){.id = id, .n_variants = 1, .amounts = {{width}}};
+    return id;
+}
+
+static void list_step(struct list_case *x)
+{
+    struct cluster *c = &x->cluster;
+    struct sched_out out;
+    sched_step(x->sched, c->now_us, &out);
+    sched_sanity_check(x->sched);
+    for (size_t i = 0; i < out.n_assigns; i++)
+        cluster_send(c, sim_by_link(c, out.assigns[i].worker), &out.assigns[i]);
+    for (size_t i = 0; i < out.n_retracts; i++)
+        sim_to_worker(c, sim_by_link(c, out.retracts[i].worker),
+                      (struct sim_message){.kind = SIM_RETRACT,
+                                           .class_id = out.retracts[i].class_id,
+                                           .variant = out.retracts[i].variant,
+                                           .n = out.retracts[i].max_count});
+    if (out.wake_us || out.more)
+        sim_post(c, out.more ? c->now_us : out.wake_us,
+                 (struct sim_message){.kind = SIM_TIMER});
+}
+
+static void list_report(struct list_case *x, const struct sim_message *m)
+{
+    uint64_t now = x->cluster.now_us;
+    if (m->kind == SIM_STARTED)
+        sched_started(x->sched, m->link, m->job, m->slot, m->count);
+    if (m->kind == SIM_RETRACTED)
+        sched_retracted(x->sched, m->link, m->class_id, m->variant, m->runs, m->n_runs);
+    if (m->kind != SIM_DONE)
+        return;
+    x->left -= m->count;
+    x->end_us = now;
+    sched_done(x->sched, m->link, m->job, m->slot, m->count, m->n, m->duration_us, now);
+}
+
+/* Each task as early as those before it in the order allow. */
+static uint64_t ordered_end(const struct list_case *x, const uint32_t *order)
+{
+    uint64_t start[LIST_TASKS_MAX], end = 0;
+    for (uint32_t i = 0; i < x->n_tasks; i++) {
+        uint32_t t = order[i];
+        uint64_t best = UINT64_MAX;
+        for (uint32_t k = 0; k <= i; k++) { /* at 0 or at an end of another */
+            uint64_t at =
+                k == 0 ? 0 : start[order[k - 1]] + x->duration_us[order[k - 1]];
+            bool good = at < best;
+            for (uint32_t e = 0; good && e <= i; e++) { /* where the use may rise */
+                uint64_t when = e == i ? at : start[order[e]];
+                if (when < at || when >= at + x->duration_us[t])
+                    continue;
+                uint32_t used = x->width[t];
+                for (uint32_t o = 0; o < i; o++)
+                    if (start[order[o]] <= when &&
+                        when < start[order[o]] + x->duration_us[order[o]])
+                        used += x->width[order[o]];
+                good = used <= x->slots;
+            }
+            best = good ? at : best;
+        }
+        start[t] = best;
+        end = MAX(end, best + x->duration_us[t]);
+    }
+    return end;
+}
+
+static uint64_t list_optimum(const struct list_case *x, uint32_t *order, uint32_t at)
+{
+    if (at == x->n_tasks)
+        return ordered_end(x, order);
+    uint64_t best = UINT64_MAX;
+    for (uint32_t i = at; i < x->n_tasks; i++) {
+        uint32_t t = order[i];
+        order[i] = order[at];
+        order[at] = t;
+        best = MIN(best, list_optimum(x, order, at + 1));
+        order[at] = order[i];
+        order[i] = t;
+    }
+    return best;
+}
+
+static void list_make(struct list_case *x, uint64_t seed)
+{
+    struct cluster *c = &x->cluster;
+    *x = (struct list_case){.cluster = {.random = seed * 104729 + 5}};
+    c->arg = x;
+    c->duration = list_duration;
+    c->start_percent = 100;
+    x->sched = sched_create();
+    SIM_ASSERT(x->sched != NULL);
+    bool rigid = sim_percent(c, 50);
+    x->n_workers = rigid ? 1 : 1 + sim_below(c, 3);
+    for (uint32_t id = 1; id <= x->n_workers; id++) {
+        uint32_t cpus = rigid ? 2 + sim_below(c, SLOTS_MAX - 1)
+                              : 1 + sim_below(c, SLOTS_MAX - x->n_workers + 1);
+        cpus = MIN(cpus, SLOTS_MAX - x->slots - (x->n_workers - id));
+        list_join(x, id, cpus);
+        x->slots += cpus;
+    }
+    x->n_tasks = x->left = 1 + sim_below(c, LIST_TASKS_MAX);
+    for (uint32_t j = 0; j < x->n_tasks; j++) {
+        x->width[j] = rigid ? 1 + sim_below(c, x->slots) : 1;
+        x->duration_us[j] = 1000 * (uint64_t)(1 + sim_below(c, 100));
+        sched_ready(x->sched, list_class(x, x->width[j]), 0, j, 0, 1);
+    }
+}
+
+/* Messages take a microsecond; what that adds is not counted. */
+static double check_makespan(uint64_t seed)
+{
+    static struct list_case list;
+    struct list_case *x = &list;
+    uint32_t order[LIST_TASKS_MAX] = {0, 1, 2, 3, 4, 5};
+    struct sim_message *m;
+    list_make(x, seed);
+    list_step(x);
+    while ((m = cluster_next(&x->cluster))) {
+        list_report(x, m);
+        cluster_free(m);
+        list_step(x);
+    }
+    SIM_ASSERT(x->left == 0);
+    double ratio =
+        (double)(x->end_us / 1000 * 1000) / (double)list_optimum(x, order, 0);
+    SIM_ASSERT(ratio <= 2 - 1.0 / x->slots + 1e-9);
+    sched_destroy(x->sched);
+    cluster_release(&x->cluster);
+    return ratio;
+}
+
+static void check_makespans(uint64_t first, uint64_t n)
+{
+    double sum = 0, worst = 0;
+    uint64_t optimal = 0;
+    for (current_seed = first; current_seed < first + n; current_seed++) {
+        double ratio = check_makespan(current_seed);
+        sum += ratio;
+        worst = MAX(worst, ratio);
+        optimal += ratio < 1 + 1e-9;
+    }
+    (void)printf("makespans: %" PRIu64 " seeds, %.1f %% optimal, mean %.4f of the "
+                 "optimum, worst %.3f\n",
+                 n, 100.0 * (double)optimal / (double)n, sum / (double)n, worst);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
@@ -367,9 +571,10 @@ int main(int argc, char **argv)
     (void)signal(SIGABRT, on_abort);
     for (current_seed = first; current_seed < first + n; current_seed++)
         check_placement(current_seed, &t);
+    double percent = 100.0 * (double)t.optimal / (double)t.seeds;
     (void)printf("placements: %" PRIu64 " seeds, %.2f %% optimal, mean %.5f of the "
                  "optimum, worst %.3f\n",
-                 t.seeds, 100.0 * (double)t.optimal / (double)t.seeds,
-                 t.sum / (double)t.seeds, t.worst);
-    return 0;
+                 t.seeds, percent, t.sum / (double)t.seeds, t.worst);
+    check_makespans(first, n);
+    return percent >= 99 ? 0 : 1;
 }
