@@ -35,9 +35,7 @@ def test_every_command_has_both_helps(bare, command):
 
 
 @pytest.mark.parametrize("words", [
-    ["jobs"], ["wait", "1"], ["progress", "1"], ["cancel", "1"], ["resubmit", "1"],
-    ["job", "tasks", "1"], ["job", "resubmit", "1"], ["job", "timeline"], ["help"],
-    ["job", "help"], ["task", "help"], ["sub", "true"], ["job", "li"],
+    ["job", "timeline"], ["help"], ["job", "help"], ["task", "help"], ["sub", "true"], ["job", "li"],
 ], ids=" ".join)
 def test_names_that_are_no_commands(bare, words):
     name = next(w for w in reversed(words) if w not in ("1", "true"))

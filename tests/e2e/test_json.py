@@ -30,7 +30,10 @@ TASK_DESC = {
 # Tasks of a workflow carry a name, and their id or ids.
 GRAPH_DESC = {**TASK_DESC, "id?": int, "ids?": str, "name?": str}
 PATHS = {"cwd": str, "stdout": (str, None), "stderr": (str, None)}
-STARTED = {"started_at": TIME, "worker?": int, "workers?": [int]}
+# Where the task runs or ran, when a worker told.
+PLACEMENT = {"binding": str, "cpus": (str, None), "memory": str, "nodes": [int],
+             "resources": [{"amount": AMOUNT, "resource": str, "values": (str, None)}]}
+STARTED = {"started_at": TIME, "worker?": int, "workers?": [int], "placement?": PLACEMENT}
 TASK = {"id": int}
 BY_STATE = {
     "waiting": TASK,
@@ -39,7 +42,7 @@ BY_STATE = {
     "failed": {**TASK, **PATHS, **STARTED, "finished_at": TIME, "error": str},
     "failed early": {**TASK, "finished_at": TIME, "error": str},
     "canceled": TASK,
-    "canceled late": {**TASK, **PATHS},
+    "canceled late": {**TASK, **PATHS, "placement?": PLACEMENT},
     "aborted": TASK,
 }
 TASK_STATE = tuple({**keys, "state": re.compile(state.split()[0])}
@@ -55,8 +58,12 @@ ITEM = ({"Time": {"min_time": DURATION, "remaining_time": (DURATION, None)}},
         {"Resources": {"resource": str, "request_amount": AMOUNT,
                        "worker_amount": AMOUNT}},
         {"WorkerGroup": {"n_nodes": int, "group_size": int}})
-EXPLANATION = {"explanation": {"n_task_deps": int, "n_waiting_deps": int,
-                               "workers": [{"worker_id": int, "variants": [[ITEM]]}]},
+WHY = {"help": str, "place": re.compile("none|queue|worker|running"), "priority": int,
+       "sent_to": (int, None), "tasks_above": int, "tasks_before": int,
+       "unfinished_deps": str}
+EXPLANATION = {"explanation": {"n_task_deps": int, "n_waiting_deps": int, "why": WHY,
+                               "workers": [{"worker_id": int, "variants": [[ITEM]],
+                                            "holds": [dict]}]},
                "task_id": {"job_id": int, "job_task_id": int}}
 
 
@@ -183,7 +190,8 @@ def test_values_of_all_commands(pair):
     ids = check(pair, {WORD: [int]}, "job", "task-ids", "all")
     assert ids == {n: [t["id"] for t in found] for n, found in tasks.items()}
     for job, found in tasks.items():
-        assert check(pair, [TASK_STATE], "task", "info", job, "0-20") == found
+        infos = check(pair, [TASK_STATE], "task", "info", job, "0-20")
+        assert [{k: v for k, v in t.items() if k != "placement"} for t in infos] == found
     for job, task in ((2, 0), (10, 1)):
         value = check(pair, EXPLANATION, "task", "explain", job, task)
         assert value["task_id"] == {"job_id": job, "job_task_id": task}
@@ -329,7 +337,7 @@ def test_errors_with_a_cause(bare):
 
 
 def test_usage_errors_are_text(bare):
-    for words in (["job", "info"], ["submit", "--array", "x", "--", "true"], ["jobs"]):
+    for words in (["job", "info"], ["submit", "--array", "x", "--", "true"], ["jobz"]):
         result = bare.hq("--output-mode", "json", *words, code=2)
         assert result.stdout == "" and result.stderr.startswith("error: ")
         assert result.stderr.endswith("\n\nFor more information, try '--help'.\n")

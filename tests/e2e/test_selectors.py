@@ -283,7 +283,7 @@ def test_empty_values(bare, words, name):
 
 
 @pytest.mark.parametrize("option, good, bad", [
-    ("--pin", ["taskset", "omp"], ["Taskset", "none", ""]),
+    ("--pin", ["taskset", "omp", "none"], ["Taskset", "off", ""]),
     ("--directives", ["auto", "file", "off"], ["yes", ""])])
 def test_choices(env, option, good, bad):
     env.script("s.sh", "true\n")
