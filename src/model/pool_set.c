@@ -23,6 +23,18 @@ const struct pool *pool_set_find(const struct pool_set *s, const char *name)
     return NULL;
 }
 
+const struct pool *pool_set_serving(const struct pool_set *s, const char *name)
+{
+    const struct pool *best = pool_set_find(s, name);
+    if (best || strcmp(name, GPUS_ANY) != 0)
+        return best;
+    for (size_t i = 0; i < s->n_pools; i++)
+        if (strncmp(s->pools[i].name, GPUS_KIND, strlen(GPUS_KIND)) == 0 &&
+            (!best || pool_size(&s->pools[i]) > pool_size(best)))
+            best = &s->pools[i];
+    return best;
+}
+
 static int set_push(struct pool_set *s, struct pool *p)
 {
     struct pool *grown = realloc(s->pools, (s->n_pools + 1) * sizeof *s->pools);

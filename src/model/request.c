@@ -56,6 +56,16 @@ int request_variant_add(struct request_variant *v, const char *name,
     return 0;
 }
 
+bool request_variant_any_gpus(const struct request_variant *v)
+{
+    bool any = false, kind = false;
+    for (size_t i = 0; i < v->n_entries; i++) {
+        any |= strcmp(v->entries[i].name, GPUS_ANY) == 0;
+        kind |= strncmp(v->entries[i].name, GPUS_KIND, strlen(GPUS_KIND)) == 0;
+    }
+    return any && !kind;
+}
+
 const struct request_entry *request_variant_find(const struct request_variant *v,
                                                  const char *name)
 {

@@ -157,6 +157,16 @@ int pool_set_copy(struct pool_set *to, const struct pool_set *from) MUST_CHECK;
 void pool_set_encode(const struct pool_set *s, struct buf *out);
 int pool_set_decode(struct pool_set *s, struct cursor *c) MUST_CHECK;
 const struct pool *pool_set_find(const struct pool_set *s, const char *name);
+/*
+ * The pool that serves a request for that name: the one of the name. GPUS_ANY, where no
+ * pool is called so, is served by the largest pool of GPUs of some kind ("gpus/…").
+ */
+const struct pool *pool_set_serving(const struct pool_set *s, const char *name);
+/* Whether GPUS_ANY in this variant may mean a kind: unless it asks for a kind as well.
+ */
+bool request_variant_any_gpus(const struct request_variant *v);
+#define GPUS_ANY "gpus"
+#define GPUS_KIND "gpus/"
 /* Takes *p on success. ERR_EXISTS with "Resource <name> defined twice"; ERR_INVALID for
  * cpus given as a sum. */
 int pool_set_add(struct pool_set *s, struct pool *p, struct error *err) MUST_CHECK;

@@ -29,10 +29,11 @@ static void check_amounts(const struct worker *w)
     for (size_t i = 0; i < w->lanes.len; i++) {
         const struct lane *l = w->lanes.data[i];
         const struct way *way = lane_way(l);
-        for (uint32_t k = 0; k < way->n_needs; k++)
-            if (way->needs[k].resource < w->n_resources)
-                used[way->needs[k].resource] +=
-                    worker_need(w, &way->needs[k]) * l->grants;
+        for (uint32_t k = 0; k < way->n_needs; k++) {
+            uint32_t resource = worker_resource(w, &way->needs[k]);
+            if (resource < w->n_resources)
+                used[resource] += worker_need(w, &way->needs[k]) * l->grants;
+        }
     }
     for (uint32_t r = 0; r < w->n_resources; r++)
         HQ_ASSERT(w->free[r] == w->total[r] - used[r]);

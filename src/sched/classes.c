@@ -29,6 +29,8 @@ static void way_init(struct sched *s, struct way *way, const struct request_vari
     for (size_t i = 0; i < v->n_entries; i++) {
         const struct request_entry *e = &v->entries[i];
         way->needs[i].resource = resource_intern(s, e->name);
+        way->needs[i].any_gpus =
+            strcmp(e->name, GPUS_ANY) == 0 && request_variant_any_gpus(v);
         way->needs[i].all = e->policy == POLICY_ALL;
         way->needs[i].amount = (int64_t)MIN(e->amount, (uint64_t)INT64_MAX / 2);
         way->uses_cpus |= way->needs[i].resource == s->cpus;

@@ -49,7 +49,7 @@ static double way_shares(const struct sched *s, const struct worker *w,
 {
     double share = 0;
     for (uint32_t i = 0; i < way->n_needs; i++) {
-        int64_t total = s->cluster.data[way->needs[i].resource];
+        int64_t total = s->cluster.data[worker_resource(w, &way->needs[i])];
         if (total > 0)
             share += (double)worker_need(w, &way->needs[i]) / (double)total;
     }
@@ -70,9 +70,11 @@ static double choice_value(const struct sched *s, const struct worker *w,
 static void left_take(const struct worker *w, const struct way *way, int64_t *left,
                       int64_t n)
 {
-    for (uint32_t i = 0; i < way->n_needs; i++)
-        if (way->needs[i].resource < w->n_resources)
-            left[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+    for (uint32_t i = 0; i < way->n_needs; i++) {
+        uint32_t resource = worker_resource(w, &way->needs[i]);
+        if (resource < w->n_resources)
+            left[resource] -= worker_need(w, &way->needs[i]) * n;
+    }
 }
 
 /* What is left of the worker, as a sum of shares of the cluster. */

@@ -64,19 +64,19 @@ static bool tell_resources(const struct told *t, const struct worker *w,
     bool any = false;
     for (uint32_t i = 0; i < way->n_needs; i++) {
         const struct need *n = &way->needs[i];
-        bool there = n->resource < w->n_resources;
+        uint32_t resource = worker_resource(w, n);
+        bool there = resource < w->n_resources;
         int64_t amount = worker_need(w, n);
-        int64_t have = there ? MAX(w->free[n->resource], 0) : 0;
+        int64_t have = there ? MAX(w->free[resource], 0) : 0;
         if (have >= amount)
             continue;
         any = true;
-        tell(t,
-             (struct sched_hold){.kind = SCHED_HOLD_RESOURCE,
-                                 .variant = variant,
-                                 .entry = i,
-                                 .need = (uint64_t)amount,
-                                 .have = (uint64_t)have,
-                                 .total = there ? (uint64_t)w->total[n->resource] : 0});
+        tell(t, (struct sched_hold){.kind = SCHED_HOLD_RESOURCE,
+                                    .variant = variant,
+                                    .entry = i,
+                                    .need = (uint64_t)amount,
+                                    .have = (uint64_t)have,
+                                    .total = there ? (uint64_t)w->total[resource] : 0});
     }
     return any;
 }

@@ -107,7 +107,8 @@ static bool gap_left(const struct sched *s, const struct worker *w,
         any |= n > 0;
         count -= n;
         for (uint32_t i = 0; n && i < way->n_needs; i++)
-            left[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+            left[worker_resource(w, &way->needs[i])] -=
+                worker_need(w, &way->needs[i]) * n;
     }
     if (!any)
         return false;
@@ -117,8 +118,9 @@ static bool gap_left(const struct sched *s, const struct worker *w,
         const struct lane *l = lane_find(w, h->id, (uint8_t)v);
         for (uint32_t i = 0; l && l->grants && i < h->ways[v].n_needs; i++) {
             const struct need *n = &h->ways[v].needs[i];
-            if (n->resource < w->n_resources)
-                left[n->resource] += worker_need(w, n) * l->grants;
+            uint32_t resource = worker_resource(w, n);
+            if (resource < w->n_resources)
+                left[resource] += worker_need(w, n) * l->grants;
         }
     }
     return true;

@@ -36,8 +36,9 @@
 
 /* Amount of a numbered resource. */
 struct need {
-    uint32_t resource;
-    bool all; /* the whole pool of the worker, whatever its size */
+    uint32_t resource; /* on a worker: worker_resource */
+    bool any_gpus;     /* GPUs of whatever kind */
+    bool all;          /* the whole pool of the worker, whatever its size */
     int64_t amount;
 };
 
@@ -161,6 +162,7 @@ struct worker {
     struct task_class *reserved_before; /* keeps a choice from moving about */
     uint64_t idle_since_us;
     uint32_t n_resources;
+    uint32_t gpus;         /* serves GPUs of whatever kind; NO_INDEX: none does */
     int64_t *total, *free; /* by resource */
     uint32_t changes;      /* of free */
     /* What the first gap_blockers blockers of walk gap_walk leave, while free is what
@@ -283,6 +285,8 @@ void classes_resort_from(struct sched *s, size_t at);
 
 /* workers.c */
 struct worker *worker_find(const struct sched *s, uint32_t id);
+/* The resource that serves the need there; at or above n_resources: none does. */
+uint32_t worker_resource(const struct worker *w, const struct need *n);
 /* Amounts of the way on that worker; INT64_MAX-free arithmetic, may be 0. */
 int64_t worker_need(const struct worker *w, const struct need *n);
 bool worker_capable(const struct worker *w, const struct way *way); /* by its totals */

@@ -148,7 +148,7 @@ static bool thrifty_reaches(struct sched *s, struct worker *w)
             const struct way *way = &c->ways[v];
             for (uint32_t k = 0; n && k < way->n_needs; k++) {
                 int64_t amount = worker_need(w, &way->needs[k]) * n;
-                free[way->needs[k].resource] -= amount;
+                free[worker_resource(w, &way->needs[k])] -= amount;
                 if (way->needs[k].resource == s->cpus)
                     more += amount;
             }

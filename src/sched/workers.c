@@ -10,11 +10,17 @@ struct worker *worker_find(const struct sched *s, uint32_t id)
     return u64map_get(&s->worker_of, id, &p) ? (struct worker *)(uintptr_t)p : NULL;
 }
 
+uint32_t worker_resource(const struct worker *w, const struct need *n)
+{
+    return n->any_gpus && w->gpus != NO_INDEX ? w->gpus : n->resource;
+}
+
 int64_t worker_need(const struct worker *w, const struct need *n)
 {
-    if (n->resource >= w->n_resources)
+    uint32_t resource = worker_resource(w, n);
+    if (resource >= w->n_resources)
         return n->all ? 1 : n->amount;
-    return n->all ? MAX(w->total[n->resource], 1) : n->amount;
+    return n->all ? MAX(w->total[resource], 1) : n->amount;
 }
 
 static int64_t worker_total(const struct worker *w, uint32_t resource)
@@ -25,7 +31,8 @@ static int64_t worker_total(const struct worker *w, uint32_t resource)
 bool worker_capable(const struct worker *w, const struct way *way)
 {
     for (uint32_t i = 0; i < way->n_needs; i++)
-        if (worker_total(w, way->needs[i].resource) < worker_need(w, &way->needs[i]))
+        if (worker_total(w, worker_resource(w, &way->needs[i])) <
+            worker_need(w, &way->needs[i]))
             return false;
     return true;
 }
@@ -44,7 +51,8 @@ uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t
     for (uint32_t i = 0; i < way->n_needs && fit; i++) {
         const struct need *n = &way->needs[i];
         int64_t amount = worker_need(w, n);
-        int64_t left = n->resource < w->n_resources ? free[n->resource] : 0;
+        uint32_t resource = worker_resource(w, n);
+        int64_t left = resource < w->n_resources ? free[resource] : 0;
         if (left < amount)
             return 0;
         if (amount > 0 && left / amount < (int64_t)fit)
@@ -55,17 +63,21 @@ uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t
 
 void worker_take(struct worker *w, const struct way *way, uint32_t n)
 {
-    for (uint32_t i = 0; i < way->n_needs; i++)
-        if (way->needs[i].resource < w->n_resources)
-            w->free[way->needs[i].resource] -= worker_need(w, &way->needs[i]) * n;
+    for (uint32_t i = 0; i < way->n_needs; i++) {
+        uint32_t resource = worker_resource(w, &way->needs[i]);
+        if (resource < w->n_resources)
+            w->free[resource] -= worker_need(w, &way->needs[i]) * n;
+    }
     w->changes++;
 }
 
 void worker_give(struct worker *w, const struct way *way, uint32_t n)
 {
-    for (uint32_t i = 0; i < way->n_needs; i++)
-        if (way->needs[i].resource < w->n_resources)
-            w->free[way->needs[i].resource] += worker_need(w, &way->needs[i]) * n;
+    for (uint32_t i = 0; i < way->n_needs; i++) {
+        uint32_t resource = worker_resource(w, &way->needs[i]);
+        if (resource < w->n_resources)
+            w->free[resource] += worker_need(w, &way->needs[i]) * n;
+    }
     w->changes++;
 }
 
@@ -217,6 +229,8 @@ static void worker_set_totals(struct sched *s, struct worker *w,
         w->total[id] = w->free[id] = (int64_t)MIN(size, (uint64_t)INT64_MAX / 4);
         s->cluster.data[id] += w->total[id];
     }
+    const struct pool *gpus = pool_set_serving(pools, GPUS_ANY);
+    w->gpus = gpus ? resource_intern(s, gpus->name) : NO_INDEX;
     s->cluster_version++;
 }
 

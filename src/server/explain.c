@@ -3,10 +3,13 @@
 
 #define NEEDS_SHOWN 16
 
-/* Total amount of a resource that the worker offers. */
-static uint64_t offered(const struct worker *w, const char *name)
+/* Total amount of a resource that the worker offers to the request. */
+static uint64_t offered(const struct worker *w, const struct request_variant *v,
+                        const char *name)
 {
-    const struct pool *p = pool_set_find(&w->config.pools, name);
+    const struct pool *p = request_variant_any_gpus(v)
+                               ? pool_set_serving(&w->config.pools, name)
+                               : pool_set_find(&w->config.pools, name);
     return p ? pool_size(p) : 0;
 }
 
@@ -43,7 +46,7 @@ static void explain_variant(struct server *s, const struct worker *w,
         buf_u8(out, 2);
         buf_str(out, v->entries[e].name);
         buf_varint(out, v->entries[e].amount);
-        buf_varint(out, offered(w, v->entries[e].name));
+        buf_varint(out, offered(w, v, v->entries[e].name));
     }
 }
 

@@ -1,12 +1,19 @@
 /* A request variant resolved for one worker: pools, units, what strictness demands. */
 #include "topo/alloc_state.h"
 
+/* As pool_set_serving. */
 static size_t find_pool(const struct alloc_state *s, const char *name)
 {
-    size_t i = 0;
+    size_t i = 0, best = s->n_pools;
     while (i < s->n_pools && strcmp(s->pools[i].name, name) != 0)
         i++;
-    return i;
+    if (i < s->n_pools || strcmp(name, GPUS_ANY) != 0)
+        return i;
+    for (i = 0; i < s->n_pools; i++)
+        if (strncmp(s->pools[i].name, GPUS_KIND, strlen(GPUS_KIND)) == 0 &&
+            (best == s->n_pools || s->pools[i].total > s->pools[best].total))
+            best = i;
+    return best;
 }
 
 static void resolve(const struct alloc_state *s, const struct request_entry *e,

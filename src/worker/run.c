@@ -83,11 +83,13 @@ static void entry_env(struct words *env, const struct worker *w, const struct se
         words_add(env, buf_steal(&b));
         if (strcmp(e->name, "cpus") == 0)
             words_add(env, xasprintf("HQ_CPUS=%s", buf_cstr(&labels)));
-        if (strcmp(e->name, "gpus/nvidia") == 0) {
+        /* Where GPUs of whatever kind were asked for, the pool tells which they are. */
+        const char *kind = w->setup->config.pools.pools[ae->pool].name;
+        if (strcmp(kind, "gpus/nvidia") == 0) {
             words_add(env, xasprintf("CUDA_VISIBLE_DEVICES=%s", buf_cstr(&labels)));
             words_add(env, xstrdup("CUDA_DEVICE_ORDER=PCI_BUS_ID"));
         }
-        if (strcmp(e->name, "gpus/amd") == 0)
+        if (strcmp(kind, "gpus/amd") == 0)
             words_add(env, xasprintf("ROCR_VISIBLE_DEVICES=%s", buf_cstr(&labels)));
     }
     buf_release(&labels);

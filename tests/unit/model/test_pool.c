@@ -370,6 +370,37 @@ static void test_bytes(void)
     pool_set_release(&copy);
 }
 
-TEST_MAIN("pool", TEST(test_kinds), TEST(test_named_kinds), TEST(test_cpus_refused),
-          TEST(test_named_refused), TEST(test_set_checks), TEST(test_coupling),
-          TEST(test_bytes))
+/* A request for "gpus" is served by the largest pool of GPUs where none is called so.
+ */
+static void test_serving(void)
+{
+    static const struct {
+        const char *pools[4], *name, *serving;
+    } cases[] = {
+        {{"gpus/nvidia=[0]"}, "gpus", "gpus/nvidia"},
+        {{"gpus/amd=[0]", "gpus/nvidia=[0,1]"}, "gpus", "gpus/nvidia"},
+        {{"gpus/amd=[0,1]", "gpus/nvidia=[0,1]"}, "gpus", "gpus/amd"},
+        {{"gpus=[0]", "gpus/nvidia=[0,1]"}, "gpus", "gpus"},
+        {{"gpusnv=[0]"}, "gpus", NULL},
+        {{"gpus/nvidia=[0]"}, "gpus/amd", NULL},
+        {{"mem/x=[0]"}, "mem", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct pool_set s = POOL_SET_INIT;
+        for (size_t k = 0; k < 4 && cases[i].pools[k]; k++) {
+            struct pool p = POOL_INIT;
+            CU_ASSERT_EQUAL_FATAL(pool_parse(cases[i].pools[k], &p, NULL), 0);
+            CU_ASSERT_EQUAL_FATAL(pool_set_add(&s, &p, NULL), 0);
+        }
+        CU_ASSERT_EQUAL_FATAL(pool_set_finish(&s, NULL), 0);
+        const struct pool *p = pool_set_serving(&s, cases[i].name);
+        CU_ASSERT_EQUAL_FATAL(p == NULL, cases[i].serving == NULL);
+        if (p)
+            CU_ASSERT_STRING_EQUAL(p->name, cases[i].serving);
+        pool_set_release(&s);
+    }
+}
+
+TEST_MAIN("pool", TEST(test_serving), TEST(test_kinds), TEST(test_named_kinds),
+          TEST(test_cpus_refused), TEST(test_named_refused), TEST(test_set_checks),
+          TEST(test_coupling), TEST(test_bytes))
