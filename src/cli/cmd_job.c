@@ -6,6 +6,8 @@ const char *const task_state_choices[] = {"waiting",  "running", "finished", "fa
 const char *const channel_choices[] = {"stdout", "stderr", NULL};
 static const char *const ended_choices[] = {"finished", "failed", "aborted", "canceled",
                                             NULL};
+static const char *const task_choices[] = {"waiting",  "running", "finished", "failed",
+                                           "canceled", "aborted", NULL};
 static const char *const not_filter[] = {"filter", NULL};
 
 static const struct pos selector[] = {
@@ -193,13 +195,45 @@ static const struct cmd close_cmd = {
     .run = job_close_run,
 };
 
+static const struct opt_group resubmit_options = {
+    .opts = (const struct opt[]){
+        {.name = "filter",
+         .alias = "status",
+         .flags = OPT_COMMA,
+         .choices = task_choices,
+         .help = "Only tasks in these states"},
+        {0},
+    }};
+
+#define RESUBMIT_BODY                                                                  \
+    .summary = "Submit the tasks of a job again, as a new job",                        \
+    .details = "The new job has the ids, entries, resources and limits of the old "    \
+               "one. Paths "                                                           \
+               "that were given with %{JOB_ID} keep the old number. Jobs of workflow " \
+               "and job "                                                              \
+               "files are refused: their tasks may need each other, so submit the "    \
+               "file again.",                                                          \
+    .groups = (const struct opt_group *const[]){&resubmit_options, NULL},              \
+    .positionals = (const struct pos[]){{.name = "JOB",                                \
+                                         .check = value_check_job_or_last,             \
+                                         .help = "The job: 'last' or its id"},         \
+                                        {0}},                                          \
+    .run = job_resubmit_run
+
+static const struct cmd resubmit = {
+    .name = "resubmit",
+    RESUBMIT_BODY,
+    .examples = "hq job resubmit last --filter failed,canceled\n",
+};
+
 const struct cmd cmd_job = {
     .name = "job",
     .summary = "Submit, watch and control jobs",
-    .subs = (const struct cmd *const[]){&list, &summary, &info, &cancel, &forget, &cat,
-                                        &cmd_job_submit, &cmd_job_submit_file,
-                                        &wait_cmd, &progress, &task_ids, &open_cmd,
-                                        &close_cmd, &cmd_retired_job_tasks, NULL},
+    .subs =
+        (const struct cmd *const[]){&list, &summary, &info, &cancel, &forget, &cat,
+                                    &cmd_job_submit, &cmd_job_submit_file, &wait_cmd,
+                                    &progress, &task_ids, &open_cmd, &close_cmd,
+                                    &resubmit, &cmd_retired_job_tasks, NULL},
 };
 
 /* Spellings of former releases that go on to work; no help shows them. */
@@ -235,4 +269,10 @@ const struct cmd cmd_retired_cancel = {
     .groups = (const struct opt_group *const[]){&cancel_options, NULL},
     .positionals = selector,
     .run = job_cancel_run,
+};
+
+const struct cmd cmd_retired_resubmit = {
+    .name = "resubmit",
+    .flags = CMD_HIDDEN,
+    RESUBMIT_BODY,
 };

@@ -21,6 +21,7 @@ extern const struct cmd cmd_retired_wait;
 extern const struct cmd cmd_retired_progress;
 extern const struct cmd cmd_retired_cancel;
 extern const struct cmd cmd_retired_job_tasks;
+extern const struct cmd cmd_retired_resubmit;
 
 /* Options that several commands share. */
 extern const struct opt_group global_options;        /* tree.c */
@@ -43,6 +44,7 @@ int job_progress_run(struct run *r, struct error *err);
 int job_task_ids_run(struct run *r, struct error *err);
 int job_open_run(struct run *r, struct error *err);
 int job_close_run(struct run *r, struct error *err);
+int job_resubmit_run(struct run *r, struct error *err);
 
 int task_list_run(struct run *r, struct error *err);
 int task_info_run(struct run *r, struct error *err);

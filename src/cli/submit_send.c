@@ -2,7 +2,7 @@
 
 #include "cli/waiting.h"
 
-static void print_id(struct run *r, uint32_t job, const struct notices *notices)
+void submit_print_id(struct run *r, uint32_t job, const struct notices *notices)
 {
     switch (r->out->mode) {
     case OUTPUT_CLI:
@@ -67,7 +67,7 @@ int submit_send(struct run *r, struct client *c, struct submit *s,
         rc = msg_get_RSP_SUBMITTED(body, &reply, err);
     if (rc)
         return rc;
-    print_id(r, reply.job, notices);
+    submit_print_id(r, reply.job, notices);
     if (!waits)
         return 0;
     output_flush(r->out);

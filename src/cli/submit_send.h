@@ -11,6 +11,8 @@
  */
 int submit_send(struct run *r, struct client *c, struct submit *s,
                 struct notices *notices, struct error *err) MUST_CHECK;
+/* Prints the id of a new job in the way of the output mode. */
+void submit_print_id(struct run *r, uint32_t job, const struct notices *notices);
 /* hq submit -f FILE. */
 int submit_workflow(struct run *r, struct error *err) MUST_CHECK;
 

@@ -352,22 +352,20 @@ static void submit_apply(struct server *s, struct client_link *c, bool ok,
     free(r);
 }
 
-static void on_submit(struct client_link *c, const struct msg_REQ_SUBMIT *req)
+/* What came from making the spec goes on to the checks, the journal and the answer. */
+static void submit_begin(struct client_link *c, struct submit_request *r, int rc,
+                         struct error *err)
 {
     struct server *s = c->server;
-    struct error err = ERROR_INIT;
-    struct cursor cur = cursor_make(req->submit.p, req->submit.n);
-    struct submit_request *r = xcalloc(1, sizeof *r);
     c->submitted = 0;
-    int rc = submit_decode(&r->spec, &cur, &err);
     if (rc == 0) {
         r->job = r->spec.job ? r->spec.job : s->next_job;
-        rc = submit_resolve(s, &r->spec, r->job, &err);
+        rc = submit_resolve(s, &r->spec, r->job, err);
         if (rc != 0)
             submit_release(&r->spec);
     }
     if (rc != 0) {
-        client_reply_error(c, &err);
+        client_reply_error(c, err);
         free(r);
         return;
     }
@@ -381,6 +379,26 @@ static void on_submit(struct client_link *c, const struct msg_REQ_SUBMIT *req)
         submit_encode(&r->spec, &event);
     }
     commit_request(s, c, &event, r->job, submit_apply, r);
+}
+
+static void on_submit(struct client_link *c, const struct msg_REQ_SUBMIT *req)
+{
+    struct error err = ERROR_INIT;
+    struct cursor cur = cursor_make(req->submit.p, req->submit.n);
+    struct submit_request *r = xcalloc(1, sizeof *r);
+    int rc = submit_decode(&r->spec, &cur, &err);
+    submit_begin(c, r, rc, &err);
+}
+
+static void on_resubmit(struct client_link *c, const struct msg_REQ_JOB_RESUBMIT *req)
+{
+    struct server *s = c->server;
+    struct error err = ERROR_INIT;
+    struct job *job = state_job(&s->state, req->last ? s->state.last_job : req->job);
+    struct submit_request *r = xcalloc(1, sizeof *r);
+    int rc = job ? resubmit_make(job, req->states, &r->spec, &err)
+                 : error_set(&err, ERR_NOT_FOUND, "Error: Job not found");
+    submit_begin(c, r, rc, &err);
 }
 
 static void flush_apply(struct server *s, struct client_link *c, bool ok,
@@ -585,6 +603,7 @@ static bool must_wait(struct server *s, uint8_t type, struct span body)
     case MSG_REQ_JOB_CLOSE:
     case MSG_REQ_JOB_CANCEL:
     case MSG_REQ_JOB_FORGET:
+    case MSG_REQ_JOB_RESUBMIT:
         return true;
     default:
         return false;
@@ -610,6 +629,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         ON(REQ_SERVER_STOP, log_info("Received Stop command from client"); reply_ok(c);
            server_stop(s))
         ON(REQ_SUBMIT, on_submit(c, &m))
+        ON(REQ_JOB_RESUBMIT, on_resubmit(c, &m))
         ON(REQ_JOB_OPEN, on_job_open(c, &m))
         ON(REQ_JOB_CLOSE,
            jobs_request(c, JOBS_CLOSE, m.jobs, 0, (struct span){NULL, 0}))

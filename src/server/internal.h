@@ -164,6 +164,11 @@ extern const struct io_conn_ops client_conn_ops;
 void client_reply_error(struct client_link *c, const struct error *err);
 void client_resume(struct client_link *c); /* takes the next queued request */
 
+/* resubmit.c: the tasks of the job that are in these states, as a submit of a new one.
+ * *out is released on failure. */
+int resubmit_make(struct job *job, uint32_t states, struct submit *out,
+                  struct error *err) MUST_CHECK;
+
 /* resolve.c */
 int submit_resolve(struct server *s, struct submit *spec, uint32_t job,
                    struct error *err) MUST_CHECK;

@@ -11,12 +11,12 @@ def worker(env, *pools, cpus=4):
 
 @pytest.mark.core
 @pytest.mark.parametrize("pool, shown", [
-    ("gpus/nvidia=[7]", "1,7,7,"), ("gpus/amd=[7]", "1,7,,7"), ("gpus/mine=[7]", "1,7,,"),
-    ("gpus=[7]", "1,7,,")])
+    ("gpus/nvidia=[7]", "7,7,"), ("gpus/amd=[7]", "7,,7"), ("gpus/mine=[7]", "7,,"),
+    ("gpus=[7]", "7,,")])
 def test_any_kind_serves(env, pool, shown):
     worker(env, pool)
     job = env.submit_and_wait("--resource", "gpus=1", "--", *ENV)
-    assert env.read(f"job-{job}/0.stdout") == f"{shown}\n"
+    assert env.read(f"job-{job}/0.stdout") == f"1 compact,{shown}\n"
 
 
 def test_waits_until_a_worker_has_some(env):
@@ -53,13 +53,13 @@ def test_fractions_and_all(env):
 def test_the_largest_kind_serves(env):
     worker(env, "gpus/amd=[0]", "gpus/nvidia=[5,6]")
     job = env.submit_and_wait("--resource", "gpus=2", "--", *ENV)
-    assert set(env.read(f"job-{job}/0.stdout").strip().split(",")) == {"2", "5", "6", ""}
+    assert set(env.read(f"job-{job}/0.stdout").strip().split(",")) == {"2 compact", "5", "6", ""}
 
 
 def test_a_resource_of_that_name_comes_first(env):
     worker(env, "gpus=[9]", "gpus/nvidia=[5,6]")
     job = env.submit_and_wait("--resource", "gpus=1", "--", *ENV)
-    assert env.read(f"job-{job}/0.stdout") == "1,9,,\n"
+    assert env.read(f"job-{job}/0.stdout") == "1 compact,9,,\n"
     waits = env.submit("--resource", "gpus=2", "--", "true")
     assert env.states(waits) == ["waiting"]
 

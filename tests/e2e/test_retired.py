@@ -1,6 +1,8 @@
 """Spellings that were retired: each goes on to work, and stays to do so."""
 import pytest
 
+from harness import wait_until
+
 
 @pytest.mark.core
 def test_submit_log(pair):
@@ -58,15 +60,35 @@ def test_wait(pair):
     assert pair.stats(job) == {"finished": 1}
 
 
-def test_progress(pair):
-    pair.submit("--", "true")
-    assert "1/1 jobs" in pair.hq("progress", "1").stdout
+def test_progress(env):
+    env.submit("--", "true")
+    bar = env.spawn("progress", "hq", "progress", "1")
+    wait_until(lambda: "0/1 jobs" in bar.text(), "the bar")
+    env.start_worker(cpus=1)
+    assert bar.wait() == 0
+    assert "1/1 jobs" in bar.text()
 
 
 def test_cancel(env):
     job = env.submit("--", "true")
     assert f"Job {job} canceled" in env.hq("cancel", str(job)).stderr
     assert env.stats(job) == {"canceled": 1}
+
+
+def test_resubmit(pair):
+    """All tasks again, or those in the given states."""
+    job = pair.submit_and_wait("--array", "1-3", "--name", "again", "--", "sh", "-c",
+                               "echo $HQ_TASK_ID >> ran; test $HQ_TASK_ID != 2")
+    assert pair.stats(job) == {"finished": 2, "failed": 1}
+    again = pair.json("resubmit", str(job), "--filter=failed")["id"]
+    pair.wait_job(again)
+    assert sorted(pair.read("ran").split()) == ["1", "2", "2", "3"]
+    assert pair.job(again)["info"]["name"] == "again"
+    assert (pair.work / f"job-{again}" / "2.stdout").exists()
+    third = pair.hq("resubmit", str(job), "--status", "finished,failed").stdout
+    assert third == "Job submitted successfully, job ID: 3\n"
+    pair.wait_job(3)
+    assert sorted(pair.tasks(3)) == [1, 2, 3]
 
 
 def test_job_tasks(pair):
