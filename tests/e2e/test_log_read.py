@@ -253,3 +253,26 @@ def test_export_of_damaged_blocks_keeps_the_archive_whole(pair):
 def test_export_to_a_full_disk(log, form):
     full = log.run("sh", "-c", f"{HQ} log log export --format {form} > /dev/full", code=1)
     assert "No space left" in full.stderr
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_grep_of_many_small_tasks(pair, sealed):
+    """Tasks whose output is one block, where lines are taken at the first look."""
+    script = ("echo begin $HQ_TASK_ID; echo value $((HQ_TASK_ID % 10)); printf open; "
+              "test $((HQ_TASK_ID % 50)) -ne 0 || { echo Wrong >&2; sleep 0.01; echo late; }")
+    job = pair.submit_and_wait("--log", "l", "--array", "1-300", "--", "sh", "-c", script)
+    if sealed:
+        pair.stop_server()
+        pair.log("l", "seal")
+    ids = [t for t in range(1, 301) if t % 10 == 3]
+    assert pair.log("l", "grep", "value 3").stdout == \
+        "".join(f"{job}.{t:03}:0:value 3\n" for t in ids)
+    assert pair.log("l", "grep", "-c", "value 3").stdout == \
+        "".join(f"{job}.{t:03}:0:1\n" for t in ids)
+    assert pair.log("l", "grep", "-l", "VALUE 3", "-i").stdout == \
+        "".join(f"{job}.{t}\n" for t in ids)
+    assert pair.log("l", "grep", "open").stdout.count(":open\n") == 294
+    wrong = [f"{job}.{t:03}:1:Wrong" for t in range(50, 301, 50)]
+    assert pair.log("l", "grep", "Wrong").stdout.splitlines() == wrong
+    assert pair.log("l", "grep", "openlate").stdout.count("\n") == 6
+    assert pair.log("l", "grep", "-c", "i").stdout.count(":2\n") == 0
