@@ -163,6 +163,9 @@ int conf_expected(const struct conf_doc *doc, const struct conf_node *node,
                   struct error *err, const char *what)
 {
     char found[FOUND_MAX];
+    /* Texts of options are strings of C: what does not fit one is not "a string". */
+    if (node->kind == CONF_STRING && strlen(node->text) != node->n)
+        return conf_fail(doc, node, err, "a NUL character is not possible here");
     if (is_toml(doc))
         return conf_fail(doc, node, err, "invalid type: %s, expected %s",
                          toml_describe(node, found), what);
