@@ -1,5 +1,6 @@
 #include "cli/main.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,11 +39,24 @@ static _Noreturn void leave(int fd, const struct buf *text, int status)
     exit(status);
 }
 
+/* A descriptor below 3 that the caller has closed would become a file or the connection
+ * to the server, and what is meant for standard output would be written there. */
+static void hold_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 void cli_begin(struct run *run, const struct cmd *root, int argc, char **argv)
 {
     const struct parse_mode mode = {.path = root->name};
     struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
     struct args *args = NULL;
+    hold_standard_descriptors();
     signal(SIGPIPE, SIG_DFL);
     size_t n = argc > 0 ? (size_t)argc - 1 : 0;
     const char *const *words = (const char *const *)argv + (argc > 0);
