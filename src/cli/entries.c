@@ -45,12 +45,31 @@ static int read_all(const char *path, struct notices *notices, struct buf *data,
     return rc;
 }
 
+/* Lines become environment variables, which end at the first NUL. */
+static int check_lines(const char *path, const struct buf *data, struct error *err)
+{
+    const uint8_t *p = data->data;
+    const uint8_t *nul = data->len ? memchr(p, 0, data->len) : NULL;
+    size_t line = 1;
+    if (!nul)
+        return 0;
+    while ((p = memchr(p, '\n', (size_t)(nul - p))) != NULL) {
+        p++;
+        line++;
+    }
+    return error_set(err, ERR_INVALID,
+                     "%s: line %zu holds a NUL character, which HQ_ENTRY cannot hold",
+                     path, line);
+}
+
 int entries_read_lines(const char *path, struct notices *notices, struct entries *e,
                        struct error *err)
 {
     entries_init(e);
     notice_info(notices, "Reading file: %s", path);
     int rc = read_all(path, notices, &e->data, err);
+    if (rc == 0)
+        rc = check_lines(path, &e->data, err);
     if (rc) {
         entries_release(e);
         return rc;
