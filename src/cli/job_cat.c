@@ -91,8 +91,12 @@ int job_cat_run(struct run *r, struct error *err)
     struct task_filter f;
     char *uid = NULL;
     int rc = task_filter_init(&f, r, err);
-    if (rc)
+    if (rc == 0)
+        rc = task_ids_check(&f.ids, err);
+    if (rc) {
+        task_filter_release(&f);
         return rc;
+    }
     rc = task_views_fetch(r, &c, &v, err);
     if (rc == 0)
         rc = session_server_uid(c, &uid, err);

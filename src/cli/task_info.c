@@ -224,6 +224,8 @@ int task_info_run(struct run *r, struct error *err)
         rc = session_server_uid(c, &uid, err);
     if (rc == 0)
         rc = idset_parse(&given, args_str(r->args, "TASK_SELECTOR"), err);
+    if (rc == 0)
+        rc = task_ids_check(&given, err);
     if (rc == 0 && idset_sorted(&ids, &given))
         rc = error_nomem(err);
     if (rc == 0 && v.n_missing)

@@ -12,6 +12,16 @@ int task_filter_init(struct task_filter *f, const struct run *r, struct error *e
     return ids ? idset_parse(&f->ids, ids, err) : 0;
 }
 
+int task_ids_check(const struct idset *ids, struct error *err)
+{
+    uint64_t n = idset_count(ids);
+    if (n <= TASK_IDS_MAX)
+        return 0;
+    return error_set(err, ERR_TOO_BIG,
+                     "the selector names %llu ids, at most %d are taken at once",
+                     (unsigned long long)n, TASK_IDS_MAX);
+}
+
 void task_filter_release(struct task_filter *f)
 {
     idset_release(&f->ids);

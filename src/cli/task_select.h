@@ -14,6 +14,9 @@ struct task_filter {
 int task_filter_init(struct task_filter *f, const struct run *r,
                      struct error *err) MUST_CHECK;
 void task_filter_release(struct task_filter *f);
+/* For commands that say something about each id: how many they take. */
+#define TASK_IDS_MAX 10000000
+int task_ids_check(const struct idset *ids, struct error *err) MUST_CHECK;
 bool task_filter_takes(const struct task_filter *f, const struct task_ref *t);
 /* The jobs of JOB_SELECTOR with their tasks. The caller closes *c. */
 int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
