@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define BATCH_BYTES (32u << 20)
+#define BATCH_BYTES (64u << 20)
 #define BATCH_ITEMS 400000u
 
 struct log_item {

@@ -126,7 +126,7 @@ bool log_choice_has_run(const struct log_choice *c, struct outlog_reader *r,
            has_origin(c, r, &run->refs[0]); /* a run has one writer */
 }
 
-static bool has_id(const struct log_choice *c, const struct outlog_key *k)
+bool log_choice_has_id(const struct log_choice *c, const struct outlog_key *k)
 {
     return (c->any_job || idset_contains(&c->jobs, k->job)) &&
            (!c->has_tasks || idset_contains(&c->tasks, k->task));
@@ -135,7 +135,7 @@ static bool has_id(const struct log_choice *c, const struct outlog_key *k)
 bool log_choice_has_task(const struct log_choice *c, struct outlog_reader *r,
                          const struct outlog_ref *ref)
 {
-    return has_id(c, &ref->e.key) && has_origin(c, r, ref);
+    return log_choice_has_id(c, &ref->e.key) && has_origin(c, r, ref);
 }
 
 bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry *e)
@@ -145,7 +145,7 @@ bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry 
     if (c->channel >= 0 &&
         (e->type == OUTLOG_BLOCK_STDERR) != (c->channel == OUTLOG_STDERR))
         return false;
-    return e->time_us >= c->since_us && e->time_us < c->until_us && has_id(c, &e->key);
+    return e->time_us >= c->since_us && e->time_us < c->until_us;
 }
 
 /* Stream files of HyperQueue tell that a run ended, but not how. */

@@ -35,7 +35,9 @@ bool log_choice_by_run(const struct log_choice *c);
 /* Whether the block is of a chosen job, task and writer. */
 bool log_choice_has_task(const struct log_choice *c, struct outlog_reader *r,
                          const struct outlog_ref *ref);
-/* Whether the block is output of a chosen job, task, channel and time. */
+/* Whether job and task are chosen: slow for long lists of ids, not needed in walks. */
+bool log_choice_has_id(const struct log_choice *c, const struct outlog_key *k);
+/* Whether the block is output of a chosen channel and time. */
 bool log_choice_has_block(const struct log_choice *c, const struct outlog_entry *e);
 
 const char *log_state_word(bool finished, enum outlog_state state);

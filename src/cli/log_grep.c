@@ -137,7 +137,9 @@ static int look(struct part *p, struct outlog_blocks *it, struct buf *fold)
     struct outlog_ref ref;
     int rc;
     while ((rc = outlog_blocks_next(it, &ref, &p->err)) == 1) {
-        if (ref.e.output == 0 || !log_choice_has_block(&p->g->choice, &ref.e))
+        const struct log_choice *c = &p->g->choice;
+        if (ref.e.output == 0 || !log_choice_has_block(c, &ref.e) ||
+            !log_choice_has_id(c, &ref.e.key))
             continue;
         const uint8_t *data = outlog_blocks_data(it);
         if (data && log_match_may_hold(&p->g->match, data, ref.e.output, fold) &&

@@ -143,7 +143,7 @@ static int add_row(struct lister *l, const struct row *row, struct error *err)
     return log_batch_mark(&l->batch, l->n_rows++, 0, err);
 }
 
-#define ROWS_MAX 50000u
+#define ROWS_MAX 200000u
 
 static int list_run(void *arg, const struct outlog_run *run, struct error *err)
 {

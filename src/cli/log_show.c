@@ -118,7 +118,7 @@ static int print_sorted(struct show *w, struct error *err)
 static bool is_shown(const struct show *w, const struct outlog_entry *e)
 {
     uint64_t newest;
-    if (!log_choice_has_block(&w->choice, e))
+    if (!log_choice_has_block(&w->choice, e) || !log_choice_has_id(&w->choice, &e->key))
         return false;
     if (w->choice.all_instances)
         return true;

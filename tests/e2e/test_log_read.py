@@ -276,3 +276,12 @@ def test_grep_of_many_small_tasks(pair, sealed):
     assert pair.log("l", "grep", "Wrong").stdout.splitlines() == wrong
     assert pair.log("l", "grep", "openlate").stdout.count("\n") == 6
     assert pair.log("l", "grep", "-c", "i").stdout.count(":2\n") == 0
+
+
+@pytest.mark.parametrize("verb", [["show"], ["grep", ""], ["tail"], ["show", "--order", "task"]])
+def test_a_long_list_of_ids(bare, verb):
+    hqs.write(bare.work / "log" / "a.hqs", *[hqs.task(1, t, f"{t}\n", ms=t) for t in range(6000)])
+    ids = range(1, 6000, 2)
+    mark = ":" if verb[0] == "grep" else "> "
+    assert shown(bare, *verb, "--task", ",".join(map(str, ids))) == \
+        [f"1.{t:04}:0{mark}{t}" for t in ids]
