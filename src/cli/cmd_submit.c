@@ -97,7 +97,10 @@ static const struct opt_group resource_options = {
         {.name = "resource",
          .flags = OPT_REPEAT,
          .check = value_check_resource,
-         .help = "Amount of another resource for each task, as NAME=AMOUNT"},
+         .help = "Amount of another resource for each task, as NAME=AMOUNT",
+         .more =
+             "Detected GPUs are called by their kind, 'gpus/nvidia' and 'gpus/amd'; "
+             "'gpus=N' takes those of either kind."},
         {.name = "nodes",
          .check = value_check_u32,
          .conflicts = not_pin_cpus,

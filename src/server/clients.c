@@ -396,8 +396,9 @@ static void on_resubmit(struct client_link *c, const struct msg_REQ_JOB_RESUBMIT
     struct error err = ERROR_INIT;
     struct job *job = state_job(&s->state, req->last ? s->state.last_job : req->job);
     struct submit_request *r = xcalloc(1, sizeof *r);
-    int rc = job ? resubmit_make(job, req->states, &r->spec, &err)
-                 : error_set(&err, ERR_NOT_FOUND, "Error: Job not found");
+    int rc = job         ? resubmit_make(job, req->states, &r->spec, &err)
+             : req->last ? error_set(&err, ERR_NOT_FOUND, "There are no jobs")
+                         : error_set(&err, ERR_NOT_FOUND, "Job %u not found", req->job);
     submit_begin(c, r, rc, &err);
 }
 

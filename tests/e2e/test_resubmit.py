@@ -58,7 +58,7 @@ def test_survives_a_restart(bare):
 
 
 @pytest.mark.parametrize("words, text", [
-    (("7",), "Job not found"), (("1", "--filter", "failed"), "job 1 has no tasks"),
+    (("7",), "Job 7 not found"), (("1", "--filter", "failed"), "job 1 has no tasks"),
     (("2",), "submit the file again")])
 def test_refused(env, words, text):
     env.submit("--", "true")
@@ -68,3 +68,7 @@ def test_refused(env, words, text):
     assert "error" in json.loads(env.hq("--output-mode", "json", "job", "resubmit", *words,
                                         code=1).stdout)
     assert len(env.json("job", "list", "--all")) == 2
+
+
+def test_without_any_job(env):
+    assert "There are no jobs" in env.hq("job", "resubmit", "last", code=1).stderr
