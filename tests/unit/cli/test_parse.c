@@ -244,8 +244,7 @@ static void test_forms(void)
         "server start --host x --client-port 7",
         "server start --host=x --client-port=7",
         "server start --client-port 7 --host x",
-        "--debug server start --host x "
-        "--client-port=7",
+        "--debug server start --host x --client-port=7",
         "server start --client-port=7 --host=x --",
     };
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
