@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/xmem.h"
 
+#define ACK_MS 20
+
 struct staged {
     struct list_node node; /* server.staged, in order */
     uint64_t client_id;
@@ -53,34 +55,51 @@ void commit_event(struct server *s, struct buf *event)
         buf_bytes(&s->round_events, event->data, event->len);
 }
 
-static void send_ack(struct server *s, uint32_t worker, uint64_t batch_seq)
+/*
+ * Nothing waits for an acknowledgement but memory of the worker, and each wakes both
+ * ends on CPUs that run tasks: one in ACK_MS is enough.
+ */
+void commit_ack(struct server *s, struct worker_link *link)
 {
-    struct worker_link *link = worker_link_of(s, worker);
-    if (!link || batch_seq <= link->ack_seq)
-        return;
-    link->ack_seq = batch_seq;
-    struct msg_TASKS_ACK m = {.seq = batch_seq};
-    msg_put_TASKS_ACK(io_conn_batch(link->conn), &m);
+    if (!list_linked(&link->ack_node))
+        list_push_back(&s->unacked, &link->ack_node);
+    if (s->ack_timer && !io_timer_active(s->ack_timer))
+        io_timer_start(s->ack_timer, ACK_MS, 0);
 }
 
-void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq)
+/* What is not in the journal yet has its turn the next time. */
+static void send_acks(struct server *s, uint64_t written)
 {
-    if (!s->journal) {
-        send_ack(s, link->id, batch_seq);
-        return;
-    }
-    /* One entry a worker and round: a later batch of the same round replaces it. */
-    for (size_t i = s->n_acks; i-- > 0 && s->acks[i].journal_seq == 0;)
-        if (s->acks[i].worker == link->id) {
-            s->acks[i].batch_seq = batch_seq;
-            return;
+    LIST_FOR_EACH_SAFE(&s->unacked, node, next)
+    {
+        struct worker_link *link = CONTAINER_OF(node, struct worker_link, ack_node);
+        if (link->ack_next <= link->ack_seq) {
+            link->ack_next = link->end_seq;
+            link->ack_record = s->journal ? journal_appended(s->journal) : 0;
         }
-    if (s->n_acks == s->cap_acks) {
-        s->cap_acks = s->cap_acks ? s->cap_acks * 2 : 16;
-        s->acks = xrealloc(s->acks, s->cap_acks * sizeof *s->acks);
+        if (link->ack_record > written)
+            continue;
+        if (link->ack_next > link->ack_seq) {
+            struct msg_TASKS_ACK m = {.seq = link->ack_next};
+            msg_put_TASKS_ACK(io_conn_batch(link->conn), &m);
+        }
+        link->ack_seq = link->ack_next;
+        if (link->end_seq == link->ack_seq)
+            list_remove(node);
     }
-    s->acks[s->n_acks++] =
-        (struct pending_ack){.worker = link->id, .batch_seq = batch_seq};
+    if (!list_empty(&s->unacked) && s->ack_timer)
+        io_timer_start(s->ack_timer, ACK_MS, 0);
+}
+
+void commit_acks_due(void *arg)
+{
+    struct server *s = arg;
+    struct journal_progress p = {.written = UINT64_MAX};
+    if (s->journal) {
+        append_round(s);
+        journal_progress(s->journal, &p);
+    }
+    send_acks(s, p.failed ? p.failed - 1 : p.written);
 }
 
 void commit_hold(struct server *s, uint32_t worker, const struct buf *messages)
@@ -91,6 +110,7 @@ void commit_hold(struct server *s, uint32_t worker, const struct buf *messages)
         return;
     }
     struct held_messages *h = xcalloc(1, sizeof *h);
+    atomic_store(&s->journal_awaited, true);
     h->worker = worker;
     buf_init(&h->messages, BUF_MAX_DEFAULT);
     buf_append(&h->messages, messages->data, messages->len);
@@ -165,6 +185,7 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
         settle(s, st, true, NULL);
         return;
     }
+    atomic_store(&s->journal_awaited, true);
     /* After everything that was applied before it. */
     append_round(s);
     if (!event) {
@@ -192,8 +213,6 @@ void commit_round(struct server *s)
     append_round(s);
     /* Everything of this round is in records up to the last one appended. */
     uint64_t seq = journal_appended(s->journal);
-    for (size_t i = s->n_acks; i-- > 0 && s->acks[i].journal_seq == 0;)
-        s->acks[i].journal_seq = seq;
     LIST_FOR_EACH(&s->held, node)
     {
         struct held_messages *h = CONTAINER_OF(node, struct held_messages, node);
@@ -201,20 +220,6 @@ void commit_round(struct server *s)
             h->journal_seq = seq;
     }
     commit_news(s);
-}
-
-static void send_acks(struct server *s, uint64_t written)
-{
-    size_t done = 0;
-    while (done < s->n_acks && s->acks[done].journal_seq &&
-           s->acks[done].journal_seq <= written) {
-        send_ack(s, s->acks[done].worker, s->acks[done].batch_seq);
-        done++;
-    }
-    if (done == 0)
-        return;
-    memmove(s->acks, s->acks + done, (s->n_acks - done) * sizeof *s->acks);
-    s->n_acks -= done;
 }
 
 /*
@@ -237,7 +242,12 @@ static void on_failure(struct server *s, const struct journal_progress *p)
     }
     /* Reports whose events were dropped stay unacknowledged: their workers keep them
      * and send them again after a restart. */
-    s->n_acks = 0;
+    while (!list_empty(&s->unacked)) {
+        struct worker_link *link =
+            CONTAINER_OF(list_first(&s->unacked), struct worker_link, ack_node);
+        link->ack_next = link->ack_seq;
+        list_remove(&link->ack_node);
+    }
     journal_resume(s->journal);
 }
 
@@ -257,10 +267,12 @@ void commit_news(void *arg)
         s->journal_failed = false;
         settle(s, st, true, NULL);
     }
-    send_acks(s, p.failed ? p.failed - 1 : p.written);
     release_held(s, p.failed ? UINT64_MAX : p.written);
-    if (p.failed)
+    if (p.failed) {
+        send_acks(s, p.failed - 1);
         on_failure(s, &p);
+    }
+    atomic_store(&s->journal_awaited, commit_pending(s) || !list_empty(&s->held));
 }
 
 void commit_drop(struct server *s, const struct error *err)

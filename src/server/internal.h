@@ -13,6 +13,7 @@
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
 
+#include <stdatomic.h>
 #include "base/list.h"
 #include "io/io.h"
 #include "journal/journal.h"
@@ -34,6 +35,9 @@ struct worker_link {
     enum worker_end end;       /* what will be recorded */
     uint64_t end_seq;          /* last TASKS_ENDED batch taken */
     uint64_t ack_seq;          /* last one acknowledged */
+    struct list_node ack_node; /* server.unacked: end_seq is not acknowledged */
+    uint64_t ack_next;         /* the next one to be, if larger than ack_seq … */
+    uint64_t ack_record;       /* … once the journal is written up to this record */
     uint64_t late_seq;         /* batches below it were made on an earlier connection */
     struct u64map known_classes;
     struct u64map known_groups; /* job << 32 | group */
@@ -43,13 +47,6 @@ struct worker_link {
     uint32_t *placements; /* by the worker's number - 1: ours, 0: not kept */
     uint32_t n_placements;
     char *refusal; /* what it said when it last refused a grant; NULL */
-};
-
-/* A batch of reports that is acknowledged once its journal record is written. */
-struct pending_ack {
-    uint32_t worker;
-    uint64_t journal_seq;
-    uint64_t batch_seq;
 };
 
 struct client_link {
@@ -86,8 +83,10 @@ struct server {
     struct list staged; /* commit.c */
     bool journal_failed;
     struct error journal_error;
-    struct pending_ack *acks; /* in the order of journal_seq */
-    size_t n_acks, cap_acks;
+    /* Somebody waits for the journal. Else its thread does not wake the loop. */
+    _Atomic bool journal_awaited;
+    struct list unacked; /* worker_link.ack_node */
+    struct io_timer *ack_timer;
     struct list held;        /* messages that wait for the journal, in order */
     struct buf round_events; /* events of this round, not yet appended */
     uint64_t now_us;         /* wall clock of this round */
@@ -143,8 +142,9 @@ void assign_round(struct server *s);
 /* commit.c */
 /* Journals an event that is applied already. */
 void commit_event(struct server *s, struct buf *event);
-/* An acknowledgement for the worker once everything so far is in the journal file. */
-void commit_ack(struct server *s, struct worker_link *link, uint64_t batch_seq);
+/* Soon, an acknowledgement of all batches of ends that are in the journal file. */
+void commit_ack(struct server *s, struct worker_link *link);
+void commit_acks_due(void *server);
 /* Sends the messages to the worker once everything so far is in the journal file. */
 void commit_hold(struct server *s, uint32_t worker, const struct buf *messages);
 /* Applies the event and answers, after it is safe in the journal. `apply` runs exactly

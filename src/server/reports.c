@@ -118,7 +118,7 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
 {
     struct server *s = link->server;
     if (seq <= link->end_seq) {
-        commit_ack(s, link, seq); /* sent again after a reconnect */
+        commit_ack(s, link); /* sent again after a reconnect */
         return;
     }
     link->end_seq = seq;
@@ -149,7 +149,7 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
     if (applied)
         commit_event(s, &event);
     buf_release(&event);
-    commit_ack(s, link, seq);
+    commit_ack(s, link);
 }
 
 void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,

@@ -76,9 +76,14 @@ static void on_signal(void *arg, int signum)
     server_stop(s);
 }
 
+/* By the journal's thread. */
 static void on_journal_news(void *arg)
 {
-    io_wakeup_send(arg);
+    struct server *s = arg;
+    struct journal_progress p;
+    journal_progress(s->journal, &p);
+    if (p.failed || atomic_load(&s->journal_awaited))
+        io_wakeup_send(s->journal_news);
 }
 
 static void stop_watching(struct server *s)
@@ -86,7 +91,8 @@ static void stop_watching(struct server *s)
     io_timer_destroy(s->tick);
     io_timer_destroy(s->wake);
     io_timer_destroy(s->progress);
-    s->tick = s->wake = s->progress = NULL;
+    io_timer_destroy(s->ack_timer);
+    s->tick = s->wake = s->progress = s->ack_timer = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
         io_signal_destroy(s->signals[i]);
         s->signals[i] = NULL;
@@ -164,7 +170,7 @@ static int open_journal(struct server *s, struct error *err)
                                 .flush_period_ns = s->config->journal_flush_period_ns,
                                 .torn = &torn,
                                 .notify = on_journal_news,
-                                .arg = s->journal_news};
+                                .arg = s};
     int rc = journal_open(&jc, &s->journal, err);
     if (rc != 0)
         return rc;
@@ -196,6 +202,7 @@ static void watch(struct server *s)
     s->tick = io_timer_create(s->loop, on_tick, s);
     s->wake = io_timer_create(s->loop, on_wake, s);
     s->progress = io_timer_create(s->loop, waits_tick, s);
+    s->ack_timer = io_timer_create(s->loop, commit_acks_due, s);
     io_timer_start(s->tick, TICK_MS, TICK_MS);
     io_loop_on_round(s->loop, on_round, s);
 }
@@ -257,6 +264,7 @@ int server_run(const struct server_config *config, struct error *err)
     list_init(&s.clients);
     list_init(&s.staged);
     list_init(&s.held);
+    list_init(&s.unacked);
     list_init(&s.logs);
     buf_init(&s.round_events, JOURNAL_RECORD_MAX);
     s.started_us = server_now_us(&s);
@@ -294,7 +302,6 @@ int server_run(const struct server_config *config, struct error *err)
     sched_destroy(s.sched);
     buf_release(&s.round_events);
     u64map_release(&s.expected);
-    free(s.acks);
     free(s.link_by_id);
     free(s.run_dir);
     return rc;

@@ -17,6 +17,8 @@ struct worker_link *worker_link_of(const struct server *s, uint32_t worker)
 static void link_destroy(struct worker_link *link)
 {
     list_remove(&link->node);
+    if (list_linked(&link->ack_node))
+        list_remove(&link->ack_node);
     u64map_release(&link->known_classes);
     u64map_release(&link->known_groups);
     u64map_release(&link->known_bodies);
