@@ -22,9 +22,9 @@
  * LAUNCH_ENDED, LAUNCH_FAILED or LAUNCH_RETURNED.
  *
  * Requests leave with launcher_flush (once per loop round); events arrive by
- * launcher_poll when launcher_fd is readable. The launcher gathers events up to 1 ms,
- * but sends at once when a slot has become idle or has work for less than 2 ms left,
- * and when a task is urgent.
+ * launcher_poll when launcher_fd is readable. The launcher gathers events up to 5 ms (1
+ * ms when tasks take over 2 ms), but sends at once when a slot has become idle or has
+ * work for less than 3 ms left, and when a task is urgent.
  *
  * When the worker goes away the launcher sends SIGTERM to its tasks, after a second
  * SIGKILL to their groups, and leaves.

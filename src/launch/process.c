@@ -77,7 +77,7 @@ static void refuse_task(struct process *p, uint64_t handle, uint32_t slot)
                                     .end_us = now_us,
                                     .step = LAUNCH_STEP_MEMORY,
                                     .sys = ENOMEM}};
-    replies_put(&p->replies, &reply, true);
+    replies_put(&p->replies, &reply, 0);
 }
 
 static void on_task(struct process *p, struct cursor *c)
@@ -112,11 +112,12 @@ static void on_retract(struct process *p, struct cursor *c)
     struct slot *slot = slot_at(p, reply.event.slot);
     (void)pthread_mutex_lock(&slot->lock);
     struct task *task = slot_retract(slot, reply.event.handle);
+    uint64_t within_us = slot_gather_us(slot);
     (void)pthread_mutex_unlock(&slot->lock);
     reply.event.kind = task ? LAUNCH_RETURNED : LAUNCH_KEPT;
     if (task)
         task_destroy(task);
-    replies_put(&p->replies, &reply, false);
+    replies_put(&p->replies, &reply, within_us);
 }
 
 static void on_request(struct process *p, uint8_t kind, struct span body)
@@ -249,13 +250,14 @@ static void on_parked_end(struct process *p, struct task *task)
     (void)close(task->pidfd);
     task->pidfd = -1;
     slot_finish(p, slot, &info, &usage, &reply);
-    bool urgent = slot_end_is_urgent(slot, task, reply.event.end_us - task->start_us);
+    uint64_t within_us =
+        slot_end_within_us(slot, task, reply.event.end_us - task->start_us);
     task_leave(task);
     slot->state = slot->n > 0 ? SLOT_READY : SLOT_IDLE;
     if (slot->state == SLOT_READY)
         pool_ready(p, slot);
     (void)pthread_mutex_unlock(&slot->lock);
-    replies_put(&p->replies, &reply, urgent);
+    replies_put(&p->replies, &reply, within_us);
 }
 
 static void clear_timer(int fd)

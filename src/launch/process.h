@@ -69,6 +69,7 @@ struct slot {
     struct task *head, *tail; /* queued */
     size_t n;                 /* queued */
     bool told_dry;            /* the worker knows since then that few are left */
+    bool brief;               /* its last task was over before anybody could look */
     struct task *current;
     struct spawner *home;    /* ran it last */
     struct slot *next_ready; /* under the pool's lock */
@@ -149,8 +150,12 @@ void task_send_pending(struct task *task);
 /* Releases a task unless control still has it in its list. Locked. */
 void task_leave(struct task *task);
 void task_destroy(struct task *task);
-/* Whether the worker should hear at once of a task that is over. Locked. */
-bool slot_end_is_urgent(struct slot *slot, const struct task *task, uint64_t took_us);
+/* How long the slot's replies may be gathered. Locked. */
+uint64_t slot_gather_us(const struct slot *slot);
+/* The same for the end of a task that took so long; 0: the worker should hear at once.
+ * Locked. */
+uint64_t slot_end_within_us(struct slot *slot, const struct task *task,
+                            uint64_t took_us);
 /* Orphans may have been left: sweeps in a second. */
 void process_expect_orphans(struct process *p);
 

@@ -8,10 +8,9 @@
 #include "base/clock.h"
 #include "base/fault.h"
 
-/* Whoever adds a reply sends old ones; the timer, which costs a thread's wake-up, is
+/* Whoever adds a reply sends what is due; the timer, which costs a thread's wake-up, is
  * only for when nobody comes in time. */
-#define GATHER_US 800
-#define TIMER_US 1000
+#define TIMER_LATE_US 200
 /* After a pause a reply goes at once: a task's start is known before the task can ask.
  */
 #define PAUSE_US 5000
@@ -76,34 +75,33 @@ static void flush(struct replies *r)
     (void)pthread_cond_broadcast(&r->sent);
 }
 
-void replies_put(struct replies *r, const struct reply *reply, bool urgent)
+void replies_put(struct replies *r, const struct reply *reply, uint64_t within_us)
 {
     uint8_t bytes[REPLY_BYTES_MAX];
     size_t n = reply_encode(reply, bytes);
     uint64_t now_us = clock_mono_us();
     (void)pthread_mutex_lock(&r->lock);
-    bool first = r->out.len == 0;
-    if (first)
-        r->first_us = now_us;
+    bool sooner = r->out.len == 0 || now_us + within_us < r->due_us;
+    if (sooner)
+        r->due_us = now_us + within_us;
     buf_append(&r->out, bytes, n);
     HQ_ASSERT(!r->out.failed);
     bool paused = now_us - r->sent_us >= PAUSE_US;
-    if (urgent || paused || now_us - r->first_us >= GATHER_US ||
-        r->out.len >= FLUSH_BYTES)
+    if (paused || now_us >= r->due_us || r->out.len >= FLUSH_BYTES)
         flush(r);
-    else if (first)
-        arm(r, TIMER_US);
+    else if (sooner)
+        arm(r, within_us + TIMER_LATE_US);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
 void replies_flush_due(struct replies *r)
 {
     (void)pthread_mutex_lock(&r->lock);
-    uint64_t age_us = clock_mono_us() - r->first_us;
-    if (r->out.len > 0 && age_us >= GATHER_US)
+    uint64_t now_us = clock_mono_us();
+    if (r->out.len > 0 && now_us >= r->due_us)
         flush(r);
     else if (r->out.len > 0)
-        arm(r, TIMER_US - age_us);
+        arm(r, r->due_us - now_us + TIMER_LATE_US);
     (void)pthread_mutex_unlock(&r->lock);
 }
 

@@ -20,7 +20,7 @@ struct replies {
     bool sending;
     bool again; /* what is in out is due */
     pthread_cond_t sent;
-    uint64_t first_us;            /* monotonic time of the oldest reply in out */
+    uint64_t due_us;              /* monotonic time when out has to go */
     uint64_t sent_us;             /* of the last sending */
     bool broken;                  /* the worker is gone; of the sender */
     int pipes[PIPE_BATCH];        /* write ends in stock */
@@ -28,7 +28,8 @@ struct replies {
 };
 
 int replies_init(struct replies *r, int sock, struct error *err) MUST_CHECK;
-void replies_put(struct replies *r, const struct reply *reply, bool urgent);
+/* 0: at once, and whatever was gathered before with it. */
+void replies_put(struct replies *r, const struct reply *reply, uint64_t within_us);
 /* Sends what is due; the timer calls for it. */
 void replies_flush_due(struct replies *r);
 /* Takes the write end of a pipe whose read end is with the worker. 0 or errno. */

@@ -82,15 +82,19 @@ static _Noreturn void child_fail(const struct child *c, enum launch_step step)
 /*
  * The child starts on the launcher's own table of descriptors: to copy a table with the
  * pidfds of a thousand tasks takes as long as the rest of the start. It keeps what it
- * needs; the numbers of pidfds are high, so what is copied here is short.
+ * needs; the numbers of pidfds are high, so what is copied here is short. Returns the
+ * first number that is closed.
  */
-static void child_unshare_files(const struct child *c)
+static unsigned child_unshare_files(const struct child *c)
 {
     const struct spawn_order *o = c->order;
-    int last = MAX(MAX(o->out.fd, o->err.fd), MAX(o->input_fd, c->ctx->null_fd));
-    if (syscall(SYS_close_range, (unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0 &&
-        unshare(CLONE_FILES) != 0)
+    int last = MAX(MAX(o->out.fd, o->err.fd), o->input_fd);
+    unsigned first = MAX(FIRST_CLOSED, (unsigned)(last + 1));
+    if (syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+        return first;
+    if (unshare(CLONE_FILES) != 0)
         child_fail(c, LAUNCH_STEP_MEMORY);
+    return ~0U;
 }
 
 static void child_dup(const struct child *c, int fd, int to, enum launch_step step)
@@ -106,12 +110,11 @@ static void child_take_files(const struct child *c)
     if (o->input)
         child_dup(c, open(o->input, O_RDONLY | O_CLOEXEC), STDIN_FILENO,
                   LAUNCH_STEP_STDIN);
+    /* The launcher's own standard output is /dev/null. */
+    child_dup(c, o->err.kind == LAUNCH_OUTPUT_PIPE ? o->err.fd : STDOUT_FILENO,
+              STDERR_FILENO, LAUNCH_STEP_STDERR);
     if (o->out.kind == LAUNCH_OUTPUT_PIPE)
         child_dup(c, o->out.fd, STDOUT_FILENO, LAUNCH_STEP_STDOUT);
-    if (o->err.kind == LAUNCH_OUTPUT_PIPE)
-        child_dup(c, o->err.fd, STDERR_FILENO, LAUNCH_STEP_STDERR);
-    else
-        child_dup(c, c->ctx->null_fd, STDERR_FILENO, LAUNCH_STEP_STDERR);
 }
 
 static int open_output(const struct spawn_output *o)
@@ -200,13 +203,14 @@ static int child_main(void *arg)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != ctx->launcher)
         _exit(EXIT_NOT_STARTED); /* it died before the line above */
-    child_unshare_files(c);
+    unsigned closed = child_unshare_files(c);
     if (c->order->mask && !binding_set_mask(c->order->mask))
         child_fail(c, LAUNCH_STEP_AFFINITY);
     child_take_files(c);
     /* Everything is close-on-exec; but a child that hangs below must not hold pipes of
      * other tasks until then. */
-    (void)syscall(SYS_close_range, FIRST_CLOSED, ~0U, 0U);
+    if (closed > FIRST_CLOSED)
+        (void)syscall(SYS_close_range, FIRST_CLOSED, ~0U, 0U);
     child_open_files(c);
     if (ctx->limit_changed)
         (void)setrlimit(RLIMIT_NOFILE, &ctx->files);

@@ -260,11 +260,12 @@ static struct slot *run_one(struct spawner *s, struct slot *slot)
     slot->home = s;
     atomic_store(&s->area.result->pid, 0);
     task->result = s->area.result;
+    uint64_t within_us = slot_gather_us(slot);
     (void)pthread_mutex_unlock(&slot->lock);
 
     bool running = start_task(s, task, &reply);
     if (running) {
-        replies_put(&p->replies, &reply, false);
+        replies_put(&p->replies, &reply, within_us);
         if (!await_task(s, task, &info, &usage))
             return pool_next(s);
     }
@@ -272,11 +273,11 @@ static struct slot *run_one(struct spawner *s, struct slot *slot)
     if (running)
         slot_finish(p, slot, &info, &usage, &reply);
     slot->current = NULL;
-    bool urgent = slot_end_is_urgent(slot, task, reply.event.end_us - task->start_us);
+    within_us = slot_end_within_us(slot, task, reply.event.end_us - task->start_us);
     task_leave(task);
     next = slot_yield(s, slot);
     (void)pthread_mutex_unlock(&slot->lock);
-    replies_put(&p->replies, &reply, urgent);
+    replies_put(&p->replies, &reply, within_us);
     return next;
 }
 

@@ -45,7 +45,7 @@ void stop_task(struct process *p, struct slot *slot, uint64_t handle,
         return;
     reply.event.slot = slot->number;
     task_destroy(queued);
-    replies_put(&p->replies, &reply, true);
+    replies_put(&p->replies, &reply, 0);
 }
 
 void stop_all(struct process *p)

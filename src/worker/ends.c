@@ -209,7 +209,7 @@ void task_output_ended(struct worker *w, struct task *t)
 {
     if (t->seat && t->seat->lane) {
         t->end.variant = t->seat->lane->variant;
-        lane_took(t->seat->lane, t->end.end_us - t->end.start_us);
+        task_took(t, t->end.end_us - t->end.start_us);
     }
     seat_left(w, t);
     if (t->stream) {

@@ -31,10 +31,13 @@
 #include "wire/lists.h"
 #include "worker/worker.h"
 
-#define AHEAD_MAX 32u   /* tasks that wait in the launcher behind a running one */
-#define AHEAD_US 4000u  /* … but no more than that much work */
+#define AHEAD_MAX 128u  /* tasks that wait in the launcher behind a running one */
+#define AHEAD_US 16000u /* … but no more than that much work */
 #define STUCK_US 20000u /* tasks behind one that runs longer are taken back */
-#define GATHER_MS 1     /* reports wait that long at most */
+/* Tasks of a group known to be shorter than that share the launcher's session, which
+ * has no terminal either; launch/launch.h tells what a session costs. */
+#define SESSION_US 10000u
+#define GATHER_MS 1 /* between two messages with reports */
 #define NO_TEMPLATE UINT32_MAX
 
 struct task_class {
@@ -67,6 +70,7 @@ struct group_def {
     size_t n_argv;
     struct submit ids; /* one group: task ids and axes, for group_id_at */
     struct body_def *body;
+    uint64_t mean_us; /* moving average of its tasks' durations; 0: unknown */
 };
 
 /* Consecutive slots of one group in a queue; entries are kept per run. */
@@ -271,7 +275,7 @@ void seat_left(struct worker *w, struct task *t);
 /* Puts a task that was not started back to the head of its queue. */
 void lane_put_back(struct worker *w, struct task *t);
 void seats_check_stuck(struct worker *w);
-void lane_took(struct lane *l, uint64_t duration_us);
+void task_took(struct task *t, uint64_t duration_us);
 void lane_left(struct lane *l); /* a task of it is freed */
 
 /* run.c */

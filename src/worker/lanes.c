@@ -95,10 +95,15 @@ static struct span next_entry(struct queued_run *r)
     return s;
 }
 
-void lane_took(struct lane *l, uint64_t duration_us)
+static void average(uint64_t *mean_us, uint64_t duration_us)
 {
-    l->mean_us =
-        l->mean_us ? (l->mean_us * 7 + duration_us + 7) / 8 : MAX(duration_us, 1u);
+    *mean_us = *mean_us ? (*mean_us * 7 + duration_us + 7) / 8 : MAX(duration_us, 1u);
+}
+
+void task_took(struct task *t, uint64_t duration_us)
+{
+    average(&t->seat->lane->mean_us, duration_us);
+    average(&t->group->mean_us, duration_us);
 }
 
 /* ---- seats ----------------------------------------------------------------------- */
@@ -243,12 +248,14 @@ static void start_next(struct worker *w, struct seat *s)
 }
 
 /* How many tasks may be in the launcher for one seat: the running one and as many short
- * ones behind it as fill a few milliseconds. */
+ * ones behind it as fill some milliseconds; near the end no more than half of an even
+ * share, so that the seats end together. */
 static uint32_t depth_of(const struct lane *l)
 {
     if (l->mean_us == 0 || l->mean_us > AHEAD_US)
         return 1;
-    return 1 + (uint32_t)MIN(AHEAD_US / l->mean_us, AHEAD_MAX);
+    uint64_t ahead = MIN(AHEAD_US / l->mean_us, AHEAD_MAX);
+    return 1 + (uint32_t)MIN(ahead, l->queued / (2 * MAX(l->n_seats, 1u)));
 }
 
 /* Fills the seat from its lane, but leaves its share to the other seats. */
@@ -264,11 +271,8 @@ static void seat_fill(struct worker *w, struct seat *s)
     uint32_t depth = depth_of(l);
     if (s->pending > depth / 2 && s->pending)
         return;
-    while (l->queued && s->pending < depth) {
-        if (s->pending && l->queued <= l->n_seats)
-            break; /* near the end nobody hoards */
+    while (l->queued && s->pending < depth)
         start_next(w, s);
-    }
 }
 
 void seat_left(struct worker *w, struct task *t)

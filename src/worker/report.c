@@ -1,7 +1,7 @@
 /*
- * Starts and ends on their way to the server. They are gathered for up to a
- * millisecond, unless none went for a while; ends are kept until the server
- * acknowledges their batch, so that a lost connection loses none.
+ * Starts and ends on their way to the server. Messages with them are a millisecond
+ * apart unless one is urgent; ends are kept until the server acknowledges their batch,
+ * so that a lost connection loses none.
  */
 #include "worker/internal.h"
 
@@ -10,18 +10,18 @@
 #include "base/xmem.h"
 
 #define ENDS_MAX ((size_t)4 << 20)
-#define PAUSE_US 5000 /* so long without a report, and the next one goes at once */
 
 void report_soon(struct worker *w)
 {
     w->flush_now = true;
 }
 
+/* What the launcher gathered is not kept again: that would only cost a wake-up. */
 static void gather(struct worker *w)
 {
     if (io_timer_active(w->gather))
         return;
-    if (clock_mono_us() - w->reported_us >= PAUSE_US)
+    if (clock_mono_us() - w->reported_us >= GATHER_MS * 1000)
         report_soon(w);
     else
         io_timer_start(w->gather, GATHER_MS, 0);

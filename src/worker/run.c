@@ -258,7 +258,6 @@ static int make_template(struct worker *w, struct group_def *g,
         .cwd = g->dynamic_cwd ? NULL : paths->cwd,
         .input = b->has_input ? b->input : NULL,
         .input_size = b->n_input,
-        .session = true, /* contract: signals of terminals never reach tasks */
     };
     if (!g->dynamic_out)
         spec.out = output_of(b, &b->out, paths->out);
@@ -388,7 +387,8 @@ static int launch(struct worker *w, struct task *t,
                 .n_argv = args.n,
                 .env = (const char *const *)env.w,
                 .n_env = env.n,
-                .cwd = g->dynamic_cwd ? t->cwd : NULL},
+                .cwd = g->dynamic_cwd ? t->cwd : NULL,
+                .session = g->mean_us == 0 || g->mean_us > SESSION_US},
         .binding = binding,
     };
     if (g->dynamic_out)

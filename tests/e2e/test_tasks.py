@@ -144,6 +144,17 @@ def test_each_task_leads_a_session(pair):
     assert pid == group == session
 
 
+def test_fast_tasks_lead_groups_without_terminal(pair):
+    """What is known to be short may share a session, but never a process group."""
+    job = pair.submit_and_wait("--array", "1-200", "--stdout", "none", "--", "sh", "-c",
+                               'read -r pid name state parent group session tty rest '
+                               '</proc/self/stat; echo $pid $group $session $tty >>all')
+    rows = [line.split() for line in pair.read("all").splitlines()]
+    assert pair.stats(job) == {"finished": 200} and len(rows) == 200
+    assert all(pid == group and tty == "0" for pid, group, _, tty in rows), rows
+    assert len({session for pid, _, session, _ in rows if session != pid}) <= 1
+
+
 def test_signals_have_their_defaults(pair):
     job = pair.submit_and_wait("--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
     for line in pair.read(f"job-{job}/0.stdout").splitlines():
