@@ -3,10 +3,11 @@
  * registers, takes tasks, waits their time without running anything, and reports them
  * as a worker does.
  *
- *     ranks SERVER_DIR COUNT [--cpus N] [--task-us N] [--leave-ms N]
+ *     ranks SERVER_DIR COUNT [--cpus N] [--task-us N] [--long-percent N] [--leave-ms N]
  *
- * --task-us   a task takes that long (0: it ends at once)
- * --leave-ms  so often a rank cuts its connection, and a new one joins
+ * --task-us       a task takes that long (0: it ends at once)
+ * --long-percent  so many of them take six times as long
+ * --leave-ms      so often a rank cuts its connection, and a new one joins
  *
  * Ends when the server dismisses the ranks or at SIGTERM, with one JSON line: tasks
  * that ended, ranks that left, and how long ranks without work waited for the next.
@@ -56,7 +57,7 @@ struct rank {
 static struct options {
     const char *server_dir;
     uint32_t count, cpus;
-    uint64_t task_us, leave_ms;
+    uint64_t task_us, long_percent, leave_ms;
 } options = {.cpus = 4};
 
 static struct state {
@@ -162,7 +163,8 @@ static void run_task(struct rank *r, size_t lane, struct queued task)
     uint32_t index = vec_last(&state.unused);
     state.unused.len--;
     state.tasks[index] = (struct running){r->number, r->life, (uint32_t)lane, task};
-    uint64_t end = clock_mono_us() + options.task_us;
+    bool takes_long = next_random() % 100 < options.long_percent;
+    uint64_t end = clock_mono_us() + options.task_us * (takes_long ? 6 : 1);
     MUST(!heap_push(&state.running, (struct heap_item){end, index, index}));
 }
 
@@ -327,7 +329,6 @@ static void on_message(struct io_conn *c, uint8_t type, struct span body)
     struct msg_TASKS_RETRACT retract;
     if (type == MSG_WORKER_REGISTERED) {
         r->registered = true;
-        r->dry_us = clock_mono_us();
         state.n_connecting--;
         state.n_connected++;
     } else if (type == MSG_TASKS_ASSIGN) {
@@ -441,6 +442,8 @@ static void read_options(int argc, char **argv)
             options.cpus = (uint32_t)value;
         else if (!strcmp(argv[i], "--task-us"))
             options.task_us = value;
+        else if (!strcmp(argv[i], "--long-percent"))
+            options.long_percent = value;
         else if (!strcmp(argv[i], "--leave-ms"))
             options.leave_ms = value;
         else
