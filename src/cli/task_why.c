@@ -39,8 +39,8 @@ static void put_hold(struct buf *out, const struct hold *h)
         buf_printf(out, "it belongs to the multi-node task %u@%u", h->job, h->task);
         break;
     case SCHED_HOLD_RESERVED:
-        buf_printf(out, "it is kept free for the multi-node task %u@%u of priority %d",
-                   h->job, h->task, h->priority);
+        buf_printf(out, "it is kept free for task %u@%u of priority %d", h->job,
+                   h->task, h->priority);
         break;
     case SCHED_HOLD_PRIORITY:
         buf_printf(out, "task %u@%u of priority %d goes first there", h->job, h->task,

@@ -87,6 +87,10 @@ static void check_class(const struct sched *s, const struct task_class *c)
     HQ_ASSERT(started == c->started && unstarted == c->unstarted &&
               retracts == c->retracts);
     HQ_ASSERT(!waiting || c->touched || c->order_pos != NO_INDEX);
+    if (c->reserved_id) {
+        const struct worker *w = worker_find(s, c->reserved_id);
+        HQ_ASSERT(w && w->reserved == c && c->waiting);
+    }
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->hungry, node)
     HQ_ASSERT(CONTAINER_OF(node, struct lane, hungry)->class == c);
 }

@@ -254,6 +254,8 @@ void class_dequeued(struct sched *s, struct task_class *c, uint64_t n)
     s->waiting -= n;
     if (n)
         class_touch(s, c);
+    if (!c->waiting)
+        starve_end(s, c);
 }
 
 /* `share` changes with the workers only, so it is kept otherwise. */

@@ -28,8 +28,10 @@ bool gang_usable(const struct sched *s, const struct worker *w,
            (!w->reserved || w->reserved == c || w->reserved_priority < priority);
 }
 
-static void reserved_drop(struct sched *s, struct worker *w)
+void reserved_drop(struct sched *s, struct worker *w)
 {
+    if (w->reserved && w->reserved->reserved_id == w->id)
+        w->reserved->reserved_id = 0;
     for (size_t i = 0; w->reserved && i < s->reserved.len; i++)
         if (s->reserved.data[i] == w) {
             vec_swap_remove(&s->reserved, i);
@@ -44,6 +46,7 @@ void gangs_release_reservations(struct sched *s)
     for (size_t i = 0; i < s->reserved.len; i++) {
         struct worker *w = s->reserved.data[i];
         w->reserved_before = w->reserved;
+        w->reserved->reserved_id = 0;
         w->reserved = NULL;
         room_open(s, w);
         worker_update_idle(s, w);
@@ -137,8 +140,8 @@ static double worker_free_in(const struct worker *w, const struct task_class *c)
     return w->reserved_before == c ? us / 4 : us;
 }
 
-static bool worker_wanted_by_higher(const struct sched *s, const struct worker *w,
-                                    int32_t priority)
+bool worker_wanted_by_higher(const struct sched *s, const struct worker *w,
+                             int32_t priority)
 {
     for (uint32_t i = 0; i < s->n_blockers; i++)
         if (s->blockers[i].priority > priority && !s->blockers[i].class->gang &&
@@ -180,8 +183,8 @@ static size_t candidates_choose(const struct candidate *list, size_t n, uint32_t
     return best;
 }
 
-static void worker_reserve(struct sched *s, struct worker *w, struct task_class *c,
-                           int32_t priority, uint64_t until_us)
+void worker_reserve(struct sched *s, struct worker *w, struct task_class *c,
+                    int32_t priority, uint64_t until_us)
 {
     if (!w->reserved)
         must_push(&s->reserved, w);

@@ -7,7 +7,7 @@
  *   place.c    grants; gap.c: what higher priorities keep free
  *   exact.c    the best mix, where several classes compete for a few workers
  *   window.c   tasks sent ahead; steal.c: tasks asked back
- *   gang.c     multi-node tasks
+ *   gang.c     multi-node tasks; starve.c: room for large tasks among small ones
  *   step.c     the order of all this; check.c: the invariants
  *   explain.c  why a task waits
  *
@@ -77,8 +77,10 @@ struct task_class {
     uint64_t limit_us; /* a task runs no longer; 0: no limit */
     uint64_t most_fit; /* tasks that an empty worker can hold; at most */
     bool gang_yields;  /* one was started: others of this priority are first now */
-    double weight;     /* the largest of the variants */
-    VEC(struct queue) queues; /* priority descending; may be empty ones among them */
+    uint64_t starved_since_us; /* no task of it runs, others take the room; 0: not so */
+    uint32_t reserved_id;      /* worker that is kept free for a starved class, or 0 */
+    double weight;             /* the largest of the variants */
+    VEC(struct queue) queues;  /* priority descending; may be empty ones among them */
     uint64_t waiting;
     uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
     bool touched;             /* in sched.touched */
@@ -387,7 +389,17 @@ void fences_send(struct sched *s);
 void steal_lower(struct sched *s);
 void steal_for_free(struct sched *s);
 
+/* starve.c */
+void starve_check(struct sched *s, struct task_class *c, int32_t priority);
+void starve_end(struct sched *s, struct task_class *c);
+
 /* gang.c */
+void worker_reserve(struct sched *s, struct worker *w, struct task_class *c,
+                    int32_t priority, uint64_t until_us);
+void reserved_drop(struct sched *s, struct worker *w);
+/* Whether a task of higher priority that waits could run there. */
+bool worker_wanted_by_higher(const struct sched *s, const struct worker *w,
+                             int32_t priority);
 /* Whether a gang of the class may take the worker, once it is idle. */
 bool gang_usable(const struct sched *s, const struct worker *w,
                  const struct task_class *c, int32_t priority);

@@ -27,7 +27,8 @@ bool place_allowed_now(const struct sched *s, const struct worker *w,
                        const struct task_class *c, int32_t priority)
 {
     return place_allowed(w, priority) ||
-           (!w->draining && !w->gang && class_ends_in_time(s, w, c));
+           (!w->draining && !w->gang &&
+            (w->reserved == c || class_ends_in_time(s, w, c)));
 }
 
 /* The worker wants a share of its cpus used or none, and is below. */
@@ -120,6 +121,7 @@ void place_walk(struct sched *s)
             continue;
         if (class_priority(c) == priority) {
             blockers_add(s, c, priority);
+            starve_check(s, c, priority);
         } else {
             /* Its next tasks are less important: their turn comes later. */
             classes_resort_from(s, i);

@@ -109,6 +109,7 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     l->class->nothing_to_steal = false;
     if (grants) {
         lane_grant(s, l, grants);
+        starve_end(s, l->class);
         l->granted_step = s->step_no;
         l->progress_us = s->now_us;
         lane_check_hungry(l);

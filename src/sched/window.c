@@ -33,18 +33,21 @@ static uint32_t window_share(const struct lane *l, const struct queue *q)
 
 enum window_rival {
     RIVAL_NONE,
-    RIVAL_EQUAL, /* a class served before this one waits for the worker */
+    RIVAL_EQUAL, /* a class to be served before this one waits for the worker */
     RIVAL_HIGHER /* and has a higher priority */
 };
 
 static enum window_rival window_rival(const struct sched *s, const struct lane *l,
                                       int32_t priority)
 {
+    /* A variant that costs more than another one makes room for everybody. */
+    bool costly = l->variant != l->class->preferred[0];
     for (uint32_t i = 0; i < s->n_blockers; i++) {
         const struct blocker *b = &s->blockers[i];
-        if (b->class == l->class || b->priority < priority)
+        if (b->priority < priority || (b->class == l->class && !costly))
             return RIVAL_NONE;
-        if (!b->class->gang && class_capable(s, l->worker, b->class))
+        if (b->class != l->class && !b->class->gang &&
+            class_capable(s, l->worker, b->class))
             return b->priority > priority ? RIVAL_HIGHER : RIVAL_EQUAL;
     }
     /* There may be more than the list can hold. */

@@ -391,7 +391,7 @@ void sched_worker_load(const struct sched *s, uint32_t id,
     out->running = w->n_running;
     out->gang = w->gang != NULL;
     out->gang_root = w->gang && w->gang->root == w->id;
-    out->reserved = w->reserved != NULL;
+    out->reserved = w->reserved && w->reserved->gang;
     if (out->gang) {
         out->gang_job = w->gang->job;
         out->gang_slot = w->gang->slot;

@@ -213,7 +213,51 @@ static void test_late_classes(void)
     end();
 }
 
-TEST_MAIN("place", TEST(test_low_workers_first), TEST(test_order), TEST(test_gaps),
-          TEST(test_variants), TEST(test_weights_and_sizes), TEST(test_all),
-          TEST(test_min_utilization), TEST(test_time), TEST(test_drain_and_leave),
-          TEST(test_late_classes))
+/* Small tasks take whatever becomes free; after a while a large one gets a worker. */
+static void test_large_among_small(void)
+{
+    struct sched_worker_load load;
+    begin();
+    worker(1, "cpus=range(0-1)");
+    uint32_t small = class_of("cpus=1"), large = class_of("cpus=2");
+    sched_ready(sched, small, 0, 1, 0, 3);
+    CHECK_STEP("w1 c0.0 +2 1:0-2");
+    sched_ready(sched, large, 0, 2, 0, 1);
+    sched_ready(sched, small, 0, 3, 0, 3);
+    CHECK_STEP("");
+    done(1, 1, 0, 0, 1000); /* 1:2 took its place */
+    done(1, 1, 1, 1, 1000);
+    CHECK_STEP("w1 c0.0 +1 3:0-2");
+    now_us += 2000000;
+    done(1, 1, 2, 1, 1000);
+    CHECK_STEP("retract w1 c0.0 2"); /* it is kept free now */
+    sched_retracted(sched, 1, small, 0, &(struct task_run){3, 1, 2, 0}, 1);
+    CHECK_STEP("");
+    sched_worker_load(sched, 1, &load);
+    CU_ASSERT(!load.reserved); /* that is what is told of gangs */
+    done(1, 3, 0, 1, 1000);
+    CHECK_STEP("w1 c1.0 +1 2:0-0");
+    done(1, 2, 0, 1, 1000);
+    CHECK_STEP("w1 c0.0 +2 3:1-2");
+    end();
+
+    begin(); /* cancelled meanwhile: nothing is kept any more */
+    worker(1, "cpus=range(0-1)");
+    small = class_of("cpus=1");
+    sched_ready(sched, small, 0, 1, 0, 2);
+    CHECK_STEP("w1 c0.0 +2 1:0-1");
+    sched_ready(sched, class_of("cpus=2"), 0, 2, 0, 1);
+    CHECK_STEP("");
+    now_us += 2000000;
+    sched_ready(sched, small, 0, 3, 0, 1);
+    done(1, 1, 0, 1, 1000);
+    CHECK_STEP("");
+    sched_cancel_job(sched, 2);
+    CHECK_STEP("w1 c0.0 +1 3:0-0");
+    end();
+}
+
+TEST_MAIN("place", TEST(test_large_among_small), TEST(test_low_workers_first),
+          TEST(test_order), TEST(test_gaps), TEST(test_variants),
+          TEST(test_weights_and_sizes), TEST(test_all), TEST(test_min_utilization),
+          TEST(test_time), TEST(test_drain_and_leave), TEST(test_late_classes))
