@@ -96,8 +96,8 @@ HEAPPE = ("(nohup hq server start --host 127.0.0.1 > server.out 2>&1 &) && "
 WRAPPER = r"""#!/bin/bash
 # What runs inside the task: asks for its own job and edits the answer line by line.
 hq job info "$HQ_JOB_ID" --output-mode=json > info.json
-sed -i -e 's/"state": "running"/"state": "finished"/' -e 's/"running": 1/"running": 0/' \
-    -e 's/"finished": 0/"finished": 1/' info.json
+sed -i -e 's/"state": "[a-z]*"/"state": "finished"/' -e 's/"running": [0-9]*/"running": 0/' \
+    -e 's/"waiting": [0-9]*/"waiting": 0/' -e 's/"finished": [0-9]*/"finished": 1/' info.json
 """
 
 
