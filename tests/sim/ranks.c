@@ -341,7 +341,7 @@ static void on_message(struct io_conn *c, uint8_t type, struct span body)
         state.stopping = true;
         io_conn_finish(c);
     } else if (type == MSG_RSP_ERROR) {
-        MUST(!"the server refuses the rank");
+        failed("the server refuses the rank", __LINE__);
     }
 }
 
@@ -447,7 +447,7 @@ static void read_options(int argc, char **argv)
         else if (!strcmp(argv[i], "--leave-ms"))
             options.leave_ms = value;
         else
-            MUST(!"known option");
+            failed("known option", __LINE__);
     }
     MUST(options.count > 0 && options.cpus > 0);
 }
