@@ -181,7 +181,17 @@ uint32_t submit_add_argv(struct submit *s, const char *const *words, size_t n)
     buf_varint(&s->text, n);
     for (size_t i = 0; i < n; i++)
         buf_append(&s->text, words[i], strlen(words[i]) + 1);
-    return s->text.failed ? UINT32_MAX : (uint32_t)at;
+    if (s->text.failed)
+        return UINT32_MAX;
+    /* Tasks of a graph often differ in name and needs only. */
+    size_t last = s->n_groups ? s->groups[s->n_groups - 1].argv : at;
+    size_t size = s->text.len - at;
+    if (last + size <= at &&
+        memcmp(s->text.data + last, s->text.data + at, size) == 0) {
+        s->text.len = at;
+        return (uint32_t)last;
+    }
+    return (uint32_t)at;
 }
 
 uint32_t submit_add_text(struct submit *s, const char *text)

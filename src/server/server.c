@@ -1,6 +1,7 @@
 #include "server/internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,8 +258,13 @@ static int finish_journal(struct server *s, bool started, struct error *err)
     return rc;
 }
 
+/* Fixed, since the threshold that glibc adapts keeps up to 64 MiB of buffers that large
+ * requests have needed once. */
+#define MAPPED_BYTES (1 << 20)
+
 int server_run(const struct server_config *config, struct error *err)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     struct server s = {.config = config, .next_job = 1, .next_worker = 1};
     list_init(&s.links);
     list_init(&s.clients);

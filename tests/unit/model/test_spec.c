@@ -509,8 +509,25 @@ static void test_size_of_an_array(void)
     submit_release(&s);
 }
 
+static void test_equal_commands_are_kept_once(void)
+{
+    static const char *const words[] = {"run", "a"};
+    struct submit s;
+    struct task_group g = {.count = 1};
+    submit_init(&s);
+    g.argv = submit_add_argv(&s, words, 2);
+    (void)submit_add_group(&s, &g);
+    size_t size = s.text.len;
+    CU_ASSERT_EQUAL(submit_add_argv(&s, words, 2), g.argv);
+    CU_ASSERT_EQUAL(s.text.len, size);
+    CU_ASSERT_NOT_EQUAL(submit_add_argv(&s, words, 1), g.argv);
+    CU_ASSERT_NOT_EQUAL(submit_add_argv(&s, words + 1, 1), g.argv);
+    CU_ASSERT(s.text.len > size);
+    submit_release(&s);
+}
+
 TEST_MAIN("spec", TEST(test_environment), TEST(test_body_round_trip),
           TEST(test_bad_bodies), TEST(test_entries), TEST(test_axes),
           TEST(test_too_many_axes), TEST(test_submit_round_trip), TEST(test_ids),
           TEST(test_bad_submits), TEST(test_without_submit_dir), TEST(test_memory),
-          TEST(test_size_of_an_array))
+          TEST(test_size_of_an_array), TEST(test_equal_commands_are_kept_once))
