@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static uint8_t small(uint8_t c)
 {
@@ -24,11 +27,12 @@ static unsigned commonness(uint8_t c)
     return c >= 'A' && c <= 'Z' ? 2 : 1;
 }
 
-static size_t rarest(const uint8_t *p, size_t n)
+/* The place of the rarest byte, but not `other`. */
+static size_t rarest(const uint8_t *p, size_t n, size_t other)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (commonness(p[i]) < commonness(p[best]))
+    size_t best = other == 0;
+    for (size_t i = best + 1; i < n; i++)
+        if (i != other && commonness(p[i]) < commonness(p[best]))
             best = i;
     return best;
 }
@@ -56,7 +60,10 @@ int log_match_init(struct log_match *m, const char *pattern, bool is_regex,
         return error_nomem(err);
     for (size_t i = 0; i <= m->n; i++)
         m->text[i] = ignore_case ? small((uint8_t)pattern[i]) : (uint8_t)pattern[i];
-    m->rare = m->n ? rarest(m->text, m->n) : 0;
+    if (m->n > 1) {
+        m->rare[0] = rarest(m->text, m->n, m->n);
+        m->rare[1] = rarest(m->text, m->n, m->rare[0]);
+    }
     return 0;
 }
 
@@ -68,27 +75,40 @@ void log_match_release(struct log_match *m)
     *m = (struct log_match){0};
 }
 
-/* False finds of the rare byte after which looking for the whole text is quicker. */
-#define FALSE_FINDS 256u
+#ifdef __SSE2__
+/* Looks at 16 places at once whether two bytes of the text are there: several times
+ * faster than memmem, however common the bytes are. *at: where it stopped. */
+static bool holds_wide(const struct log_match *m, const uint8_t *p, size_t n,
+                       size_t *at)
+{
+    const __m128i first = _mm_set1_epi8((char)m->text[m->rare[0]]);
+    const __m128i second = _mm_set1_epi8((char)m->text[m->rare[1]]);
+    for (; *at + m->n + 15 <= n; *at += 16) {
+        const uint8_t *q = p + *at;
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(q + m->rare[0]));
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(q + m->rare[1]));
+        __m128i both =
+            _mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second));
+        for (unsigned bits = (unsigned)_mm_movemask_epi8(both); bits; bits &= bits - 1)
+            if (memcmp(q + __builtin_ctz(bits), m->text, m->n) == 0)
+                return true;
+    }
+    return false;
+}
+#endif
 
-/* memchr runs several times faster than memmem, as long as the byte is rare. */
 static bool holds(const struct log_match *m, const uint8_t *p, size_t n)
 {
+    size_t at = 0;
     if (m->n > n)
         return false;
-    if (m->n == 0)
+    if (m->n <= 1)
+        return m->n == 0 || memchr(p, m->text[0], n) != NULL;
+#ifdef __SSE2__
+    if (holds_wide(m, p, n, &at))
         return true;
-    const uint8_t *at = p + m->rare, *end = p + n - (m->n - 1 - m->rare);
-    for (unsigned finds = 0; finds < FALSE_FINDS; finds++) {
-        at = at < end ? memchr(at, m->text[m->rare], (size_t)(end - at)) : NULL;
-        if (!at)
-            return false;
-        if (memcmp(at - m->rare, m->text, m->n) == 0)
-            return true;
-        at++;
-    }
-    at -= m->rare;
-    return memmem(at, (size_t)(p + n - at), m->text, m->n) != NULL;
+#endif
+    return memmem(p + at, n - at, m->text, m->n) != NULL;
 }
 
 static bool holds_folded(const struct log_match *m, const uint8_t *p, size_t n)

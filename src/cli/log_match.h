@@ -9,7 +9,7 @@
 struct log_match {
     uint8_t *text; /* fixed text, in small letters when case does not matter */
     size_t n;
-    size_t rare; /* place of the byte that is looked for first */
+    size_t rare[2]; /* places of the two bytes that are looked for first */
     bool ignore_case, invert, is_regex;
     regex_t regex;
 };

@@ -33,21 +33,29 @@ static void test_lines(void)
     CU_ASSERT(!in_line("^ello", "hello", true, false));
 }
 
-/* Many finds of the first byte that lead nowhere. */
-static void test_long_search(void)
+/* Long lines over a small alphabet, against memmem. */
+static void test_long_lines(void)
 {
-    struct log_match m;
-    struct error err = ERROR_INIT;
-    char line[4001];
-    memset(line, 'Q', 4000);
-    line[4000] = 0;
-    CU_ASSERT_EQUAL_FATAL(log_match_init(&m, "Qz", false, false, &err), 0);
-    CU_ASSERT(!log_match_line(&m, (const uint8_t *)line, 4000));
-    line[3999] = 'z';
-    CU_ASSERT(log_match_line(&m, (const uint8_t *)line, 4000));
-    line[0] = 'z';
-    CU_ASSERT(!log_match_line(&m, (const uint8_t *)line, 3999));
-    log_match_release(&m);
+    unsigned seed = 1;
+    uint8_t line[200];
+    char text[20];
+    for (unsigned round = 0; round < 20000; round++) {
+        struct log_match m;
+        size_t n = round % sizeof line, len = 1 + round % (sizeof text - 1);
+        for (size_t i = 0; i < n; i++)
+            line[i] =
+                (uint8_t) "aaabZ "[(seed = seed * 1103515245u + 12345u) >> 16 & 3];
+        for (size_t i = 0; i < len; i++)
+            text[i] = "aaabZ "[(seed = seed * 1103515245u + 12345u) >> 16 & 3];
+        text[len] = 0;
+        if (round % 3 == 0 && n > len)
+            memcpy(line + seed % (n - len), text, len);
+        bool want = memmem(line, n, text, len) != NULL;
+        CU_ASSERT_EQUAL_FATAL(log_match_init(&m, text, false, false, NULL), 0);
+        if (log_match_line(&m, line, n) != want)
+            CU_FAIL("differs from memmem");
+        log_match_release(&m);
+    }
 }
 
 static void test_blocks(void)
@@ -107,5 +115,5 @@ static void test_refused(void)
     log_match_release(&m);
 }
 
-TEST_MAIN("log_match", TEST(test_lines), TEST(test_long_search), TEST(test_blocks),
+TEST_MAIN("log_match", TEST(test_lines), TEST(test_long_lines), TEST(test_blocks),
           TEST(test_all_short), TEST(test_refused))
