@@ -40,12 +40,13 @@ static _Noreturn void leave(int fd, const struct buf *text, int status)
 }
 
 /* A descriptor below 3 that the caller has closed would become a file or the connection
- * to the server, and what is meant for standard output would be written there. */
+ * to the server, and what is meant for standard output would be written there. Standard
+ * input is empty then, and writing fails as it does on a closed descriptor. */
 static void hold_standard_descriptors(void)
 {
     int fd;
     do
-        fd = open("/dev/null", O_RDWR);
+        fd = open("/dev/null", O_RDONLY);
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);

@@ -16,7 +16,8 @@
 
 /*
  * Parses the arguments. Prints help, version or a usage error and ends the process with
- * status 0 or 2 where there is nothing to run. SIGPIPE gets its default action.
+ * status 0 or 2 where there is nothing to run. SIGPIPE gets its default action;
+ * standard descriptors that are closed stay unusable, but their numbers are taken.
  */
 void cli_begin(struct run *run, const struct cmd *root, int argc, char **argv);
 /* Prints the error if there is one, ends the output; returns the exit status. */
