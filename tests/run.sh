@@ -115,7 +115,7 @@ if command -v dpkg-query >/dev/null; then
     # Each of these only widens what is tested.
     install_packages clang clang-format libclang-rt-14-dev || true
     install_packages python3-pytest python3-pytest-xdist || true
-    install_packages codespell shellcheck || true
+    install_packages codespell shellcheck mandoc || true
     install_packages snakemake || true # its tests are skipped without it
     if [[ -x ${HQ_SLURM_LAB:-$root/../shared/slurm-lab}/up ]]; then
         install_packages slurmctld slurmd slurm-client munge libpmix-dev iproute2 || true
