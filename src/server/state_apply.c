@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include "base/xmem.h"
 
+#define TOGETHER_US 10000
+
 void task_set_state(struct job *job, struct task_record *r, enum task_state to,
                     uint64_t time_us)
 {
@@ -260,15 +262,21 @@ void state_apply_worker_lost(struct state *s, uint32_t id, enum worker_end reaso
     w->ended_us = time_us;
 }
 
-/* Starts of one round arrive in the order in which the spawners got to them. */
+/* Starts of one round happen and arrive in the order in which the spawners get to them;
+ * of those at about the same time the one that stood last in the queue counts. */
 static void worker_note_start(struct worker *w, struct job *job, uint32_t slot,
                               uint64_t start_us)
 {
-    if (!w || start_us < w->last_us)
+    if (!w || start_us + TOGETHER_US < w->last_us)
+        return;
+    uint32_t task = job_task_id(job, slot);
+    bool together = w->any_started && start_us < w->last_us + TOGETHER_US;
+    if (together &&
+        (job->id < w->last_job || (job->id == w->last_job && task < w->last_task)))
         return;
     w->any_started = true;
     w->last_job = job->id;
-    w->last_task = job_task_id(job, slot);
+    w->last_task = task;
     w->last_us = start_us;
 }
 
