@@ -85,8 +85,9 @@ int conf_parse_yaml(const char *name, const void *data, size_t n, struct conf_do
 /* TOML 1.0; the root is always a map. Tables point at their header. */
 int conf_parse_toml(const char *name, const void *data, size_t n, struct conf_doc **out,
                     struct error *err) MUST_CHECK;
-/* JSON (RFC 8259, keys unique). With a NULL name a syntax error is one line:
- * "EOF while parsing a list at line 2 column 0". */
+/* JSON (RFC 8259, keys unique). A NULL name stands for data of other programs: a syntax
+ * error is one line, "EOF while parsing a list at line 2 column 0", and of the values
+ * of one key the last counts. */
 int conf_parse_json(const char *name, const void *data, size_t n, struct conf_doc **out,
                     struct error *err) MUST_CHECK;
 int conf_parse(enum conf_format format, const char *name, const void *data, size_t n,

@@ -313,16 +313,22 @@ static int end_object(struct reader *r, struct conf_node *node, size_t first)
         return error_nomem(r->err);
     node->pairs = pairs;
     keys_clear(&r->keys);
-    for (uint32_t i = 0; i < n; i++) {
-        struct conf_node *key = r->stack[first + 2 * (size_t)i];
-        uint32_t other = keys_find(&r->keys, pairs, i, key->text, key->n);
-        if (other != UINT32_MAX)
+    uint32_t kept = 0;
+    for (size_t i = first; i < first + 2 * n; i += 2) {
+        const struct conf_node *key = r->stack[i];
+        struct conf_pair pair = {r->stack[i], r->stack[i + 1]};
+        uint32_t other = keys_find(&r->keys, pairs, kept, key->text, key->n);
+        if (other != UINT32_MAX && r->doc->name)
             return conf_fail(r->doc, key, r->err, "duplicate key \"%s\"", key->text);
-        pairs[i] = (struct conf_pair){key, r->stack[first + 2 * (size_t)i + 1]};
-        if (!keys_add(&r->keys, &r->doc->arena, pairs, i + 1))
+        if (other != UINT32_MAX) {
+            pairs[other] = pair;
+            continue;
+        }
+        pairs[kept++] = pair;
+        if (!keys_add(&r->keys, &r->doc->arena, pairs, kept))
             return error_nomem(r->err);
     }
-    node->n = (uint32_t)n;
+    node->n = kept;
     return 0;
 }
 

@@ -140,9 +140,10 @@ def test_selected_entry_belongs_to_its_number(pair):
 
 def test_from_json_writes_elements_again(pair):
     pair.write("j", '[ 1, -2.50, 1e3, "t \\u00e9 \\"q\\" \\n", null, true,\n'
-                    '  {"b": [1, 2 ], "a": {"z": 1, "y": 2}}, [], {}, 12345678901234567890]')
+                    '  {"b": [1, 2 ], "a": {"z": 1, "y": 2}}, [], {}, 12345678901234567890,\n'
+                    '  {"a": 1, "b": 2, "a": 3}]')
     expect = ["1", "-2.5", "1000.0", '"t é \\"q\\" \\n"', "null", "true",
-              '{"a":{"y":2,"z":1},"b":[1,2]}', "[]", "{}", "12345678901234567890"]
+              '{"a":{"y":2,"z":1},"b":[1,2]}', "[]", "{}", "12345678901234567890", '{"a":3,"b":2}']
     job = pair.submit_and_wait("--from-json", "j", *ECHO)
     assert [pair.read(f"job-{job}/{i}.stdout") for i in range(len(expect))] == expect
 
