@@ -8,15 +8,16 @@
 
 #define STARVED_US 1000000u
 
-/* The capable one on which least has to end, roughly. */
+/* The capable one on which least has to end, roughly. One with a minimal utilization
+ * waits for more tasks, not for room. */
 static struct worker *starve_pick(const struct sched *s, const struct task_class *c,
                                   int32_t priority)
 {
     struct worker *best = NULL;
     for (size_t i = 0; i < s->workers.len; i++) {
         struct worker *w = s->workers.data[i];
-        if (w && !w->draining && !w->gang && !w->reserved && class_capable(s, w, c) &&
-            !worker_wanted_by_higher(s, w, priority) &&
+        if (w && !w->draining && !w->gang && !w->reserved && w->min_utilization <= 0 &&
+            class_capable(s, w, c) && !worker_wanted_by_higher(s, w, priority) &&
             (!best || w->n_running < best->n_running))
             best = w;
     }

@@ -241,6 +241,17 @@ static void test_large_among_small(void)
     CHECK_STEP("w1 c0.0 +2 3:1-2");
     end();
 
+    begin(); /* one that wants more tasks is not kept free from them */
+    worker_in(1, "cpus=range(0-7)", "default", 0, 0.5);
+    small = class_of("cpus=1");
+    sched_ready(sched, small, 0, 1, 0, 3);
+    CHECK_STEP("");
+    now_us += 2000000;
+    CHECK_STEP("");
+    sched_ready(sched, small, 0, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +4 1:0-2 2:0-0");
+    end();
+
     begin(); /* cancelled meanwhile: nothing is kept any more */
     worker(1, "cpus=range(0-1)");
     small = class_of("cpus=1");
