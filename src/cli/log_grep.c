@@ -310,8 +310,12 @@ static void print_hit(struct grep *g, const struct part *p, const struct hit *h)
     g->at = h->e;
     g->n_found += h->n_lines;
     g->n_in_channel = h->n_lines;
+    if (h->n == 0) { /* they were only counted */
+        end_channel(g);
+        return;
+    }
     const uint8_t *line = p->lines.data + h->at, *end = line + h->n;
-    while (line < end && !g->count && !g->names) {
+    while (line < end) {
         const uint8_t *feed = memchr(line, '\n', (size_t)(end - line));
         log_printer_line(&g->printer, &h->e, line, (size_t)(feed - line));
         line = feed + 1;

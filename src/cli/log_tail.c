@@ -17,7 +17,9 @@ static int read_block(struct tail *t, const struct outlog_ref *ref,
 {
     int rc = outlog_read_block(t->s.reader, ref, data, n);
     if (rc == ERR_CORRUPT) {
-        *n = 0; /* told already */
+        static const uint8_t nothing[1];
+        *data = nothing; /* told already */
+        *n = 0;
         return 0;
     }
     return rc < 0 ? error_nomem(err) : 0;

@@ -337,8 +337,9 @@ static int load_record(struct outlog_reader *r, struct logfile *f,
                        const struct outlog_entry *e, const uint8_t **payload,
                        struct outlog_block *b)
 {
+    static const uint8_t nothing[1];
     *b = (struct outlog_block){.type = e->type, .stored = e->output};
-    *payload = r->block.data;
+    *payload = nothing;
     if (e->output == 0)
         return 0;
     *payload = read_bytes(r, f, e->offset, e->output);

@@ -108,6 +108,8 @@ static void drop_done(struct followed *w)
         w->low = MAX(w->low, end_of(w->f, &w->items[n].x));
         n++;
     }
+    if (n == 0)
+        return;
     memmove(w->items, w->items + n, (w->n - n) * sizeof *w->items);
     w->n -= n;
 }
@@ -282,9 +284,9 @@ static int by_due(const void *pa, const void *pb)
 int outlog_follow_poll(struct outlog_follow *t, uint64_t now_us, outlog_follow_fn fn,
                        void *arg, struct error *err)
 {
-    int rc = 0;
     t->n_news = 0;
     buf_clear(&t->data);
+    int rc = buf_reserve(&t->data, 1) ? 0 : error_nomem(err);
     for (size_t i = 0; i < t->r->n_files && rc == 0; i++)
         rc = read_file(t, &t->files[i], now_us, err);
     if (rc == 0 && t->n_news)
