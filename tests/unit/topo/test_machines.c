@@ -281,6 +281,63 @@ static void test_coupling_overrides(void)
     machine_close(&m);
 }
 
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+/* Tasks come and go; what is near changes nothing in how much is given. */
+static void test_random_histories(void)
+{
+    static const char *const names[] = {"two-sockets", "epyc-numa-per-l3"};
+    static const char *const gpus[] = {"gpus/nvidia", "gpus/amd"};
+    enum { HELD = 24, STEPS = 2000 };
+    for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+        struct machine m;
+        struct allocation held[HELD];
+        bool used[HELD] = {false};
+        uint32_t seed = 5;
+        machine_open(&m, names[n], NULL, true, "nics=[[mlx5_0],[mlx5_1]]");
+        for (int step = 0; step < STEPS; step++) {
+            size_t at = next_random(&seed) % HELD;
+            struct request_variant v = REQUEST_VARIANT_INIT;
+            struct error err = ERROR_INIT;
+            if (used[at]) {
+                alloc_free(m.state, &held[at]);
+                used[at] = false;
+                continue;
+            }
+            uint64_t cpus = (1 + next_random(&seed) % 20) * AMOUNT_ONE / 2;
+            uint64_t part = (1 + next_random(&seed) % 8) * AMOUNT_ONE / 4;
+            CU_ASSERT_EQUAL_FATAL(
+                request_variant_add(&v, "cpus",
+                                    (enum request_policy)(next_random(&seed) % 5), cpus,
+                                    &err),
+                0);
+            CU_ASSERT_EQUAL_FATAL(
+                request_variant_add(&v, gpus[n], POLICY_COMPACT, part, &err), 0);
+            if (next_random(&seed) % 3 == 0)
+                CU_ASSERT_EQUAL_FATAL(request_variant_add(&v, "nics", POLICY_COMPACT,
+                                                          AMOUNT_ONE / 2, &err),
+                                      0);
+            used[at] = alloc_try(m.state, &v, &held[at]) == ALLOC_OK;
+            CU_ASSERT_TRUE_FATAL(alloc_sane(m.state));
+            if (used[at])
+                CU_ASSERT(allocation_entries(&held[at])[0].amount == cpus &&
+                          allocation_entries(&held[at])[1].amount == part);
+            request_variant_release(&v);
+        }
+        for (size_t i = 0; i < HELD; i++)
+            if (used[i])
+                alloc_free(m.state, &held[i]);
+        for (size_t i = 0; i < m.pools.n_pools; i++)
+            CU_ASSERT_EQUAL(alloc_free_amount(m.state, i),
+                            pool_size(&m.pools.pools[i]));
+        machine_close(&m);
+    }
+}
+
 static void test_drawing(void)
 {
     static const struct {
@@ -326,4 +383,5 @@ static void test_drawing(void)
 }
 
 TEST_MAIN("machines", TEST(test_detection), TEST(test_placement), TEST(test_near),
-          TEST(test_coupling_overrides), TEST(test_drawing))
+          TEST(test_coupling_overrides), TEST(test_random_histories),
+          TEST(test_drawing))

@@ -296,6 +296,46 @@ static void test_gpu_domains(void)
     fixture_close();
 }
 
+/* Network cards and packages from /sys, and pools of devices by name. */
+static void test_network_cards(void)
+{
+    fixture_open();
+    put_two_nodes();
+    fixture_put("/sys/class/net/ib0/device/numa_node", "1\n");
+    fixture_put("/sys/class/net/eth0/device/numa_node", "-1\n");
+    fixture_put("/sys/class/net/lo/mtu", "65536\n"); /* no hardware */
+    fixture_put("/sys/class/infiniband/mlx5_0/device/numa_node", "1\n");
+    fixture_put("/sys/devices/system/cpu/cpu4/topology/physical_package_id", "1\n");
+    fixture_put("/sys/devices/system/node/node2/meminfo",
+                "Node 2 MemTotal:       1024 kB\nNode 2 MemFree: 1 kB\n");
+    struct topo_source source = {.root = fixture_root};
+    struct topo *t = fixture_discover(source, "0-15");
+    CU_ASSERT_EQUAL_FATAL(t->n_ios, 3);
+    CU_ASSERT_STRING_EQUAL(t->ios[0].name, "eth0");
+    CU_ASSERT(t->ios[0].kind == IO_NETWORK && t->ios[0].node == DOMAIN_NONE);
+    CU_ASSERT_STRING_EQUAL(t->ios[1].name, "ib0");
+    CU_ASSERT(t->ios[2].kind == IO_FABRIC && t->ios[2].node == 1);
+    CU_ASSERT(topo_find_pu(t, 4)->package == 1 && topo_find_pu(t, 0)->package == 0);
+    CU_ASSERT(t->n_nodes == 3 && t->nodes[2].memory_bytes == 1048576);
+
+    struct pool_set set = POOL_SET_INIT;
+    struct pool p = POOL_INIT;
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL_FATAL(pool_parse("nics=[eth0,mlx5_0,ib0,ib1]", &p, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(pool_set_add(&set, &p, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(pool_parse("cpus=[[0,9],[13,99]]", &p, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(pool_set_add(&set, &p, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(topo_locate(t, &set, &err), 0);
+    const uint16_t *nics = set.pools[0].nodes, *cpus = set.pools[1].nodes;
+    CU_ASSERT_FATAL(nics && cpus);
+    CU_ASSERT(nics[0] == NODE_NONE && nics[1] == 1 && nics[2] == 1 &&
+              nics[3] == NODE_NONE);
+    CU_ASSERT(cpus[0] == 0 && cpus[1] == 0 && cpus[2] == 1 && cpus[3] == NODE_NONE);
+    pool_set_release(&set);
+    topo_destroy(t);
+    fixture_close();
+}
+
 static void test_gpus_that_do_not_exist(void)
 {
     static const struct {
@@ -376,4 +416,5 @@ static void test_detect_words(void)
 TEST_MAIN("topo", TEST(test_sysfs), TEST(test_hwloc), TEST(test_hwloc_xml),
           TEST(test_broken_xml), TEST(test_without_numa), TEST(test_this_machine),
           TEST(test_memory), TEST(test_gpu_variables), TEST(test_gpu_domains),
-          TEST(test_gpus_that_do_not_exist), TEST(test_detect_words))
+          TEST(test_gpus_that_do_not_exist), TEST(test_network_cards),
+          TEST(test_detect_words))
