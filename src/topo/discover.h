@@ -33,6 +33,8 @@ int sysfs_find(const char *root, struct finding *f, struct error *err) MUST_CHEC
 bool sysfs_read(struct buf *out, const char *root, const char *fmt, ...) PRINTF(3, 4);
 /* The smallest cgroup limit that applies to this process, or UINT64_MAX. */
 uint64_t memory_limit(const char *root);
+/* Likewise for CPU time, in thousandths of a CPU. */
+uint64_t cpu_time_limit(const char *root);
 uint64_t memory_total(const char *root); /* 0: unknown */
 
 /* The GPUs of this machine, instead of those that hwloc saw, and (without hwloc) its

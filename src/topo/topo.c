@@ -146,6 +146,19 @@ static void find_memory(struct topo *t, const struct topo_source *source,
              (double)t->memory_bytes / (double)(1u << 30));
 }
 
+/* A control group may give all CPUs but little of their time. That does not change what
+ * is offered (indices are what tasks are bound to), it is worth a word. */
+static void note_cpu_time(struct topo *t, const struct topo_source *source)
+{
+    t->cpu_time =
+        source->synthetic || source->xml ? UINT64_MAX : cpu_time_limit(source->root);
+    if ((source->detect & DETECT_CPUS) && t->cpu_time / 1000 < t->n_pus)
+        log_warn("The control group of this process has the time of %llu.%llu CPUs, "
+                 "of %zu that it may use; --cpus can offer less",
+                 (unsigned long long)t->cpu_time / 1000,
+                 (unsigned long long)t->cpu_time / 100 % 10, t->n_pus);
+}
+
 static int find_cpus(struct topo *t, const struct topo_source *source,
                      struct finding *f, struct error *err)
 {
@@ -219,8 +232,10 @@ int topo_discover(struct topo **topo, const struct topo_source *source,
         rc = restrict_to(t, &f, &mask, err);
     if (rc == 0)
         rc = make_domains(t, err);
-    if (rc == 0)
+    if (rc == 0) {
+        note_cpu_time(t, source);
         rc = gpus_find(t, source, err);
+    }
     if (rc == 0 && (source->detect & DETECT_MEM))
         find_memory(t, source, f.memory_bytes);
     finding_release(&f);

@@ -86,6 +86,7 @@ struct topo {
     bool from_hwloc;
     uint8_t n_kinds;       /* of cores; 0 and 1: all are alike */
     uint64_t memory_bytes; /* 0: unknown or not asked for */
+    uint64_t cpu_time;     /* of a control group, 1/1000 CPU; UINT64_MAX: no limit */
     struct topo_family_devices families[FAMILY_COUNT];
 };
 

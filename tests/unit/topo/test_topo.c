@@ -225,6 +225,36 @@ static void test_memory(void)
     fixture_close();
 }
 
+static void test_cpu_time(void)
+{
+    static const struct {
+        const char *group, *file, *text;
+        uint64_t expected;
+    } cases[] = {
+        {"0::/a/b\n", "/sys/fs/cgroup/a/cpu.max", "250000 100000\n", 2500},
+        {"0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "max 100000\n", 2500},
+        {"0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "50000 100000\n", 500},
+        {"0::/c\n", "/sys/fs/cgroup/c/cpu.max", "nonsense\n", UINT64_MAX},
+        {"3:cpu,cpuacct:/v1\n", "/sys/fs/cgroup/cpu/v1/cpu.cfs_period_us", "100000\n",
+         UINT64_MAX},
+        {"3:cpu,cpuacct:/v1\n", "/sys/fs/cgroup/cpu/v1/cpu.cfs_quota_us", "-1\n",
+         UINT64_MAX},
+        {"3:cpu,cpuacct:/v1\n", "/sys/fs/cgroup/cpu/v1/cpu.cfs_quota_us", "300000\n",
+         3000},
+        {"3:cpuacct:/v1\n", "/x", "", UINT64_MAX},
+    };
+    fixture_open();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct topo_source source = {.root = fixture_root};
+        fixture_put("/proc/self/cgroup", cases[i].group);
+        fixture_put(cases[i].file, cases[i].text);
+        struct topo *t = fixture_discover(source, "0-3");
+        CU_ASSERT_EQUAL(t->cpu_time, cases[i].expected);
+        topo_destroy(t);
+    }
+    fixture_close();
+}
+
 static const char *gpus_of(const char *cuda, const char *rocr)
 {
     struct topo_source source = {.root = fixture_root, .detect = DETECT_ALL};
@@ -415,6 +445,6 @@ static void test_detect_words(void)
 
 TEST_MAIN("topo", TEST(test_sysfs), TEST(test_hwloc), TEST(test_hwloc_xml),
           TEST(test_broken_xml), TEST(test_without_numa), TEST(test_this_machine),
-          TEST(test_memory), TEST(test_gpu_variables), TEST(test_gpu_domains),
-          TEST(test_gpus_that_do_not_exist), TEST(test_network_cards),
-          TEST(test_detect_words))
+          TEST(test_memory), TEST(test_cpu_time), TEST(test_gpu_variables),
+          TEST(test_gpu_domains), TEST(test_gpus_that_do_not_exist),
+          TEST(test_network_cards), TEST(test_detect_words))
