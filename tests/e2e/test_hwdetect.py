@@ -93,7 +93,8 @@ def test_machines(bare, name, cpus):
 
 @pytest.mark.parametrize("content", [
     "", "no xml", "<topology version='2.0'>", "<?xml version='1.0'?><a/>",
-    "<topology version='9.0'></topology>"])
+    "<topology version='9.0'></topology>",
+    (ROOT / "tests/fuzz/corpus/topology/contradicting-sets").read_bytes().decode("latin-1")])
 def test_broken_topology(bare, content):
     file = bare.write("machine.xml", content)
     result = bare.hq("worker", "hwdetect", "--topology", file, code=1)
