@@ -79,7 +79,7 @@ static int read_items(struct log_batch *b, struct error *err)
 int log_batch_flush(struct log_batch *b, struct error *err)
 {
     buf_clear(&b->data);
-    int rc = read_items(b, err);
+    int rc = buf_reserve(&b->data, 1) ? read_items(b, err) : error_nomem(err);
     for (size_t i = 0; i < b->n_items && rc == 0; i++) {
         const struct log_item *item = &b->items[i];
         struct outlog_end end;
