@@ -180,6 +180,10 @@ void worker_text_json(struct json *j, const struct worker_info *i, bool load)
         json_kstr(j, "reason", worker_end_words[i->end]);
         json_end_object(j);
     }
+    if (load && i->load.time_us) {
+        json_key(j, "hw_state");
+        hw_state_json(&i->load, j);
+    }
     json_kuint(j, "id", i->id);
     json_key(j, "last_task_started");
     if (i->any_started) {

@@ -31,6 +31,7 @@ enum event_type {
     EVENT_TASKS_ABORTED,    /* u32 job, list of slot ranges */
     EVENT_LOG_MARK,         /* str path, bytes ident, u64 high-water mark */
     EVENT_PLACEMENT,        /* u32 number, then a struct placement to the end */
+    EVENT_WORKER_OVERVIEW,  /* u32 worker, hw_state */
     EVENT_TYPE_COUNT
 };
 

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "io/io.h"
 #include "journal/journal.h"
+#include "model/hw_state.h"
 #include "outlog/lease.h"
 #include "server/server.h"
 #include "server/state.h"
@@ -39,6 +40,7 @@ struct worker_link {
     uint64_t ack_next;         /* the next one to be, if larger than ack_seq … */
     uint64_t ack_record;       /* … once the journal is written up to this record */
     uint64_t late_seq;         /* batches below it were made on an earlier connection */
+    struct hw_state load;      /* the last one it sent; time_us is 0 before */
     struct u64map known_classes;
     struct u64map known_groups; /* job << 32 | group */
     struct u64map

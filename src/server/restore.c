@@ -140,6 +140,7 @@ static int replay_event(void *arg, struct span event, struct error *err)
                                     cursor_take(&c, cursor_left(&c)));
         break;
     }
+    case EVENT_WORKER_OVERVIEW: /* of a worker that is not connected any more */
     case EVENT_TASKS_CANCELED:
     case EVENT_TASKS_ABORTED:
     case EVENT_TYPE_COUNT:

@@ -148,6 +148,9 @@ void show_worker(struct server *s, const struct worker *w, struct buf *out)
         i.reserved = load.reserved;
         i.gang = load.gang;
         i.gang_root = load.gang_root;
+        const struct worker_link *link = worker_link_of(s, w->id);
+        if (link)
+            i.load = link->load;
     }
     worker_info_put(out, &i);
 }

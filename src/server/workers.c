@@ -7,6 +7,7 @@
 #include "base/xmem.h"
 
 #define STOP_DEADLINE_US (60 * 1000000ULL) /* a stop request that is not obeyed */
+#define OVERVIEW_BYTES_MAX ((size_t)1 << 20)
 #define HEARTBEAT_FLOOR_NS (150 * 1000000ULL)
 
 struct worker_link *worker_link_of(const struct server *s, uint32_t worker)
@@ -19,6 +20,7 @@ static void link_destroy(struct worker_link *link)
     list_remove(&link->node);
     if (list_linked(&link->ack_node))
         list_remove(&link->ack_node);
+    hw_state_release(&link->load);
     u64map_release(&link->known_classes);
     u64map_release(&link->known_groups);
     u64map_release(&link->known_bodies);
@@ -141,6 +143,25 @@ static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED
     link->refusal = m->why.n ? xstrndup((const char *)m->why.p, m->why.n) : NULL;
 }
 
+/* Shown by `worker info`, and kept in the journal. */
+static int take_overview(struct worker_link *link, struct span overview,
+                         struct error *err)
+{
+    struct cursor c = cursor_make(overview.p, overview.n);
+    struct hw_state state;
+    if (overview.n > OVERVIEW_BYTES_MAX || hw_state_decode(&state, &c) != 0)
+        return error_set(err, ERR_CORRUPT, "malformed overview");
+    hw_state_release(&link->load);
+    link->load = state;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_WORKER_OVERVIEW, link->server->now_us);
+    buf_u32(&event, link->id);
+    buf_append(&event, overview.p, overview.n);
+    commit_event(link->server, &event);
+    buf_release(&event);
+    return 0;
+}
+
 /* Whatever a worker sends before it is registered, except the registration, is refused.
  */
 static void dispatch(struct worker_link *link, uint8_t type, struct span body)
@@ -177,7 +198,7 @@ static void dispatch(struct worker_link *link, uint8_t type, struct span body)
         ON(LOG_CLOSED, (void)m)
         ON(JOB_OUTPUT, output_report(link, &m))
         ON(PLACEMENTS, report_placements(link, m.list))
-        ON(WORKER_OVERVIEW, (void)m)
+        ON(WORKER_OVERVIEW, rc = take_overview(link, m.overview, &err))
     default:
         rc = error_set(&err, ERR_CORRUPT, "unexpected message %s", msg_name(type));
     }

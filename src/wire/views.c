@@ -203,6 +203,7 @@ void worker_info_put(struct buf *out, const struct worker_info *i)
     buf_varint(out, i->last_job);
     buf_varint(out, i->last_task);
     buf_varint(out, i->last_us);
+    hw_state_encode(&i->load, out);
     worker_config_encode(&i->config, out);
 }
 
@@ -223,12 +224,16 @@ int worker_info_get(struct span span, struct worker_info *i)
     i->last_job = cursor_varint32(&c);
     i->last_task = cursor_varint32(&c);
     i->last_us = cursor_varint(&c);
-    if (c.failed || i->end >= WORKER_END_COUNT)
+    if (c.failed || i->end >= WORKER_END_COUNT || hw_state_decode(&i->load, &c) != 0)
         return ERR_CORRUPT;
-    return worker_config_decode(&i->config, &c);
+    int rc = worker_config_decode(&i->config, &c);
+    if (rc != 0)
+        hw_state_release(&i->load);
+    return rc;
 }
 
 void worker_info_release(struct worker_info *i)
 {
     worker_config_release(&i->config);
+    hw_state_release(&i->load);
 }

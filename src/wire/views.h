@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "model/hw_state.h"
 #include "model/job.h"
 #include "model/spec.h"
 #include "model/worker.h"
@@ -87,6 +88,7 @@ struct worker_info {
     bool any_started; /* the next three are valid */
     uint32_t last_job, last_task;
     uint64_t last_us;
+    struct hw_state load; /* the last report of it; time_us is 0 without one */
 };
 void worker_info_put(struct buf *out, const struct worker_info *i);
 int worker_info_get(struct span span, struct worker_info *i) MUST_CHECK;

@@ -239,6 +239,7 @@ struct worker {
     struct list sent; /* sent_batch, ascending */
 
     struct io_timer *gather, *heartbeat, *life, *retry, *leave, *stuck, *retract;
+    struct overview *overview; /* NULL: no reports of the load */
     struct io_signal *signals[4];
     char *socket_path;
     int socket_fd;
@@ -349,6 +350,10 @@ char *taskdir_error_text(const struct task *t);
 
 /* worker.c */
 void launcher_flush_now(struct worker *w);
+/* overview.c */
+void overview_start(struct worker *w); /* when there is an interval */
+void overview_stop(struct worker *w);
+
 void worker_leave(struct worker *w, enum worker_end reason);
 void worker_fail(struct worker *w, const struct error *err); /* leave with exit 1 */
 void worker_check_leave(struct worker *w); /* a task or the writer ended */

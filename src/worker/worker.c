@@ -550,6 +550,7 @@ static int set_up(struct worker *w, struct error *err)
         io_timer_start(w->life, w->setup->config.time_limit_ns / 1000000, 0);
         io_timer_start(w->retract, period_ms, period_ms);
     }
+    overview_start(w);
     io_loop_on_round(w->loop, on_round, w);
     /* Entry points block them until there are handlers. */
     sigset_t set;
@@ -578,6 +579,7 @@ static void tear_down(struct worker *w)
     }
     for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
         io_timer_destroy(timers[i]);
+    overview_stop(w);
     for (size_t i = 0; i < ARRAY_SIZE(w->signals); i++)
         io_signal_destroy(w->signals[i]);
     drop_launcher(w);

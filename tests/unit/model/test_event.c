@@ -36,7 +36,8 @@ static void test_numbers(void)
     CU_ASSERT_EQUAL(EVENT_TASKS_RESTARTED, 12);
     CU_ASSERT_EQUAL(EVENT_LOG_MARK, 15);
     CU_ASSERT_EQUAL(EVENT_PLACEMENT, 16);
-    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 17);
+    CU_ASSERT_EQUAL(EVENT_WORKER_OVERVIEW, 17);
+    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 18);
 }
 
 /* ---- ends ------------------------------------------------------------------------ */
