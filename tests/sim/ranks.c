@@ -347,7 +347,6 @@ static void on_message(struct io_conn *c, uint8_t type, struct span body)
 
 static void on_open(struct io_conn *c, void *arg)
 {
-    static const char *const word = "cpus=range(0-%u)";
     struct rank *r = arg;
     struct worker_config config;
     struct buf encoded = BUF_INIT(BUF_MAX_DEFAULT);
@@ -355,7 +354,7 @@ static void on_open(struct io_conn *c, void *arg)
     struct pool pool = POOL_INIT;
     char text[64], host[32];
     worker_config_init(&config);
-    (void)snprintf(text, sizeof text, word, options.cpus - 1);
+    (void)snprintf(text, sizeof text, "cpus=range(0-%u)", options.cpus - 1);
     (void)snprintf(host, sizeof host, "rank%u", r->number);
     config.hostname = strdup(host);
     config.group = strdup("default");
