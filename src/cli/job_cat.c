@@ -97,7 +97,7 @@ int job_cat_run(struct run *r, struct error *err)
         task_filter_release(&f);
         return rc;
     }
-    rc = task_views_fetch(r, &c, &v, err);
+    rc = task_views_fetch(r, UINT32_MAX, &c, &v, err);
     if (rc == 0)
         rc = session_server_uid(c, &uid, err);
     client_close(c);

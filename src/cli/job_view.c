@@ -165,25 +165,32 @@ static int take_page(struct job_view *v, struct span page, struct error *err)
     return rc;
 }
 
+/* The records of one page from `slot` on; *next: where the next page begins. */
+static int load_page(struct client *c, struct job_view *v, uint32_t slot,
+                     uint32_t *next, struct error *err)
+{
+    struct msg_REQ_TASK_PAGE req = {.job = v->detail.info.id, .slot = slot};
+    struct msg_RSP_TASK_PAGE page;
+    struct span body;
+    msg_put_REQ_TASK_PAGE(client_batch(c), &req);
+    int rc = client_call(c, MSG_RSP_TASK_PAGE, &body, err);
+    if (rc == 0)
+        rc = msg_get_RSP_TASK_PAGE(body, &page, err);
+    if (rc == 0)
+        rc = take_page(v, page.page, err);
+    if (rc == 0)
+        *next = page.end || page.next_slot <= slot ? v->n_slots
+                                                   : MIN(page.next_slot, v->n_slots);
+    return rc;
+}
+
 int job_view_load_tasks(struct client *c, struct job_view *v, struct error *err)
 {
-    struct msg_REQ_TASK_PAGE req = {.job = v->detail.info.id};
-    while (v->n_slots) {
-        struct msg_RSP_TASK_PAGE page;
-        struct span body;
-        msg_put_REQ_TASK_PAGE(client_batch(c), &req);
-        int rc = client_call(c, MSG_RSP_TASK_PAGE, &body, err);
-        if (rc == 0)
-            rc = msg_get_RSP_TASK_PAGE(body, &page, err);
-        if (rc == 0)
-            rc = take_page(v, page.page, err);
-        if (rc)
-            return rc;
-        if (page.end || page.next_slot <= req.slot)
-            break;
-        req.slot = page.next_slot;
-    }
-    return 0;
+    int rc = 0;
+    for (uint32_t slot = 0; slot < v->n_slots && rc == 0;)
+        rc = load_page(c, v, slot, &slot, err);
+    v->loaded = rc == 0;
+    return rc;
 }
 
 static const struct view_group *group_of(const struct job_view *v, uint32_t slot)
@@ -201,9 +208,12 @@ static const struct view_group *group_of(const struct job_view *v, uint32_t slot
 
 static const struct task_view *record_of(const struct job_view *v, uint32_t slot)
 {
-    /* Usually there are records up to some slot: then the place is the slot. */
-    if (slot < v->n_records && v->records[slot].slot == slot)
-        return &v->records[slot];
+    /* Usually there are records of all slots from the first one on. */
+    if (v->n_records == 0 || slot < v->records[0].slot)
+        return NULL;
+    uint32_t place = slot - v->records[0].slot;
+    if (place < v->n_records && v->records[place].slot == slot)
+        return &v->records[place];
     size_t low = 0, high = v->n_records;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
@@ -229,6 +239,24 @@ static struct task_ref ref_of(const struct job_view *v, uint32_t slot)
 struct task_ref job_view_task(const struct job_view *v, uint32_t i)
 {
     return ref_of(v, v->by_id ? v->by_id[i] : i);
+}
+
+int job_view_visit(struct client *c, struct job_view *v, task_visit_fn *fn, void *arg,
+                   struct error *err)
+{
+    int rc = v->by_id && !v->loaded ? job_view_load_tasks(c, v, err) : 0;
+    uint32_t end = v->loaded ? v->n_slots : 0;
+    for (uint32_t i = 0; i < v->n_slots && rc == 0; i++) {
+        if (i == end) {
+            v->n_records = 0;
+            arena_release(&v->arena);
+            rc = load_page(c, v, i, &end, err);
+        }
+        struct task_ref task = job_view_task(v, i);
+        if (rc == 0)
+            rc = fn(arg, v, &task, err);
+    }
+    return rc;
 }
 
 bool job_view_find_task(const struct job_view *v, uint32_t id, struct task_ref *t)

@@ -22,7 +22,8 @@ struct job_view {
     struct view_group *groups; /* ascending by first_slot */
     size_t n_groups;
     uint32_t n_slots;
-    struct task_view *records; /* ascending by slot; only after job_view_load_tasks */
+    bool loaded;               /* the records of all tasks are here */
+    struct task_view *records; /* ascending by slot; while visiting: those of a page */
     size_t n_records;
     struct arena arena; /* what records point to */
     uint32_t *by_id;    /* slots ascending by task id; NULL: they are so already */
@@ -54,7 +55,16 @@ struct task_ref {
     enum task_state state;
     const struct placement *placement; /* NULL: not asked for or unknown */
 };
-/* The i-th task by id, i < n_slots. */
+typedef int task_visit_fn(void *arg, const struct job_view *v,
+                          const struct task_ref *task, struct error *err);
+/*
+ * Visits all tasks in ascending order of ids. When they are not loaded, their records
+ * come page by page and are dropped again (where ids do not follow the order of the
+ * submits, all of them are loaded). Each page is as it is when it comes.
+ */
+int job_view_visit(struct client *c, struct job_view *v, task_visit_fn *fn, void *arg,
+                   struct error *err) MUST_CHECK;
+/* The i-th task by id, i < n_slots; loaded. */
 struct task_ref job_view_task(const struct job_view *v, uint32_t i);
 /* False when the job has no task of that id. */
 bool job_view_find_task(const struct job_view *v, uint32_t id, struct task_ref *t);

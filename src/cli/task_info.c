@@ -219,7 +219,7 @@ int task_info_run(struct run *r, struct error *err)
     struct client *c = NULL;
     struct job_views v;
     char *uid = NULL;
-    int rc = task_views_fetch(r, &c, &v, err);
+    int rc = task_views_fetch(r, UINT32_MAX, &c, &v, err);
     if (rc == 0)
         rc = session_server_uid(c, &uid, err);
     if (rc == 0)

@@ -33,8 +33,8 @@ bool task_filter_takes(const struct task_filter *f, const struct task_ref *t)
            (!f->has_ids || idset_contains(&f->ids, t->id));
 }
 
-int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
-                     struct error *err)
+int task_views_fetch(struct run *r, uint32_t max_tasks, struct client **c,
+                     struct job_views *v, struct error *err)
 {
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     *v = (struct job_views){0};
@@ -44,7 +44,8 @@ int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
     if (rc == 0)
         rc = job_views_fetch(*c, &selector, v, err);
     for (size_t i = 0; rc == 0 && i < v->n; i++)
-        rc = job_view_load_tasks(*c, &v->items[i], err);
+        if (v->items[i].n_slots <= max_tasks)
+            rc = job_view_load_tasks(*c, &v->items[i], err);
     buf_release(&selector);
     return rc;
 }

@@ -18,9 +18,10 @@ void task_filter_release(struct task_filter *f);
 #define TASK_IDS_MAX 10000000
 int task_ids_check(const struct idset *ids, struct error *err) MUST_CHECK;
 bool task_filter_takes(const struct task_filter *f, const struct task_ref *t);
-/* The jobs of JOB_SELECTOR with their tasks. The caller closes *c. */
-int task_views_fetch(struct run *r, struct client **c, struct job_views *v,
-                     struct error *err) MUST_CHECK;
+/* The jobs of JOB_SELECTOR; those of at most `max_tasks` tasks with their tasks, the
+ * others are for job_view_visit. The caller closes *c. */
+int task_views_fetch(struct run *r, uint32_t max_tasks, struct client **c,
+                     struct job_views *v, struct error *err) MUST_CHECK;
 /* Sorts by the jobs' ids; as keys of a JSON object these stand in the order of their
  * bytes: 1, 10, 2. */
 void job_views_sort(struct job_views *v, enum output_mode mode);

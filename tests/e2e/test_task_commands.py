@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from harness import wait_until
+from harness import HQ, PATIENCE, wait_until
 
 LIST_HEAD = ["Task ID", "State", "Worker", "Makespan", "Error"]
 INFO_ROWS = ["Task ID", "State", "Command", "Environment", "Worker", "Start", "End",
@@ -425,3 +425,32 @@ def test_makespan_of_a_running_task_grows(pair):
     wait_until(lambda: pair.hq("task", "list", job).table()[1][3] != first, "time to pass")
     [fields] = infos(pair.hq("task", "info", job, 0))
     assert fields["State"] == "RUNNING" and fields["Makespan"] and fields["End"] == ""
+
+
+def test_many_tasks_come_page_by_page(env):
+    """More than are kept at once: all rows, straight columns, the same tasks in JSON."""
+    env.start_worker("--no-exec", cpus=4)
+    job = env.submit_and_wait("--array", "1-40000", "--", "true", timeout_s=60)
+    waiting = env.submit("--cpus", "64", "--array", "7,9-40010", "--", "true")
+    lines = env.hq("task", "list", job, timeout_s=60).stdout.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    rows = [line.split() for line in lines if line.startswith("|")][1:]
+    assert [int(row[1]) for row in rows] == list(range(1, 40001))
+    assert {row[3] for row in rows} == {"FINISHED"}
+    tasks = env.json("task", "list", job, timeout_s=60)[str(job)]
+    assert [t["id"] for t in tasks] == list(range(1, 40001))
+    assert {t["state"] for t in tasks} == {"finished"}
+    two = env.json("task", "list", f"{job},{waiting}", "--tasks", "9,40005", timeout_s=60)
+    assert [[t["id"] for t in two[str(j)]] for j in (job, waiting)] == [[9], [9, 40005]]
+    assert env.hq("task", "list", job, "--task-status", "failed").stdout.count("\n") == 3
+
+
+@pytest.mark.parametrize("mode", ["cli", "json"])
+def test_listing_many_tasks_takes_little_memory(env, mode):
+    env.submit("--cpus", "64", "--array", "0-299999", "--", "true")
+    words = [HQ, "--output-mode", mode, "task", "list", "1"]
+    script = ("import resource, subprocess, sys\n"
+              "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n")
+    result = env.run("/usr/bin/env", "python3", "-c", script, *words, timeout_s=60)
+    assert int(result.stdout) < 50_000 * PATIENCE  # KiB
