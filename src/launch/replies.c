@@ -61,7 +61,6 @@ static void flush(struct replies *r)
     if (r->sending)
         return;
     r->sending = true;
-    r->sent_us = clock_mono_us();
     while (r->again && r->out.len > 0) {
         struct buf full = r->out;
         r->out = r->leaving;
@@ -86,7 +85,8 @@ void replies_put(struct replies *r, const struct reply *reply, uint64_t within_u
         r->due_us = now_us + within_us;
     buf_append(&r->out, bytes, n);
     HQ_ASSERT(!r->out.failed);
-    bool paused = now_us - r->sent_us >= PAUSE_US;
+    bool paused = now_us - r->put_us >= PAUSE_US;
+    r->put_us = now_us;
     if (paused || now_us >= r->due_us || r->out.len >= FLUSH_BYTES)
         flush(r);
     else if (sooner)

@@ -21,7 +21,7 @@ struct replies {
     bool again; /* what is in out is due */
     pthread_cond_t sent;
     uint64_t due_us;              /* monotonic time when out has to go */
-    uint64_t sent_us;             /* of the last sending */
+    uint64_t put_us;              /* of the last reply */
     bool broken;                  /* the worker is gone; of the sender */
     int pipes[PIPE_BATCH];        /* write ends in stock */
     uint32_t n_pipes, first_pipe; /* pipes[i] has number first_pipe + i */

@@ -9,7 +9,7 @@
 #define US_PER_S 1000000ULL
 #define DRY_US 3000 /* work left in a slot that is worth a message */
 #define GATHER_US 800
-#define GATHER_BRIEF_US 5000
+#define GATHER_BRIEF_US 10000
 #define BRIEF_US 2000 /* in less no task can ask about itself */
 
 struct slot *slot_create(struct process *p, uint32_t number)

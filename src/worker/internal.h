@@ -32,12 +32,15 @@
 #include "worker/worker.h"
 
 #define AHEAD_MAX 128u  /* tasks that wait in the launcher behind a running one */
-#define AHEAD_US 16000u /* … but no more than that much work */
+#define AHEAD_US 24000u /* … but no more than that much work */
 #define STUCK_US 20000u /* tasks behind one that runs longer are taken back */
 /* Tasks of a group known to be shorter than that share the launcher's session, which
  * has no terminal either; launch/launch.h tells what a session costs. */
 #define SESSION_US 10000u
-#define GATHER_MS 1 /* between two messages with reports */
+#define GATHER_MS 1 /* between two messages with reports … */
+/* … and when tasks are so short that messages would cost more than a tenth of them. */
+#define GATHER_BRIEF_MS 8
+#define BRIEF_US 2000u
 #define NO_TEMPLATE UINT32_MAX
 
 struct task_class {
@@ -234,7 +237,8 @@ struct worker {
     struct task_end_writer end_writer;
     uint32_t n_ends;
     bool flush_now;
-    uint64_t reported_us; /* monotonic time of the last report */
+    uint64_t reported_us;   /* monotonic time of the last report */
+    uint64_t report_due_us; /* of the next one, while `gather` is active */
     uint64_t next_seq;
     struct list sent; /* sent_batch, ascending */
 

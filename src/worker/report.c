@@ -1,7 +1,7 @@
 /*
  * Starts and ends on their way to the server. Messages with them are a millisecond
- * apart unless one is urgent; ends are kept until the server acknowledges their batch,
- * so that a lost connection loses none.
+ * apart, more where tasks are short, unless one is urgent; ends are kept until the
+ * server acknowledges their batch, so that a lost connection loses none.
  */
 #include "worker/internal.h"
 
@@ -17,14 +17,17 @@ void report_soon(struct worker *w)
 }
 
 /* What the launcher gathered is not kept again: that would only cost a wake-up. */
-static void gather(struct worker *w)
+static void gather(struct worker *w, const struct lane *l)
 {
-    if (io_timer_active(w->gather))
-        return;
-    if (clock_mono_us() - w->reported_us >= GATHER_MS * 1000)
+    bool brief = l && l->mean_us && l->mean_us < BRIEF_US;
+    uint64_t ms = brief ? GATHER_BRIEF_MS : GATHER_MS;
+    uint64_t now_us = clock_mono_us(), due_us = now_us + ms * 1000;
+    if (now_us - w->reported_us >= ms * 1000) {
         report_soon(w);
-    else
-        io_timer_start(w->gather, GATHER_MS, 0);
+    } else if (!io_timer_active(w->gather) || due_us < w->report_due_us) {
+        w->report_due_us = due_us;
+        io_timer_start(w->gather, ms, 0);
+    }
 }
 
 void report_start(struct worker *w, struct task *t)
@@ -33,7 +36,7 @@ void report_start(struct worker *w, struct task *t)
     if (t->group->dependants)
         report_soon(w);
     else
-        gather(w);
+        gather(w, t->lane);
 }
 
 static void send_starts(struct worker *w)
@@ -92,7 +95,7 @@ void report_end(struct worker *w, struct task *t)
     if (t->group->dependants || t->released || dry)
         report_soon(w);
     else
-        gather(w);
+        gather(w, l);
 }
 
 static void send_batch(const struct sent_batch *b, struct buf *batch)
