@@ -14,7 +14,7 @@ Suites: ${all[*]} (default: all). Builds are kept in build/, logs in build/logs/
 
   lint      layers, banned calls, format, spelling, what hq links
   debug     gcc debug build without warnings; unit tests, simulations, fuzz corpus
-  clang     clang build without warnings, with the fuzz targets
+  clang     clang build without warnings, with sanitizers and fuzz targets; unit tests
   asan      the same tests with address and undefined behaviour sanitizer
   tsan      unit tests of the threaded parts with thread sanitizer
   fuzz      each decoder's fuzz target for a short while
@@ -231,7 +231,9 @@ suite_debug() {
     run_ctest 'other' debug -E '^(unit|sim|fuzz)_'
 }
 suite_clang() {
-    if command -v clang >/dev/null; then build_clang; else line clang 0 0 1 0 'no clang'; fi
+    command -v clang >/dev/null || { line clang 0 0 1 0 'no clang' && return; }
+    build_clang || return
+    run_ctest 'unit clang' clang -R '^unit_'
 }
 suite_asan() {
     build_asan || return

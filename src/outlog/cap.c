@@ -97,10 +97,9 @@ void cap_put_rest(const struct output_cap *c, enum outlog_channel channel, uint8
         memcpy(to, text, n);
         to += n;
     }
-    if (t->n < c->tail || t->n == 0) {
-        memcpy(to, t->n ? t->mem : to, t->n);
+    if (t->n == 0)
         return;
-    }
-    memcpy(to, t->mem + t->at, t->n - t->at);
-    memcpy(to + (t->n - t->at), t->mem, t->at);
+    size_t first = t->n < c->tail ? 0 : t->at; /* the oldest byte of a full ring */
+    memcpy(to, t->mem + first, t->n - first);
+    memcpy(to + (t->n - first), t->mem, first);
 }

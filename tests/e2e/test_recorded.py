@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,11 @@ def deliberate():
 def replay(session):
     command = [sys.executable, str(FOLDER / "replay"), str(HQ),
                str(FOLDER / "cases" / f"{session}.case")]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=120 * PATIENCE)
+    # Sessions end with SIGKILL: what their workers leave behind goes with the directory.
+    with tempfile.TemporaryDirectory(prefix="hqr-", ignore_cleanup_errors=True) as temp:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=120 * PATIENCE,
+                              env={**os.environ, "TMPDIR": temp})
     return done.returncode == 0, done.stdout.decode(errors="replace")
 
 

@@ -67,7 +67,7 @@ static void check_channel(const struct buf *got, size_t n, size_t head, size_t d
                           size_t tail, const char *unit)
 {
     struct buf text = BUF_INIT(1 << 20);
-    const char *p = (const char *)got->data;
+    const char *p = got->len ? (const char *)got->data : "";
     CU_ASSERT_FATAL(got->len >= head + tail);
     CU_ASSERT(is_letters(p, 0, head));
     if (dropped)
