@@ -12,10 +12,6 @@ static void print_json(struct output *o, const struct server_info *i, const char
     json_kuint(j, "client_port", i->client_port);
     json_kstr(j, "journal_path", i->journal_path);
     json_kuint(j, "pid", i->pid);
-    json_key(j, "scheduler");
-    json_begin_object(j);
-    json_kdouble(j, "reserved_idle_seconds", (double)i->reserved_idle_us / 1e6);
-    json_end_object(j);
     json_kstr(j, "server_dir", dir);
     json_kstr(j, "server_uid", i->uid);
     json_time(j, "start_date", i->started_us);

@@ -312,6 +312,11 @@ static int write_file(struct server *s, int fd, struct error *err)
     struct dump d = {.server = s, .holders = U64MAP_INIT, .mono_us = clock_mono_us()};
     json_init(&d.json, &b, true, fd);
     json_begin_object(&d.json);
+    json_key(&d.json, "scheduler");
+    json_begin_object(&d.json);
+    json_kdouble(&d.json, "reserved_idle_seconds",
+                 (double)sched_wasted_us(s->sched, d.mono_us) / 1e6);
+    json_end_object(&d.json);
     json_key(&d.json, "tako");
     json_begin_object(&d.json);
     find_holders(&d);

@@ -18,7 +18,6 @@ void show_server_info(struct server *s, struct server_info *info)
         .worker_port = io_listener_port(s->worker_listener),
         .pid = (uint32_t)getpid(),
         .started_us = s->started_us,
-        .reserved_idle_us = sched_wasted_us(s->sched, clock_mono_us()),
     };
 }
 

@@ -27,7 +27,6 @@ void server_info_put(struct buf *out, const struct server_info *i)
     buf_varint(out, i->worker_port);
     buf_varint(out, i->pid);
     buf_varint(out, i->started_us);
-    buf_varint(out, i->reserved_idle_us);
 }
 
 int server_info_get(struct span span, struct server_info *i)
@@ -42,7 +41,6 @@ int server_info_get(struct span span, struct server_info *i)
     i->worker_port = cursor_varint32(&c);
     i->pid = cursor_varint32(&c);
     i->started_us = cursor_varint(&c);
-    i->reserved_idle_us = cursor_varint(&c);
     if (!c.failed)
         return 0;
     server_info_release(i);

@@ -20,7 +20,6 @@ struct server_info {
         *journal_path; /* journal: or NULL */
     uint32_t client_port, worker_port, pid;
     uint64_t started_us;
-    uint64_t reserved_idle_us; /* time that workers idled for waiting gangs */
 };
 void server_info_put(struct buf *out, const struct server_info *i);
 int server_info_get(struct span span, struct server_info *i) MUST_CHECK;

@@ -1,4 +1,6 @@
 """Multi-node tasks: whole workers of one group, their files, ends and losses."""
+import json
+
 import pytest
 
 from harness import wait_until
@@ -191,12 +193,15 @@ def test_cancel_while_waiting_lifts_the_reservation(env):
 
 
 def test_reserved_idle_time_is_reported(env):
+    def idle_s():
+        env.hq("server", "debug-dump", "dump.json")
+        return json.loads(env.read("dump.json"))["scheduler"]["reserved_idle_seconds"]
+
     start(env, "a", "a")
-    assert env.json("server", "info")["scheduler"]["reserved_idle_seconds"] == 0
+    assert idle_s() == 0
     long = env.submit("--", "sh", "-c", WAIT)
     running(env, long)
     gang = env.submit("--nodes", 2, "--priority", 1, "true")
-    wait_until(lambda: env.json("server", "info")["scheduler"]["reserved_idle_seconds"] > 0,
-               "idle time")
+    wait_until(lambda: idle_s() > 0, "idle time")
     env.write("go", "")
     env.wait_job(gang)
