@@ -98,8 +98,10 @@ static inline struct span cursor_take(struct cursor *c, size_t n)
         cursor_fail(c);
         return (struct span){c->end, 0};
     }
-    c->p += n;
-    return (struct span){c->p - n, n};
+    struct span taken = {c->p, n};
+    if (n) /* an empty cursor may have no place at all */
+        c->p += n;
+    return taken;
 }
 /* A varint length, then that many bytes. */
 static inline struct span cursor_bytes(struct cursor *c)
