@@ -298,7 +298,7 @@ uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t
                     uint32_t max);
 void worker_take(struct worker *w, const struct way *way, uint32_t n);
 void worker_give(struct worker *w, const struct way *way, uint32_t n);
-void worker_unblock(struct worker *w);
+void worker_unblock(struct sched *s, struct worker *w);
 bool worker_is_idle(const struct worker *w);
 /* Keeps idle_since_us right; call after any change of tasks, gang, reservation. */
 void worker_update_idle(struct sched *s, struct worker *w);
@@ -328,7 +328,6 @@ uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot
                     uint32_t count);
 void lane_grant(struct sched *s, struct lane *l, uint32_t n);
 void lane_void_grants(struct sched *s, struct lane *l, uint32_t n);
-void lane_release_grants(struct sched *s, struct lane *l, uint32_t n);
 void lane_clamp_grants(struct sched *s, struct lane *l);
 uint32_t lane_cancel_job(struct sched *s, struct lane *l, uint32_t job);
 void lane_fence_sent(struct sched *s, struct lane *l);

@@ -156,7 +156,7 @@ void lane_grant(struct sched *s, struct lane *l, uint32_t n)
     worker_take(l->worker, lane_way(l), n);
 }
 
-/* The grants are void; nothing was freed on the worker. */
+/* The grants are over: their allocations were freed, or never made. */
 void lane_void_grants(struct sched *s, struct lane *l, uint32_t n)
 {
     n = MIN(n, l->grants);
@@ -166,15 +166,6 @@ void lane_void_grants(struct sched *s, struct lane *l, uint32_t n)
     l->class->grants -= n;
     worker_give(l->worker, lane_way(l), n);
     worker_mark_dirty(s, l->worker);
-}
-
-/* Their allocations were freed: what was refused before may be possible now. */
-void lane_release_grants(struct sched *s, struct lane *l, uint32_t n)
-{
-    if (!n)
-        return;
-    worker_unblock(l->worker);
-    lane_void_grants(s, l, n);
 }
 
 /* A grant needs a task. Only a worker that breaks the contract makes this work. */
@@ -230,7 +221,7 @@ void lane_reset(struct sched *s, struct lane *l)
         if (n)
             lane_count(s, l, (enum lane_list)list, 0, n);
     }
-    lane_release_grants(s, l, l->grants);
+    lane_void_grants(s, l, l->grants);
     l->retracting = false;
     l->class->nothing_to_steal = false;
     l->class->retracts -= l->retract_count;

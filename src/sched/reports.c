@@ -81,6 +81,9 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
     struct worker *w = worker_find(s, worker);
     if (!w || !count)
         return;
+    /* Whoever had it, what was refused before may be possible now. */
+    if (released)
+        worker_unblock(s, w);
     double mean_us = (double)duration_us / count;
     struct gang *g = gang_of_task(w, job, slot);
     if (g) {
@@ -98,7 +101,7 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
             released -= freed;
             l->progress_us = s->now_us;
             way_ended(lane_way(l), n, mean_us);
-            lane_release_grants(s, l, freed);
+            lane_void_grants(s, l, freed);
             lane_clamp_grants(s, l);
             lane_check_hungry(l);
         }

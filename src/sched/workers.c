@@ -81,11 +81,14 @@ void worker_give(struct worker *w, const struct way *way, uint32_t n)
     w->changes++;
 }
 
-void worker_unblock(struct worker *w)
+void worker_unblock(struct sched *s, struct worker *w)
 {
-    for (size_t i = 0; i < w->lanes.len && w->n_blocked; i++)
+    if (!w->n_blocked)
+        return;
+    for (size_t i = 0; i < w->lanes.len; i++)
         w->lanes.data[i]->blocked = false;
     w->n_blocked = 0;
+    worker_mark_dirty(s, w);
 }
 
 bool worker_is_idle(const struct worker *w)

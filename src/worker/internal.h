@@ -327,6 +327,7 @@ void placements_release(struct worker *w);
 
 /* report.c */
 void report_start(struct worker *w, struct task *t);
+void report_doomed(struct worker *w, const struct lane *l);
 void report_end(struct worker *w, struct task *t);
 void report_end_run(struct worker *w, const struct task_end *e, uint32_t count);
 void report_flush(struct worker *w);

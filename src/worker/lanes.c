@@ -445,8 +445,6 @@ static void take_grants(struct worker *w, struct lane *l, uint32_t grants)
         seat_make_env(w, s);
         left--;
         start_next(w, s);
-        if (s->pending == 0) /* it failed at once and so did the rest of the queue */
-            seat_destroy(w, s);
     }
     if (left == 0)
         return;
@@ -525,6 +523,8 @@ void lanes_retract(struct worker *w, const struct msg_TASKS_RETRACT *m)
         }
     }
     /* The server settles by this answer which of its tasks were started before it. */
+    if (l)
+        report_doomed(w, l);
     report_flush(w);
     struct msg_TASKS_RETRACTED answer = {
         .class_id = m->class_id, .variant = m->variant, .runs = span_buf(&runs)};

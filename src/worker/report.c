@@ -39,6 +39,24 @@ void report_start(struct worker *w, struct task *t)
         gather(w, t->lane);
 }
 
+/* Cancelled tasks in the launcher's hands hold the seat until they come back from there:
+ * to the server's books they run. */
+void report_doomed(struct worker *w, const struct lane *l)
+{
+    LIST_FOR_EACH(&w->seats, node)
+    {
+        struct seat *s = CONTAINER_OF(node, struct seat, node);
+        if (s->lane != l)
+            continue;
+        LIST_FOR_EACH(&s->tasks, tn)
+        {
+            struct task *t = CONTAINER_OF(tn, struct task, node);
+            if (t->canceled && !t->reported_start && !list_linked(&t->started))
+                list_push_back(&w->fresh, &t->started);
+        }
+    }
+}
+
 static void send_starts(struct worker *w)
 {
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);

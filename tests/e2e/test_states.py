@@ -118,3 +118,16 @@ def test_open_is_separate_from_the_state(pair):
     assert info["is_open"] is True and state_of(pair, job) == "FAILED"
     fields = pair.hq("job", "info", job).fields()
     assert (fields["State"], fields["Session"]) == ("FAILED", "open")
+
+
+@pytest.mark.core
+def test_many_jobs_give_up_one_after_another(pair):
+    """Tasks that are cancelled between two starts give their CPUs back as others do."""
+    count = 100
+    for _ in range(count):
+        pair.submit("--max-fails", "0", "--array", "0-7", "--stdout", "none",
+                    "--stderr", "none", "--", "false")
+    pair.hq("job", "wait", "all")
+    for job in range(1, count + 1):
+        stats = pair.stats(job)
+        assert stats["failed"] >= 1 and sum(stats.values()) == 8
