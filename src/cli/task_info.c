@@ -204,9 +204,10 @@ static int show_tasks(struct run *r, struct client *c, const struct job_view *v,
                  ? 0
                  : placements_fetch(c, v, slots, n, &placements, err);
     for (size_t i = 0; placements && i < n; i++)
-        tasks[i].placement = task_was_started(&tasks[i]) && placement_known(&placements[i])
-                                 ? &placements[i]
-                                 : NULL;
+        tasks[i].placement =
+            task_was_started(&tasks[i]) && placement_known(&placements[i])
+                ? &placements[i]
+                : NULL;
     if (rc == 0)
         rc = print_tasks(r, v, tasks, n, uid, err);
     placements_free(placements, n);

@@ -39,8 +39,8 @@ void report_start(struct worker *w, struct task *t)
         gather(w, t->lane);
 }
 
-/* Cancelled tasks in the launcher's hands hold the seat until they come back from there:
- * to the server's books they run. */
+/* Cancelled tasks in the launcher's hands hold the seat until they come back from
+ * there: to the server's books they run. */
 void report_doomed(struct worker *w, const struct lane *l)
 {
     LIST_FOR_EACH(&w->seats, node)
