@@ -1,4 +1,5 @@
 /* hq: server, worker and client in one program. */
+#include "cli/cmds.h"
 #include "cli/main.h"
 
 int main(int argc, char **argv)

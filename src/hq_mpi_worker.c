@@ -7,8 +7,6 @@
 #include "cli/worker_start.h"
 #include "mpi/mpi_io.h"
 
-extern const struct cmd cmd_mpi_worker;
-
 struct rank {
     struct worker_start ws;
     struct mpi_start mpi;

@@ -2,7 +2,12 @@
 #ifndef HQ_CLI_CMDS_H
 #define HQ_CLI_CMDS_H
 
-#include "cli/cmd.h"
+#include "args/cmd.h"
+
+/* The tree of `hq` (tree.c). */
+extern const struct cmd cmd_root;
+/* `hq-mpi-worker`, built from the options of `hq worker start` (cmd_mpi_worker.c). */
+extern const struct cmd cmd_mpi_worker;
 
 extern const struct cmd cmd_server;
 extern const struct cmd cmd_job;

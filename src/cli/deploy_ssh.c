@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "args/parse.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xmem.h"
-#include "cli/parse.h"
 #include "cli/session.h"
 
 extern char **environ;

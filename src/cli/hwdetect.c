@@ -1,8 +1,8 @@
 /* hq worker hwdetect */
 #include "cli/cmds.h"
 
-#include "cli/args.h"
-#include "cli/output.h"
+#include "args/args.h"
+#include "args/output.h"
 #include "cli/pool_json.h"
 #include "cli/worker_text.h"
 #include "topo/topo.h"

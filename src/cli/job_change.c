@@ -7,7 +7,7 @@
 #include "base/path.h"
 #include "base/xmem.h"
 #include "cli/session.h"
-#include "cli/submit_build.h"
+#include "submit/build.h"
 
 struct results {
     struct op_result *items; /* ascending by id */

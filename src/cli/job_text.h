@@ -2,8 +2,8 @@
 #ifndef HQ_CLI_JOB_TEXT_H
 #define HQ_CLI_JOB_TEXT_H
 
+#include "args/output.h"
 #include "cli/job_view.h"
-#include "cli/output.h"
 
 /* "[####....]" and one "STATE (n)" a line. */
 void print_progress_bar(const struct task_counts *counts, const struct output *o,
@@ -19,8 +19,6 @@ void print_stdio(const struct task_body *body, const struct stdio_spec *spec,
                  const char *path, struct buf *out);
 void print_crash_limit(uint32_t limit, struct buf *out);
 const char *pin_word(uint8_t pin);
-/* A limit of 0 is kept as the shortest one, since 0 means that there is none. */
-#define TIME_LIMIT_ZERO_NS 1
 void print_time_limit(uint64_t ns, struct buf *out); /* "1h 5m", "None" */
 /* Ids of all tasks: of one array in the order given, else ascending. */
 int print_task_ids(const struct job_view *v, struct buf *out,

@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_LOG_CMD_H
 #define HQ_CLI_LOG_CMD_H
 
-#include "cli/args.h"
+#include "args/args.h"
 
 int log_cmd_summary(struct run *r, struct error *err);
 int log_cmd_jobs(struct run *r, struct error *err);

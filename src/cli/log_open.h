@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_LOG_OPEN_H
 #define HQ_CLI_LOG_OPEN_H
 
-#include "cli/args.h"
+#include "args/args.h"
 #include "outlog/reader.h"
 
 struct log_source {

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "args/parse.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xmem.h"
-#include "cli/parse.h"
 
 /* The log level of HQ_LOG, else of RUST_LOG: a plain level name. */
 static void set_log_level(bool debug)

@@ -11,8 +11,8 @@
 #ifndef HQ_CLI_MAIN_H
 #define HQ_CLI_MAIN_H
 
-#include "cli/args.h"
-#include "cli/output.h"
+#include "args/args.h"
+#include "args/output.h"
 
 /*
  * Parses the arguments. Prints help, version or a usage error and ends the process with

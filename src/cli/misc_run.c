@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "args/args.h"
+#include "args/completion.h"
+#include "args/docgen.h"
 #include "base/path.h"
 #include "base/xmem.h"
-#include "cli/args.h"
-#include "cli/completion.h"
-#include "cli/docgen.h"
 
 #define DOC_ROOT "https://c-hyperqueue.github.io/" HQ_VERSION "/"
 

@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_SERVER_TEXT_H
 #define HQ_CLI_SERVER_TEXT_H
 
-#include "cli/output.h"
+#include "args/output.h"
 #include "wire/views.h"
 
 /* Table, JSON or (quiet) the directory. `server_dir` NULL: not shown. */

@@ -2,8 +2,8 @@
 #ifndef HQ_CLI_SESSION_H
 #define HQ_CLI_SESSION_H
 
+#include "args/args.h"
 #include "base/table.h"
-#include "cli/args.h"
 #include "client/client.h"
 #include "model/job.h"
 

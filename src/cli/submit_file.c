@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "cli/cmds.h"
 #include "cli/submit_send.h"
-#include "cli/workflow.h"
+#include "cli/workflow_plan.h"
 
 /* Sends what was read, or tells the remarks when something went wrong before. */
 static int send_loaded(struct run *r, struct client *c, struct submit *s, int rc,

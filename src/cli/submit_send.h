@@ -3,7 +3,7 @@
 #define HQ_CLI_SUBMIT_SEND_H
 
 #include "cli/session.h"
-#include "cli/submit_build.h"
+#include "submit/build.h"
 
 /*
  * Sends *s, prints the id in the way of the output mode, and waits when the command has

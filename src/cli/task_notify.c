@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "args/args.h"
 #include "base/buf.h"
 #include "base/xmem.h"
-#include "cli/args.h"
 
 #define MESSAGE_MAX 1024
 #define TOKEN_MAX 64

@@ -5,40 +5,24 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/xmem.h"
+#include "submit/fields.h"
 #include "topo/topo.h"
 
 /* --- numbers ------------------------------------------------------------ */
 
-/* Decimal digits with an optional sign, as the texts of the contract judge them. */
-static int parse_i64(const char *text, int64_t min, int64_t max, int64_t *out,
-                     struct error *err)
-{
-    const char *digits = text + (text[0] == '+' || (text[0] == '-' && min < 0));
-    if (!*text)
-        return error_set(err, ERR_PARSE, "cannot parse integer from empty string");
-    if (!*digits || digits[strspn(digits, "0123456789")])
-        return error_set(err, ERR_PARSE, "invalid digit found in string");
-    errno = 0;
-    long long v = strtoll(text, NULL, 10);
-    if (errno == ERANGE || v > max || v < min)
-        return error_set(err, ERR_PARSE, "number too %s to fit in target type",
-                         text[0] == '-' ? "small" : "large");
-    *out = v;
-    return 0;
-}
-
 int value_check_u32(const char *text, struct error *err)
 {
     int64_t v = 0;
-    return parse_i64(text, 0, UINT32_MAX, &v, err);
+    return number_parse_i64(text, 0, UINT32_MAX, &v, err);
 }
 
 int value_check_positive(const char *text, struct error *err)
 {
     int64_t v = 0;
-    int rc = parse_i64(text, 0, UINT32_MAX, &v, err);
+    int rc = number_parse_i64(text, 0, UINT32_MAX, &v, err);
     if (rc == 0 && v == 0)
         return error_set(err, ERR_PARSE, "has to be at least 1");
     return rc;
@@ -47,54 +31,26 @@ int value_check_positive(const char *text, struct error *err)
 int value_check_i32(const char *text, struct error *err)
 {
     int64_t v = 0;
-    return parse_i64(text, INT32_MIN, INT32_MAX, &v, err);
+    return number_parse_i64(text, INT32_MIN, INT32_MAX, &v, err);
 }
 
 int value_check_port(const char *text, struct error *err)
 {
     int64_t v = 0;
-    int rc = parse_i64(text, INT64_MIN, INT64_MAX, &v, err);
+    int rc = number_parse_i64(text, INT64_MIN, INT64_MAX, &v, err);
     if (rc == 0 && (v < 0 || v > UINT16_MAX))
         return error_set(err, ERR_PARSE, "%lld is not in 0..=65535", (long long)v);
     return rc;
 }
 
-static int parse_double(const char *text, double *out, struct error *err)
-{
-    char *end;
-    if (!*text)
-        return error_set(err, ERR_PARSE, "cannot parse float from empty string");
-    if (text[strspn(text, "+-.0123456789eE")])
-        return error_set(err, ERR_PARSE, "invalid float literal");
-    *out = strtod(text, &end);
-    if (*end)
-        return error_set(err, ERR_PARSE, "invalid float literal");
-    return 0;
-}
-
 int value_check_utilization(const char *text, struct error *err)
 {
     double v = 0;
-    int rc = parse_double(text, &v, err);
+    int rc = number_parse_double(text, &v, err);
     if (rc == 0 && !(v >= 0 && v <= 1))
         return error_set(err, ERR_PARSE,
                          "Minimal utilization has to be in the interval [0.0, 1.0].");
     return rc;
-}
-
-int weight_parse(const char *text, uint64_t *weight, struct error *err)
-{
-    double v = 0;
-    int rc = parse_double(text, &v, err);
-    if (rc)
-        return rc;
-    if (!(v > 0))
-        return error_set(err, ERR_PARSE, "Resource weight has to be positive number");
-    double scaled = v * (double)AMOUNT_ONE + 1e-6; /* further decimals are dropped */
-    if (scaled > (double)UINT32_MAX)
-        return error_set(err, ERR_PARSE, "Resource weight is too large");
-    *weight = (uint64_t)scaled;
-    return 0;
 }
 
 int value_check_weight(const char *text, struct error *err)
@@ -222,24 +178,6 @@ int value_check_setting(const char *text, struct error *err)
     return 0;
 }
 
-int stdio_parse(const char *text, struct stdio_spec *spec, struct error *err)
-{
-    static const char suffix[] = "rm-if-finished";
-    *spec = (struct stdio_spec){.kind = STDIO_NONE};
-    if (strcmp(text, "none") == 0)
-        return 0;
-    text += strspn(text, " \t");
-    size_t len = strcspn(text, ":");
-    if (!text[len] && len == 0)
-        return error_set(err, ERR_PARSE, "expected 'none', a path or ':%s'", suffix);
-    if (text[len] && strcmp(text + len + 1, suffix))
-        return error_set(err, ERR_PARSE, "expected '%s' behind the colon", suffix);
-    spec->rm_if_finished = text[len] == ':';
-    spec->kind = len ? STDIO_FILE : STDIO_DEFAULT;
-    spec->path = len ? strndup(text, len) : NULL;
-    return len && !spec->path ? error_nomem(err) : 0;
-}
-
 int value_check_stdio(const char *text, struct error *err)
 {
     struct stdio_spec spec;
@@ -247,30 +185,6 @@ int value_check_stdio(const char *text, struct error *err)
     if (rc == 0)
         free(spec.path);
     return rc;
-}
-
-int crash_limit_parse(const char *text, uint32_t *limit, struct error *err)
-{
-    *limit = CRASH_LIMIT_NEVER_RESTART;
-    if (strcmp(text, "never-restart") == 0)
-        return 0;
-    *limit = CRASH_LIMIT_UNLIMITED;
-    if (strcmp(text, "unlimited") == 0)
-        return 0;
-    int64_t v = 0;
-    struct error why = ERROR_INIT;
-    if (parse_i64(text, 0, UINT16_MAX, &v, &why))
-        return error_set(err, ERR_PARSE,
-                         "Invalid crash limit: ParseIntError { kind: %s }",
-                         !*text                          ? "Empty"
-                         : strstr(why.text, "too large") ? "PosOverflow"
-                                                         : "InvalidDigit");
-    if (v == 0)
-        return error_set(err, ERR_PARSE,
-                         "Crash limit cannot be 0. Use `never-restart` or "
-                         "`unlimited` instead.");
-    *limit = (uint32_t)v;
-    return 0;
 }
 
 int value_check_crash_limit(const char *text, struct error *err)
@@ -333,25 +247,6 @@ int value_check_detect(const char *text, struct error *err)
 {
     unsigned flags;
     return topo_detect_parse(text, &flags, err);
-}
-
-int output_limit_parse(const char *text, uint64_t *bytes, bool *keep_tail,
-                       struct error *err)
-{
-    const char *how = strchr(text, ':');
-    char *size = how ? xstrndup(text, (size_t)(how - text)) : xstrdup(text);
-    int rc = text_parse_size(size, bytes, err);
-    free(size);
-    if (rc < 0)
-        return rc;
-    if (*bytes == 0)
-        return error_set(err, ERR_PARSE,
-                         "a limit of 0 keeps nothing; 'none' for --stdout and --stderr "
-                         "says that");
-    *keep_tail = how && strcmp(how, ":tail") == 0;
-    if (how && !*keep_tail && strcmp(how, ":head") != 0)
-        return error_set(err, ERR_PARSE, "'%s' is neither ':head' nor ':tail'", how);
-    return 0;
 }
 
 int value_check_output_limit(const char *text, struct error *err)

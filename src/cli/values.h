@@ -47,16 +47,6 @@ int value_check_server_lost(const char *text, struct error *err);
 /* "all", "last" or an array. */
 int selector_parse(const char *text, struct selector *s, struct error *err) MUST_CHECK;
 
-/* "none", "PATH", "PATH:rm-if-finished", ":rm-if-finished". Fills *spec, whose path is
- * malloc'ed. */
-int stdio_parse(const char *text, struct stdio_spec *spec,
-                struct error *err) MUST_CHECK;
-/* "100MiB" or "100MiB:tail". */
-int output_limit_parse(const char *text, uint64_t *bytes, bool *keep_tail,
-                       struct error *err) MUST_CHECK;
-int crash_limit_parse(const char *text, uint32_t *limit, struct error *err) MUST_CHECK;
-/* Units of 1/10000. */
-int weight_parse(const char *text, uint64_t *weight, struct error *err) MUST_CHECK;
 /* "reconnect:5m"; *ns is 0 when no duration is said. */
 int server_lost_parse(const char *text, enum server_lost_policy *policy, uint64_t *ns,
                       struct error *err) MUST_CHECK;

@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_WAITING_H
 #define HQ_CLI_WAITING_H
 
-#include "cli/notices.h"
+#include "args/notices.h"
 #include "cli/session.h"
 
 struct waiting {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include "args/output.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -12,7 +13,6 @@
 #include "cli/access.h"
 #include "cli/cmds.h"
 #include "cli/manager.h"
-#include "cli/output.h"
 #include "cli/session.h"
 #include "cli/values.h"
 #include "cli/worker_text.h"

@@ -7,8 +7,8 @@
 #ifndef HQ_CLI_WORKER_START_H
 #define HQ_CLI_WORKER_START_H
 
-#include "cli/args.h"
-#include "cli/cmd.h"
+#include "args/args.h"
+#include "args/cmd.h"
 #include "worker/worker.h"
 
 /* What srun, mpirun and others told this process about itself. */

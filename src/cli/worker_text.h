@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_WORKER_TEXT_H
 #define HQ_CLI_WORKER_TEXT_H
 
-#include "cli/output.h"
+#include "args/output.h"
 #include "wire/views.h"
 
 /* What `worker start` prints once: a table, or an array of one element. */

@@ -1,9 +1,9 @@
-/* What a workflow would submit (--dry-run). */
+#include "cli/workflow_plan.h"
+
 #include <stdlib.h>
 #include "base/table.h"
 #include "cli/job_json.h"
 #include "cli/job_text.h"
-#include "cli/workflow.h"
 
 #define CELL_MAX 60 /* bytes of a cell with the names of other tasks */
 

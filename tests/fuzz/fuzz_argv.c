@@ -4,8 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "args/parse.h"
 #include "base/xmem.h"
-#include "cli/parse.h"
+#include "cli/cmds.h"
 
 #define WORDS_MAX 256
 

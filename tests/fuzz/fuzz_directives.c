@@ -1,5 +1,6 @@
 /* Scripts with #HQ lines, as `hq submit script.sh` reads them. */
-#include "cli/directives.h"
+#include "cli/cmds.h"
+#include "submit/directives.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -7,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct directives d;
     struct error err = ERROR_INIT;
-    int rc = directives_parse("script.sh", data, size, &d, &err);
+    int rc = directives_parse(&cmd_submit, "script.sh", data, size, &d, &err);
     HQ_ASSERT((rc != 0) == (err.text[0] != '\0'));
     if (rc)
         return 0;

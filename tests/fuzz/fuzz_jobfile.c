@@ -1,5 +1,5 @@
 #include "fuzz_submit.h"
-#include "cli/workflow.h"
+#include "submit/workflow.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

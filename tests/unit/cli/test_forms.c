@@ -1,10 +1,11 @@
 /* Every option of every command, in every form in which it can be written. */
 #include <stdlib.h>
 #include "test_main.h"
+#include "args/completion.h"
+#include "args/docgen.h"
+#include "args/parse.h"
 #include "base/xmem.h"
-#include "cli/completion.h"
-#include "cli/docgen.h"
-#include "cli/parse.h"
+#include "cli/cmds.h"
 
 #define MAX_WORDS 32
 

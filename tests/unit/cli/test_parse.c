@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include "test_main.h"
-#include "cli/parse.h"
+#include "args/parse.h"
+#include "cli/cmds.h"
 
 #define MAX_WORDS 16
 

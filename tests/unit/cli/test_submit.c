@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "test_main.h"
+#include "args/parse.h"
 #include "base/path.h"
 #include "cli/cmds.h"
-#include "cli/parse.h"
-#include "cli/submit_build.h"
+#include "submit/build.h"
 
 #define MAX_WORDS 24
 
@@ -28,7 +28,8 @@ static void test_scanning(void)
                                  "#HQ --env H=1\n";
     struct directives d;
     struct error err = ERROR_INIT;
-    CU_ASSERT_EQUAL_FATAL(directives_parse("x", script, strlen(script), &d, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        directives_parse(&cmd_submit, "x", script, strlen(script), &d, &err), 0);
     struct args_list env = args_list(d.args, "env");
     CU_ASSERT_EQUAL_FATAL(env.n, 3);
     CU_ASSERT_STRING_EQUAL(env.items[0], "A=1");
@@ -55,8 +56,8 @@ static void test_words(void)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct directives d;
         struct error err = ERROR_INIT;
-        int rc =
-            directives_parse("x.sh", cases[i].line, strlen(cases[i].line), &d, &err);
+        int rc = directives_parse(&cmd_submit, "x.sh", cases[i].line,
+                                  strlen(cases[i].line), &d, &err);
         CU_ASSERT_EQUAL(rc == 0, cases[i].value != NULL);
         if (rc) {
             const char head[] = "Could not parse directives from x.sh: Parse error";
@@ -82,8 +83,9 @@ static void test_refused(void)
         snprintf(text, sizeof text, "#HQ %s", lines[i]);
         const char head[] = "Could not parse directives from x: You have used invalid "
                             "parameter(s) after a #HQ directive.\nerror: ";
-        CU_ASSERT_EQUAL(directives_parse("x", text, strlen(text), &d, &err),
-                        ERR_INVALID);
+        CU_ASSERT_EQUAL(
+            directives_parse(&cmd_submit, "x", text, strlen(text), &d, &err),
+            ERR_INVALID);
         if (strncmp(err.text, head, strlen(head)))
             printf("\n'%s': %s\n", lines[i], err.text);
         CU_ASSERT_EQUAL(strncmp(err.text, head, strlen(head)), 0);
@@ -98,7 +100,8 @@ static void test_large(void)
         buf_puts(&text, "# a comment\n");
     buf_puts(&text, "#HQ --nonsense\n");
     struct directives d;
-    CU_ASSERT_EQUAL_FATAL(directives_parse("x", text.data, text.len, &d, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        directives_parse(&cmd_submit, "x", text.data, text.len, &d, NULL), 0);
     CU_ASSERT_EQUAL(d.words.n, 0);
     directives_release(&d);
     buf_release(&text);
@@ -137,9 +140,9 @@ static void build(struct built *b, const char *line, const char *script)
     CU_ASSERT_EQUAL_FATAL(parsed, PARSE_OK);
     buf_release(&text);
     if (script)
-        CU_ASSERT_EQUAL_FATAL(
-            directives_parse("x.sh", script, strlen(script), &b->directives, &b->err),
-            0);
+        CU_ASSERT_EQUAL_FATAL(directives_parse(&cmd_submit, "x.sh", script,
+                                               strlen(script), &b->directives, &b->err),
+                              0);
     const struct submit_input in = {.line = b->args,
                                     .directives = script ? &b->directives : NULL};
     b->rc = submit_build(&in, &b->notices, &b->submit, &b->err);

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "test_main.h"
+#include "args/args.h"
+#include "args/completion.h"
+#include "args/docgen.h"
+#include "args/parse.h"
+#include "args/walk.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "cli/args.h"
-#include "cli/completion.h"
-#include "cli/docgen.h"
-#include "cli/parse.h"
-#include "cli/walk.h"
+#include "cli/cmds.h"
 
 #define DATE "August 3, 2026"
 
