@@ -249,9 +249,13 @@ static void print_options(const struct args *a, const struct table *t, struct bu
 {
     const struct cmd *cmd = args_current(a);
     bool plain = false;
+    const char *above = ""; /* groups of one title share it */
     for (const struct opt_group *const *g = cmd->groups; g && *g; g++) {
-        if ((*g)->title) {
-            print_group(t, *g, false, (*g)->title, out);
+        const char *title = (*g)->title;
+        if (title) {
+            bool again = strcmp(title, above) == 0;
+            if (print_group(t, *g, false, again ? NULL : title, out))
+                above = title;
         } else {
             if (!plain)
                 put_title("Options", out);

@@ -33,14 +33,15 @@ static void put_option(struct buf *out, const struct opt *opt)
 
 static void put_groups(struct buf *out, const struct cmd *cmd, bool global)
 {
+    const char *above = ""; /* groups of one title share it */
     for (const struct opt_group *const *g = cmd->groups; g && *g; g++) {
-        bool any = false;
+        const char *title = (*g)->title ? (*g)->title : "Options";
         for (const struct opt *opt = (*g)->opts; opt->name; opt++) {
             if ((opt->flags & OPT_HIDDEN) || !(opt->flags & OPT_GLOBAL) == global)
                 continue;
-            if (!any)
-                buf_printf(out, "\n%s:\n\n", (*g)->title ? (*g)->title : "Options");
-            any = true;
+            if (strcmp(title, above) != 0)
+                buf_printf(out, "\n%s:\n\n", title);
+            above = title;
             put_option(out, opt);
         }
     }

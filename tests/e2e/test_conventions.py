@@ -34,6 +34,18 @@ def test_every_command_has_both_helps(bare, command):
         assert positionals in short.stdout
 
 
+LOG_COMMANDS = [["log", "x", verb] for verb in (
+    "cat", "show", "list", "summary", "grep", "tail", "export", "check", "repair", "seal")]
+
+
+@pytest.mark.parametrize("command", TREE + LOG_COMMANDS + [["worker", "start"]], ids=" ".join)
+def test_help_has_each_heading_once(bare, command):
+    """Options of one heading may come from several tables."""
+    for word in ("-h", "--help"):
+        headings = re.findall(r"(?m)^\S.*:$", bare.hq(*command, word).stdout)
+        assert headings and len(headings) == len(set(headings))
+
+
 @pytest.mark.parametrize("words", [
     ["job", "timeline"], ["help"], ["job", "help"], ["task", "help"], ["sub", "true"], ["job", "li"],
 ], ids=" ".join)
