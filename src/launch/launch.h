@@ -27,7 +27,8 @@
  * work for less than 3 ms left, and when a task is urgent.
  *
  * When the worker goes away the launcher sends SIGTERM to its tasks, after a second
- * SIGKILL to their groups, and leaves.
+ * SIGKILL to their groups, removes what launcher_leftover named if the worker was
+ * killed, and leaves.
  */
 #ifndef HQ_LAUNCH_LAUNCH_H
 #define HQ_LAUNCH_LAUNCH_H
@@ -208,6 +209,14 @@ enum launch_kill {
  * over already. */
 int launcher_kill(struct launcher *l, uint32_t slot, uint64_t handle,
                   enum launch_kill how, struct error *err) MUST_CHECK;
+
+/*
+ * Names a directory, removed with all that is in it, or another file: what the launcher
+ * removes when the worker dies without launcher_destroy. Only that very one, and no
+ * symbolic link is followed.
+ */
+int launcher_leftover(struct launcher *l, const char *path,
+                      struct error *err) MUST_CHECK;
 
 /*
  * After ERR_CLOSED, best a second later (the tasks got SIGTERM by then): SIGKILL to the

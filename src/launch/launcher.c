@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,16 +135,6 @@ static void await_exit(struct launcher *l)
     l->pid = 0;
 }
 
-void launcher_destroy(struct launcher *l)
-{
-    if (!l)
-        return;
-    (void)close(l->sock);
-    l->sock = -1;
-    await_exit(l);
-    launcher_free(l);
-}
-
 pid_t launcher_pid(const struct launcher *l)
 {
     return l->pid;
@@ -214,6 +205,26 @@ static int finish_record(struct launcher *l, size_t start, struct error *err)
                      size);
 }
 
+static void say_goodbye(struct launcher *l)
+{
+    struct error err;
+    size_t start = record_begin(&l->out, REQUEST_GOODBYE);
+    /* Without it the launcher waits a little for our end, and sees that we live. */
+    if (finish_record(l, start, &err) == 0)
+        (void)!launcher_flush(l, &err);
+}
+
+void launcher_destroy(struct launcher *l)
+{
+    if (!l)
+        return;
+    say_goodbye(l);
+    (void)close(l->sock);
+    l->sock = -1;
+    await_exit(l);
+    launcher_free(l);
+}
+
 int launcher_template(struct launcher *l, const struct launch_spec *spec, uint32_t *id,
                       struct error *err)
 {
@@ -240,6 +251,18 @@ int launcher_template(struct launcher *l, const struct launch_spec *spec, uint32
         l->n_templates++;
     *id = chosen;
     return 0;
+}
+
+int launcher_leftover(struct launcher *l, const char *path, struct error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return error_sys(err, "cannot look at '%s'", path);
+    size_t start = record_begin(&l->out, REQUEST_LEFTOVER);
+    buf_u64(&l->out, st.st_dev);
+    buf_u64(&l->out, st.st_ino);
+    buf_str(&l->out, path);
+    return finish_record(l, start, err);
 }
 
 void launcher_template_drop(struct launcher *l, uint32_t id)

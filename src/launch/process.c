@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -147,6 +148,12 @@ static void on_request(struct process *p, uint8_t kind, struct span body)
         handle = cursor_u64(&c);
         id = cursor_u32(&c);
         stop_task(p, slot_at(p, id), handle, cursor_u8(&c));
+        break;
+    case REQUEST_LEFTOVER:
+        leftover_add(p, &c);
+        break;
+    case REQUEST_GOODBYE:
+        p->goodbye = true;
         break;
     }
     HQ_ASSERT(!c.failed);
@@ -298,8 +305,10 @@ static _Noreturn void loop(struct process *p)
     struct epoll_event events[EVENTS_MAX];
     for (;;) {
         int ms = timeout_ms(p);
-        if (atomic_load(&p->closing) && list_empty(&p->stopping))
+        if (atomic_load(&p->closing) && list_empty(&p->stopping)) {
+            leftovers_remove(p);
             _exit(0);
+        }
         int n = epoll_wait(p->epoll, events, EVENTS_MAX, ms);
         for (int i = 0; i < n; i++)
             on_event(p, events[i].data.ptr);
@@ -375,6 +384,7 @@ static int set_up(struct process *p, const struct launcher_config *config, int s
     if (rc)
         return rc;
     raise_file_limit(&p->spawn);
+    p->worker_pidfd = (int)syscall(SYS_pidfd_open, getppid(), 0);
     p->spawn.launcher = getpid();
     p->base_env = config->env;
     p->sweep_s = 1;

@@ -99,8 +99,12 @@ struct pool {
     atomic_size_t n_ready;
 };
 
+struct leftover;
+
 struct process {
     int sock;
+    int worker_pidfd; /* -1: unknown */
+    bool goodbye;     /* the worker leaves in order and removes what is its own */
     int epoll;
     int sweep_timer;
     atomic_bool sweeping; /* the timer for orphans is armed */
@@ -117,6 +121,7 @@ struct process {
     struct template **templates;
     size_t n_templates;
     struct list stopping; /* tasks with a deadline */
+    struct leftover *leftovers;
     uint64_t sweep_s;
 };
 
@@ -158,6 +163,11 @@ uint64_t slot_end_within_us(struct slot *slot, const struct task *task,
                             uint64_t took_us);
 /* Orphans may have been left: sweeps in a second. */
 void process_expect_orphans(struct process *p);
+
+/* leftovers.c; control only */
+void leftover_add(struct process *p, struct cursor *c); /* REQUEST_LEFTOVER */
+/* Last of all: removes them if the worker died. */
+void leftovers_remove(const struct process *p);
 
 /* stop.c; control only */
 #define STOP_NEVER UINT64_MAX

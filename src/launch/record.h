@@ -19,7 +19,9 @@ enum request_kind {
     REQUEST_BIND,         /* u32 slot, binding */
     REQUEST_TASK,         /* u64 handle, u32 slot, u32 template, u8 urgent, spec */
     REQUEST_RETRACT,      /* u64 handle, u32 slot */
-    REQUEST_KILL          /* u64 handle, u32 slot, u8 enum launch_kill */
+    REQUEST_KILL,         /* u64 handle, u32 slot, u8 enum launch_kill */
+    REQUEST_LEFTOVER,     /* u64 device, u64 inode, str path */
+    REQUEST_GOODBYE       /* - */
 };
 
 /* A spec as it lies in a record. Everything is borrowed from there. */

@@ -517,6 +517,19 @@ static int make_work_dir(struct worker *w, struct error *err)
     return path_mkdirs(w->work_dir, 0700, err);
 }
 
+/* What is to disappear with this worker even if it is killed. */
+static int name_leftovers(struct worker *w, struct error *err)
+{
+    int rc = launcher_leftover(w->launcher, w->socket_path, err);
+    if (rc != 0 || !w->own_work_dir)
+        return rc;
+    char *base =
+        xstrndup(w->work_dir, (size_t)(strrchr(w->work_dir, '/') - w->work_dir));
+    rc = launcher_leftover(w->launcher, base, err);
+    free(base);
+    return rc;
+}
+
 static int set_up(struct worker *w, struct error *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGTSTP};
@@ -527,6 +540,8 @@ static int set_up(struct worker *w, struct error *err)
         rc = pinner_create(&w->pinner, w->setup->topo, &w->setup->config.pools, err);
     if (rc == 0)
         rc = notify_create(w, err);
+    if (rc == 0)
+        rc = name_leftovers(w, err);
     if (rc == 0)
         rc = streams_create(w, err);
     if (rc != 0)
@@ -551,6 +566,7 @@ static int set_up(struct worker *w, struct error *err)
         io_timer_start(w->retract, period_ms, period_ms);
     }
     overview_start(w);
+    w->launcher_dirty = true; /* leftovers are named */
     io_loop_on_round(w->loop, on_round, w);
     /* Entry points block them until there are handlers. */
     sigset_t set;

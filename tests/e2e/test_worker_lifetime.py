@@ -164,6 +164,45 @@ def test_tasks_of_a_killed_worker_get_sigterm(env):
     wait_until((env.work / "got").exists, "the signal")
 
 
+def left_by_workers(env):
+    return sorted(p.name for p in (env.root / "t").iterdir())
+
+
+def test_killed_worker_leaves_nothing_in_the_temporary_directory(env):
+    """Neither its work directory, with what tasks have there, nor its socket."""
+    worker, other = env.start_worker(cpus=2), env.start_worker()
+    job = env.submit("--task-dir", "--array=1-2", "--", "sh", "-c",
+                     "echo > $HQ_TASK_DIR/file; exec sleep 1000")
+    env.wait_stats(job, running=2)
+    assert len(left_by_workers(env)) == 4
+    worker.kill()
+    wait_until(lambda: len(left_by_workers(env)) == 2, "the work directory to go")
+    env.hq("job", "cancel", job)
+    env.submit_and_wait("--", "sh", "-c", "$HQ task notify x")
+    env.hq("worker", "stop", other.id)
+    assert other.wait() == 0 and left_by_workers(env) == []
+
+
+def test_killed_worker_leaves_a_given_work_directory(env):
+    worker = env.start_worker("--work-dir", "given")
+    worker.kill()
+    wait_until(lambda: left_by_workers(env) == [], "the socket to go")
+    assert (env.work / "given").is_dir()
+
+
+@pytest.mark.mpi
+def test_killed_rank_leaves_nothing_in_the_temporary_directory(env):
+    env.start_ranks(2)
+    ours = [n for n in left_by_workers(env) if n.startswith(("hq-worker", "hq-lc"))]
+    assert len(ours) == 4
+    os.kill(env.ranks()[0], signal.SIGKILL)
+
+    def left():
+        return [n for n in ours if (env.root / "t" / n).exists()]
+
+    wait_until(lambda: len(left()) <= 2, "what the rank had to go")
+
+
 def test_instance_counts_up(env):
     env.script("t.sh", "echo $HQ_INSTANCE_ID >>seen\nexec sleep 1000\n")
     job = env.submit("--", "./t.sh")
