@@ -42,7 +42,10 @@ const struct opt_group worker_shared_options = {
          .more = "The server's value when not given."},
         {.name = "overview-interval",
          .check = value_check_duration_units,
-         .help = "Report the use of the hardware that often; '0s' is never"},
+         .help = "Report the use of the hardware that often; '0s' is never",
+         .more =
+             "That of GPUs comes from 'nvidia-smi' and 'rocm-smi', where the worker "
+             "has such GPUs."},
         {.name = "min-utilization",
          .value_default = "0",
          .check = value_check_utilization,

@@ -42,6 +42,7 @@ struct task {
     /* Below: under the slot's lock. */
     enum task_state state;
     bool zombie;   /* OVER, not reaped yet: its pid still names its group */
+    bool killed;   /* SIGKILL is for its group, which needs no other signal */
     bool stopping; /* in the list of control, which then frees it */
     int pending;   /* signal to send once it has started; 0: none */
     bool to_group; /* the pending signal goes to the group */

@@ -37,6 +37,7 @@ void stop_task(struct process *p, struct slot *slot, uint64_t handle,
             signal_current(task, SIGINT, true);
         if (now)
             signal_current(task, SIGKILL, true);
+        task->killed |= now;
         if (!now || task->state == TASK_STARTING)
             add_deadline(p, task, now ? RETRY_US : GRACE_US);
     }
@@ -56,7 +57,7 @@ void stop_all(struct process *p)
             continue;
         (void)pthread_mutex_lock(&slot->lock);
         struct task *task = slot->current;
-        if (task && !task->stopping) {
+        if (task && !task->stopping && !task->killed) {
             signal_current(task, SIGTERM, false);
             add_deadline(p, task, GRACE_US);
         }

@@ -23,6 +23,11 @@ static const struct {
     [FAMILY_AMD] = {"ROCR_VISIBLE_DEVICES", DETECT_AMD, IO_AMD, "AMD", "gpus/amd"},
 };
 
+const char *topo_family_pool(enum topo_family family)
+{
+    return families[family].pool;
+}
+
 static int add_device(struct topo_family_devices *f, const char *label, size_t len)
 {
     struct topo_device *grown = realloc(f->devices, (f->n + 1) * sizeof *grown);

@@ -28,6 +28,8 @@ enum topo_detect {
 
 enum topo_family { FAMILY_NVIDIA, FAMILY_AMD, FAMILY_COUNT };
 
+const char *topo_family_pool(enum topo_family family); /* "gpus/nvidia" */
+
 #define DOMAIN_NONE UINT32_MAX
 
 /* A hardware thread. */

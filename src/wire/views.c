@@ -201,8 +201,8 @@ void worker_info_put(struct buf *out, const struct worker_info *i)
     buf_varint(out, i->last_job);
     buf_varint(out, i->last_task);
     buf_varint(out, i->last_us);
-    hw_state_encode(&i->load, out);
     worker_config_encode(&i->config, out);
+    hw_state_encode(&i->load, out);
 }
 
 int worker_info_get(struct span span, struct worker_info *i)
@@ -222,11 +222,14 @@ int worker_info_get(struct span span, struct worker_info *i)
     i->last_job = cursor_varint32(&c);
     i->last_task = cursor_varint32(&c);
     i->last_us = cursor_varint(&c);
-    if (c.failed || i->end >= WORKER_END_COUNT || hw_state_decode(&i->load, &c) != 0)
+    if (c.failed || i->end >= WORKER_END_COUNT)
         return ERR_CORRUPT;
     int rc = worker_config_decode(&i->config, &c);
     if (rc != 0)
-        hw_state_release(&i->load);
+        return rc;
+    rc = hw_state_decode(&i->load, &c);
+    if (rc != 0)
+        worker_config_release(&i->config);
     return rc;
 }
 

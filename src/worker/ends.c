@@ -442,7 +442,8 @@ void on_launch_event(void *arg, const struct launch_event *e)
     struct worker *w = arg;
     struct task *t = task_of_handle(w, e->handle);
     if (!t) {
-        close_fds(e);
+        if (!gpu_watch_event(w, e))
+            close_fds(e);
         return;
     }
     switch (e->kind) {

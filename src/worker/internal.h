@@ -9,6 +9,8 @@
  *   streams.c  pipes of streamed tasks into the shared log
  *   report.c   starts and ends on their way to the server
  *   placements.c  where tasks run, described for the server
+ *   overview.c  reports of the node's load
+ *   gpu_watch.c  the load of GPUs, from the programs of their makers
  *   notify.c   HQ_ACCESS_KEY: notifications of tasks
  *   taskdir.c  task directories, node files, error files
  *
@@ -23,6 +25,7 @@
 #include "base/u64map.h"
 #include "io/io.h"
 #include "model/event.h"
+#include "model/hw_state.h"
 #include "model/paths.h"
 #include "model/placement.h"
 #include "outlog/writer.h"
@@ -244,6 +247,7 @@ struct worker {
 
     struct io_timer *gather, *heartbeat, *life, *retry, *leave, *stuck, *retract;
     struct overview *overview; /* NULL: no reports of the load */
+    struct gpu_watch *gpus;
     struct io_signal *signals[4];
     char *socket_path;
     int socket_fd;
@@ -275,6 +279,7 @@ void lanes_cancel(struct worker *w, uint32_t job, struct span ranges);
 /* Hands back what waits here for a time that the worker will not live to see. */
 void lanes_check_life(struct worker *w);
 void lanes_clear(struct worker *w); /* drops all queues; seats go on as orphans */
+uint32_t seat_take_slot(struct worker *w); /* a slot of the launcher that is free */
 /* The task needs its seat no more: the next one starts, or the seat is given up. */
 void seat_left(struct worker *w, struct task *t);
 /* Puts a task that was not started back to the head of its queue. */
@@ -358,6 +363,17 @@ void launcher_flush_now(struct worker *w);
 /* overview.c */
 void overview_start(struct worker *w); /* when there is an interval */
 void overview_stop(struct worker *w);
+void overview_gpus_told(struct worker *w); /* a program for their load has ended */
+
+/* gpu_watch.c */
+void gpu_watch_start(struct worker *w);
+void gpu_watch_stop(struct worker *w); /* kills what runs */
+/* Starts the programs that do not run. overview_gpus_told follows for each. */
+void gpu_watch_ask(struct worker *w);
+bool gpu_watch_busy(const struct worker *w);
+void gpu_watch_fill(const struct worker *w, struct hw_state *s); /* last answers */
+/* An event of the launcher; false: it is not about these programs. */
+bool gpu_watch_event(struct worker *w, const struct launch_event *e);
 
 void worker_leave(struct worker *w, enum worker_end reason);
 void worker_fail(struct worker *w, const struct error *err); /* leave with exit 1 */

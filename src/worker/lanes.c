@@ -108,7 +108,7 @@ void task_took(struct task *t, uint64_t duration_us)
 
 /* ---- seats ----------------------------------------------------------------------- */
 
-static uint32_t take_slot(struct worker *w)
+uint32_t seat_take_slot(struct worker *w)
 {
     size_t pos = 0;
     uint64_t slot, unused;
@@ -122,7 +122,7 @@ static struct seat *seat_create(struct worker *w, struct lane *l)
 {
     struct seat *s = xcalloc(1, sizeof *s);
     s->lane = l;
-    s->slot = take_slot(w);
+    s->slot = seat_take_slot(w);
     list_init(&s->tasks);
     list_push_back(&w->seats, &s->node);
     return s;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/xmem.h"
-#include "model/hw_state.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 20)
 
@@ -19,6 +18,7 @@ struct overview {
     struct cpu_ticks *last; /* by number of the CPU */
     size_t n_last;
     struct io_timer *timer;
+    bool due; /* a report waits for the load of GPUs, until the next is due at most */
 };
 
 static bool read_file(const char *path, struct buf *text)
@@ -123,13 +123,13 @@ static void look_at_network(struct hw_state *s)
     buf_release(&text);
 }
 
-static void on_time(void *arg)
+static void report(struct worker *w)
 {
-    struct worker *w = arg;
     struct hw_state s = {.time_us = worker_now_us()};
     look_at_cpus(w->overview, &s);
     look_at_memory(&s);
     look_at_network(&s);
+    gpu_watch_fill(w, &s);
     if (w->registered) {
         struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
         hw_state_encode(&s, &b);
@@ -138,6 +138,24 @@ static void on_time(void *arg)
         buf_release(&b);
     }
     hw_state_release(&s);
+    w->overview->due = false;
+}
+
+static void on_time(void *arg)
+{
+    struct worker *w = arg;
+    if (w->overview->due)
+        report(w);
+    w->overview->due = true;
+    if (w->registered)
+        gpu_watch_ask(w);
+    overview_gpus_told(w);
+}
+
+void overview_gpus_told(struct worker *w)
+{
+    if (w->overview->due && !gpu_watch_busy(w))
+        report(w);
 }
 
 void overview_start(struct worker *w)
@@ -149,6 +167,7 @@ void overview_start(struct worker *w)
     w->overview = xcalloc(1, sizeof *w->overview);
     look_at_cpus(w->overview, &s); /* what the first report counts from */
     hw_state_release(&s);
+    gpu_watch_start(w);
     w->overview->timer = io_timer_create(w->loop, on_time, w);
     io_timer_start(w->overview->timer, period_ms, period_ms);
 }
@@ -157,6 +176,7 @@ void overview_stop(struct worker *w)
 {
     if (!w->overview)
         return;
+    gpu_watch_stop(w);
     io_timer_destroy(w->overview->timer);
     free(w->overview->last);
     free(w->overview);

@@ -108,6 +108,7 @@ void worker_leave(struct worker *w, enum worker_end reason)
         log_info("Worker stopping");
     report_flush(w);
     lanes_clear(w);
+    overview_stop(w);
     if (connected) {
         struct msg_WORKER_GOODBYE m = {.reason = (uint8_t)reason};
         msg_put_WORKER_GOODBYE(io_conn_batch(w->conn), &m);
@@ -157,6 +158,7 @@ static void on_lost(struct worker *w)
         server_closed(w);
         w->mode = MODE_LOST;
         lanes_clear(w);
+        overview_stop(w);
         log_info("Waiting for finishing running tasks");
         worker_check_leave(w);
         break;
@@ -566,7 +568,7 @@ static int set_up(struct worker *w, struct error *err)
         io_timer_start(w->retract, period_ms, period_ms);
     }
     overview_start(w);
-    w->launcher_dirty = true; /* leftovers are named */
+    w->launcher_dirty = true; /* leftovers are named, templates made */
     io_loop_on_round(w->loop, on_round, w);
     /* Entry points block them until there are handlers. */
     sigset_t set;

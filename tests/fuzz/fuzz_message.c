@@ -152,9 +152,36 @@ static void fuzz_worker_config(struct span in)
 
 static void fuzz_worker_info(struct span in)
 {
-    struct worker_info i;
-    if (worker_info_get(in, &i) == 0)
-        worker_info_release(&i);
+    struct worker_info i, again;
+    if (worker_info_get(in, &i) != 0)
+        return;
+    struct buf one = BUF_INIT(BUF_MAX_DEFAULT), two = BUF_INIT(BUF_MAX_DEFAULT);
+    worker_info_put(&one, &i);
+    HQ_ASSERT(worker_info_get(span_of(&one), &again) == 0);
+    worker_info_put(&two, &again);
+    HQ_ASSERT(same_bytes(&one, &two));
+    worker_info_release(&i);
+    worker_info_release(&again);
+    buf_release(&one);
+    buf_release(&two);
+}
+
+static void fuzz_hw_state(struct span in)
+{
+    struct cursor c = cursor_make(in.p, in.n);
+    struct hw_state s, again;
+    if (hw_state_decode(&s, &c) != 0)
+        return;
+    struct buf one = BUF_INIT(BUF_MAX_DEFAULT), two = BUF_INIT(BUF_MAX_DEFAULT);
+    hw_state_encode(&s, &one);
+    c = cursor_make(one.data, one.len);
+    HQ_ASSERT(hw_state_decode(&again, &c) == 0 && c.p == c.end);
+    hw_state_encode(&again, &two);
+    HQ_ASSERT(same_bytes(&one, &two));
+    hw_state_release(&s);
+    hw_state_release(&again);
+    buf_release(&one);
+    buf_release(&two);
 }
 
 /* ---- events ---------------------------------------------------------------------- */
@@ -345,10 +372,10 @@ static void fuzz_batch(struct span in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const decoders[])(struct span) = {
-        fuzz_batch,         fuzz_submit,      fuzz_body,  fuzz_extra,
-        fuzz_worker_config, fuzz_worker_info, fuzz_ends,  fuzz_starts,
-        fuzz_event_head,    fuzz_runs,        fuzz_lists, fuzz_server_info,
-        fuzz_jobs,          fuzz_tasks};
+        fuzz_batch,         fuzz_submit,      fuzz_body,    fuzz_extra,
+        fuzz_worker_config, fuzz_worker_info, fuzz_ends,    fuzz_starts,
+        fuzz_event_head,    fuzz_runs,        fuzz_lists,   fuzz_server_info,
+        fuzz_jobs,          fuzz_tasks,       fuzz_hw_state};
     if (size == 0)
         return 0;
     decoders[data[0] % ARRAY_SIZE(decoders)]((struct span){data + 1, size - 1});
