@@ -214,7 +214,7 @@ static void send_retract(struct server *s, const struct sched_retract *r)
 
 void assign_round(struct server *s)
 {
-    if (!s->sched_dirty || s->stopping)
+    if (!s->sched_dirty || s->stopping || commit_overdue(s))
         return;
     if (s->hold_until_us && clock_mono_us() < s->hold_until_us)
         return;

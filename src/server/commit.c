@@ -6,6 +6,9 @@
  * change something are applied when their event is synced, so that a full disk refuses
  * them with nothing to undo. Requests of one round share a sync. A request on a job
  * that has a staged request waits for it.
+ *
+ * While the journal cannot be written, records of reports wait in the backlog. They are
+ * tried again every second, and with each request, which goes behind them.
  */
 #include "server/internal.h"
 
@@ -15,6 +18,11 @@
 #include "base/xmem.h"
 
 #define ACK_MS 20
+#define RETRY_MS 1000
+/* Records are kept until they are synced, so that a failed sync loses none. */
+#define SYNC_BYTES ((size_t)8 << 20)
+/* No further tasks are assigned before so much can be written. */
+#define BACKLOG_FULL_BYTES ((size_t)256 << 20)
 
 struct staged {
     struct list_node node; /* server.staged, in order */
@@ -42,10 +50,43 @@ uint64_t server_now_us(struct server *s)
 /* Events of one round travel as one record. */
 static void append_round(struct server *s)
 {
-    if (s->round_events.len == 0)
+    struct buf *b = &s->round_events;
+    if (b->len == 0)
         return;
-    (void)journal_append(s->journal, s->round_events.data, s->round_events.len);
-    buf_clear(&s->round_events);
+    bool waits = s->journal_failed && !s->journal_retry;
+    uint64_t seq = waits ? 0 : journal_append(s->journal, b->data, b->len);
+    backlog_add(&s->backlog, seq, b->data, b->len);
+    buf_clear(b);
+    if (!waits && backlog_bytes(&s->backlog) > SYNC_BYTES)
+        journal_want_sync(s->journal, seq);
+}
+
+static void retry(struct server *s)
+{
+    append_round(s);
+    if (!s->journal_failed || s->journal_retry)
+        return;
+    if (backlog_bytes(&s->backlog) == 0) {
+        s->journal_failed = false; /* nothing that waits */
+        return;
+    }
+    backlog_append(&s->backlog, s->journal);
+    s->journal_retry = journal_appended(s->journal);
+    journal_want_sync(s->journal, s->journal_retry);
+    atomic_store(&s->journal_awaited, true);
+}
+
+void commit_retry_due(void *arg)
+{
+    struct server *s = arg;
+    retry(s);
+    if (s->journal_failed)
+        io_timer_start(s->retry_timer, RETRY_MS, 0);
+}
+
+bool commit_overdue(const struct server *s)
+{
+    return s->journal_failed && backlog_bytes(&s->backlog) > BACKLOG_FULL_BYTES;
 }
 
 void commit_event(struct server *s, struct buf *event)
@@ -73,6 +114,8 @@ static void send_acks(struct server *s, uint64_t written)
     LIST_FOR_EACH_SAFE(&s->unacked, node, next)
     {
         struct worker_link *link = CONTAINER_OF(node, struct worker_link, ack_node);
+        if (s->journal_failed)
+            break;
         if (link->ack_next <= link->ack_seq) {
             link->ack_next = link->end_seq;
             link->ack_record = s->journal ? journal_appended(s->journal) : 0;
@@ -187,17 +230,15 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
     }
     atomic_store(&s->journal_awaited, true);
     /* After everything that was applied before it. */
-    append_round(s);
-    if (!event) {
-        st->seq = journal_appended(s->journal);
-        journal_want_sync(s->journal, st->seq);
-        return;
+    retry(s);
+    st->seq = journal_appended(s->journal);
+    if (event) {
+        struct buf record = BUF_INIT(JOURNAL_RECORD_MAX + 64);
+        buf_bytes(&record, event->data, event->len);
+        buf_release(event);
+        st->seq = journal_append(s->journal, record.data, record.len);
+        buf_release(&record);
     }
-    struct buf record = BUF_INIT(JOURNAL_RECORD_MAX + 64);
-    buf_bytes(&record, event->data, event->len);
-    buf_release(event);
-    st->seq = journal_append(s->journal, record.data, record.len);
-    buf_release(&record);
     journal_want_sync(s->journal, st->seq);
 }
 
@@ -224,15 +265,16 @@ void commit_round(struct server *s)
 
 /*
  * The journal could not be written. Staged requests from there on are refused; reports
- * that were applied stay in memory and in the windows of their workers, which keep them
- * because they are not acknowledged.
+ * that were applied stay in the backlog and with their workers, which keep them because
+ * they are not acknowledged.
  */
 static void on_failure(struct server *s, const struct journal_progress *p)
 {
-    if (!s->journal_failed)
+    if (!s->journal_told)
         log_error("%s; requests that change something are refused", p->error.text);
+    s->journal_told = p->failed;
     s->journal_failed = true;
-    s->journal_error = p->error;
+    s->journal_retry = 0;
     while (commit_pending(s)) {
         struct staged *st = CONTAINER_OF(list_first(&s->staged), struct staged, node);
         if (st->seq < p->failed && st->seq <= p->synced)
@@ -240,15 +282,28 @@ static void on_failure(struct server *s, const struct journal_progress *p)
         else
             settle(s, st, false, &p->error);
     }
-    /* Reports whose events were dropped stay unacknowledged: their workers keep them
-     * and send them again after a restart. */
-    while (!list_empty(&s->unacked)) {
-        struct worker_link *link =
-            CONTAINER_OF(list_first(&s->unacked), struct worker_link, ack_node);
+    /* Their records come again under other numbers. */
+    LIST_FOR_EACH(&s->unacked, node)
+    {
+        struct worker_link *link = CONTAINER_OF(node, struct worker_link, ack_node);
         link->ack_next = link->ack_seq;
-        list_remove(&link->ack_node);
     }
     journal_resume(s->journal);
+    if (s->retry_timer && !io_timer_active(s->retry_timer))
+        io_timer_start(s->retry_timer, RETRY_MS, 0);
+}
+
+static void on_success(struct server *s, uint64_t synced)
+{
+    if (s->journal_told && synced >= s->journal_told) {
+        log_info("the journal can be written again");
+        s->journal_told = 0;
+    }
+    if (s->journal_retry && synced >= s->journal_retry) {
+        s->journal_failed = false;
+        s->journal_retry = 0;
+        s->sched_dirty = true;
+    }
 }
 
 void commit_news(void *arg)
@@ -258,13 +313,13 @@ void commit_news(void *arg)
     if (!s->journal)
         return;
     journal_progress(s->journal, &p);
+    backlog_drop(&s->backlog, p.synced);
+    if (!p.failed)
+        on_success(s, p.synced);
     while (commit_pending(s)) {
         struct staged *st = CONTAINER_OF(list_first(&s->staged), struct staged, node);
         if (st->seq > p.synced || (p.failed && st->seq >= p.failed))
             break;
-        if (s->journal_failed)
-            log_info("the journal can be written again");
-        s->journal_failed = false;
         settle(s, st, true, NULL);
     }
     release_held(s, p.failed ? UINT64_MAX : p.written);
@@ -272,7 +327,14 @@ void commit_news(void *arg)
         send_acks(s, p.failed - 1);
         on_failure(s, &p);
     }
-    atomic_store(&s->journal_awaited, commit_pending(s) || !list_empty(&s->held));
+    atomic_store(&s->journal_awaited,
+                 commit_pending(s) || !list_empty(&s->held) || s->journal_retry);
+}
+
+void commit_finish(struct server *s)
+{
+    commit_round(s);
+    retry(s);
 }
 
 void commit_drop(struct server *s, const struct error *err)

@@ -8,7 +8,7 @@
  *   logs.c     leases of shared logs       waits.c    job wait, progress, notifications
  *   resolve.c  checks of a submit          restore.c  journal -> state
  *   outputs.c  limits of a job's output    dump.c     the whole state as JSON
- *   explain.c  why a task waits
+ *   explain.c  why a task waits            backlog.c  what the journal could not take
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "journal/journal.h"
 #include "model/hw_state.h"
 #include "outlog/lease.h"
+#include "server/backlog.h"
 #include "server/server.h"
 #include "server/state.h"
 #include "wire/lists.h"
@@ -82,9 +83,12 @@ struct server {
     struct io_signal *signals[3];
     struct io_wakeup *journal_news;
     struct journal *journal;
-    struct list staged; /* commit.c */
-    bool journal_failed;
-    struct error journal_error;
+    struct list staged;     /* commit.c */
+    bool journal_failed;    /* records wait in the backlog */
+    uint64_t journal_retry; /* … and are being tried again, up to this one; 0: not */
+    uint64_t journal_told;  /* the record that failed, as the log says; 0: none */
+    struct backlog backlog;
+    struct io_timer *retry_timer;
     /* Somebody waits for the journal. Else its thread does not wake the loop. */
     _Atomic bool journal_awaited;
     struct list unacked; /* worker_link.ack_node */
@@ -159,6 +163,9 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
 void commit_round(struct server *s); /* end of a loop round */
 void commit_news(void *server);      /* the journal thread made progress */
 bool commit_pending(const struct server *s);
+bool commit_overdue(const struct server *s); /* too much waits for the journal */
+void commit_retry_due(void *server);
+void commit_finish(struct server *s); /* appends what is left, for journal_close */
 void commit_drop(struct server *s, const struct error *err); /* at the end */
 
 /* clients.c */

@@ -93,7 +93,8 @@ static void stop_watching(struct server *s)
     io_timer_destroy(s->wake);
     io_timer_destroy(s->progress);
     io_timer_destroy(s->ack_timer);
-    s->tick = s->wake = s->progress = s->ack_timer = NULL;
+    io_timer_destroy(s->retry_timer);
+    s->tick = s->wake = s->progress = s->ack_timer = s->retry_timer = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
         io_signal_destroy(s->signals[i]);
         s->signals[i] = NULL;
@@ -204,6 +205,7 @@ static void watch(struct server *s)
     s->wake = io_timer_create(s->loop, on_wake, s);
     s->progress = io_timer_create(s->loop, waits_tick, s);
     s->ack_timer = io_timer_create(s->loop, commit_acks_due, s);
+    s->retry_timer = io_timer_create(s->loop, commit_retry_due, s);
     io_timer_start(s->tick, TICK_MS, TICK_MS);
     io_loop_on_round(s->loop, on_round, s);
 }
@@ -252,7 +254,7 @@ static int finish_journal(struct server *s, bool started, struct error *err)
         commit_event(s, &event);
         buf_release(&event);
     }
-    commit_round(s);
+    commit_finish(s);
     int rc = journal_close(s->journal, err);
     s->journal = NULL;
     return rc;
@@ -273,6 +275,7 @@ int server_run(const struct server_config *config, struct error *err)
     list_init(&s.unacked);
     list_init(&s.logs);
     buf_init(&s.round_events, JOURNAL_RECORD_MAX);
+    backlog_init(&s.backlog);
     s.started_us = server_now_us(&s);
     s.loop = io_loop_create();
     s.sched = sched_create();
@@ -307,6 +310,7 @@ int server_run(const struct server_config *config, struct error *err)
     state_release(&s.state);
     sched_destroy(s.sched);
     buf_release(&s.round_events);
+    backlog_release(&s.backlog);
     u64map_release(&s.expected);
     free(s.link_by_id);
     free(s.run_dir);

@@ -1,5 +1,6 @@
 """--journal: what survives a server that is killed at any moment."""
 import random
+import resource
 import time
 
 import pytest
@@ -163,3 +164,31 @@ def test_memory_only_server_forgets(bare):
     bare.stop_server()
     bare.start_server()
     assert bare.json("job", "list", "--all") == []
+
+
+def test_what_ends_while_the_journal_cannot_be_written(bare):
+    """The ends are written when there is room again, behind them everything else."""
+    server = bare.start_server("--journal", "j")
+    bare.start_worker(cpus=2)
+    # Longer than what the server logs, to which the limit applies as well.
+    first = bare.submit_and_wait("--env", "LONG=" + "x" * 50_000, "--", "true")
+    held = bare.submit("--array", "1-40", "--", "sh", "-c",
+                       "while ! test -e go; do sleep 0.02; done; exit $((HQ_TASK_ID == 7))")
+    bare.wait_stats(held, running=2, waiting=38)
+    full = bare.work.joinpath("j").stat().st_size
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    bare.write("go", "")
+    bare.wait_stats(held, finished=39, failed=1)
+    refused = bare.hq("submit", "--", "true", code=1)
+    assert "journal: file too large" in refused.stderr
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE,
+                     (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    later = bare.submit_and_wait("--", "true")
+    assert "can be written again" in server.text()
+    wait_until(lambda: bare.work.joinpath("j").stat().st_size > full)
+    server.kill()
+
+    bare.start_server("--journal", "j")
+    assert bare.stats(held) == {"finished": 39, "failed": 1}
+    assert bare.states(first) == bare.states(later) == ["finished"]
+    assert len(bare.json("job", "list", "--all")) == 3
