@@ -285,7 +285,9 @@ suite_fuzz() {
 }
 suite_e2e() {
     build_release || return
+    export HQ_TEST_PATIENCE=3 # a busy machine; nothing waits longer than it has to
     run_pytest e2e release
+    unset HQ_TEST_PATIENCE
 }
 suite_e2e-asan() {
     build_asan || return

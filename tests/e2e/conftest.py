@@ -1,4 +1,5 @@
 import os
+import signal
 
 import pytest
 
@@ -8,6 +9,11 @@ TAIL_BYTES = 6000
 
 
 def pytest_configure(config):
+    # Shells without job control start background commands with these ignored, and what
+    # is ignored stays so in every program that the tests start.
+    for signo in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(signo) == signal.SIG_IGN:
+            signal.signal(signo, signal.SIG_DFL)
     for marker in ("core: in the subset that also runs on sanitizer builds",
                    "long: only with tests/run.sh --long",
                    "mpi: needs hq-mpi-worker and mpirun",
