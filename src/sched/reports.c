@@ -128,6 +128,13 @@ void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
     }
 }
 
+void sched_freed(struct sched *s, uint32_t worker)
+{
+    struct worker *w = worker_find(s, worker);
+    if (w)
+        worker_unblock(s, w);
+}
+
 /* Takes the unstarted tasks out of the lane and puts them back into the queues. Those
  * cancelled meanwhile vanish. */
 static void lane_return(struct sched *s, struct lane *l, const struct task_run *runs,

@@ -158,6 +158,8 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
  * granted again there before something is released on that worker. */
 void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
                          uint8_t variant, uint32_t n);
+/* An allocation was freed on the worker that no end of a task tells of. */
+void sched_freed(struct sched *s, uint32_t worker);
 /* Answer to RETRACT: what was given back (possibly nothing). Goes back to the
  * queues. */
 void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,

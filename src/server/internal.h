@@ -98,6 +98,7 @@ struct server {
     uint64_t now_us;         /* wall clock of this round */
     char *run_dir;
     char uid[16];
+    uint64_t state_us; /* when the state began; with a journal: its creation */
     uint64_t started_us;
     bool stopping;
     bool restoring; /* a journal is replayed: nothing is told to anybody */

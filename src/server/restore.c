@@ -215,6 +215,7 @@ int restore_journal(struct server *s, uint64_t torn, struct error *err)
     if (rc != 0)
         return rc;
     snprintf(s->uid, sizeof s->uid, "%.15s", header.server_uid);
+    s->state_us = header.created_us;
     if (torn)
         log_warn(
             "Journal contains not fully written data; they will be removed from the "

@@ -276,7 +276,7 @@ int server_run(const struct server_config *config, struct error *err)
     list_init(&s.logs);
     buf_init(&s.round_events, JOURNAL_RECORD_MAX);
     backlog_init(&s.backlog);
-    s.started_us = server_now_us(&s);
+    s.started_us = s.state_us = server_now_us(&s);
     s.loop = io_loop_create();
     s.sched = sched_create();
     s.logs_by_path = strmap_create();

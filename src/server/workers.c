@@ -83,7 +83,10 @@ static void registered(struct worker_link *link, struct worker_config *config,
 {
     struct server *s = link->server;
     link->id = s->next_worker++;
-    link->end_seq = m->first_seq ? m->first_seq - 1 : 0;
+    /* Of another server: its tasks are not ours, nor are its results. */
+    bool foreign = m->state_us && m->state_us != s->state_us;
+    uint64_t first_seq = foreign ? m->next_seq : m->first_seq;
+    link->end_seq = first_seq ? first_seq - 1 : 0;
     link->ack_seq = link->end_seq;
     link->late_seq = m->next_seq;
     if (config->idle_timeout_ns == 0)
@@ -104,7 +107,8 @@ static void registered(struct worker_link *link, struct worker_config *config,
         s->hold_until_us = 0;
     struct buf keep = BUF_INIT(BUF_MAX_DEFAULT);
     report_placements(link, m->placements);
-    report_resumed(link, m->resume, &keep);
+    if (!foreign)
+        report_resumed(link, m->resume, &keep);
     struct msg_WORKER_REGISTERED answer = {
         .worker = link->id,
         .server_uid = span_str(s->uid),
@@ -112,6 +116,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
         .idle_timeout_ns = idle_ns,
         .ack_seq = link->ack_seq,
         .keep = span_buf(&keep),
+        .state_us = s->state_us,
     };
     msg_put_WORKER_REGISTERED(io_conn_batch(link->conn), &answer);
     buf_release(&keep);
@@ -137,6 +142,10 @@ static void on_register(struct worker_link *link, const struct msg_WORKER_REGIST
 
 static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED *m)
 {
+    if (m->count == 0) {
+        sched_freed(link->server->sched, link->id);
+        return;
+    }
     sched_grant_refused(link->server->sched, link->id, m->class_id, m->variant,
                         m->count);
     free(link->refusal);

@@ -26,6 +26,7 @@ void defs_class(struct worker *w, uint32_t id, struct span span)
 {
     struct task_class *c = xcalloc(1, sizeof *c);
     struct cursor cur = cursor_make(span.p, span.n);
+    c->refs = 1;
     c->id = id;
     if (get(&w->classes, id) || request_decode(&c->request, &cur) != 0) {
         log_warn("The server sent a malformed class %u", id);
@@ -33,6 +34,14 @@ void defs_class(struct worker *w, uint32_t id, struct span span)
         return;
     }
     put(&w->classes, id, c);
+}
+
+void class_unref(struct task_class *c)
+{
+    if (--c->refs)
+        return;
+    request_release(&c->request);
+    free(c);
 }
 
 static void body_unref(struct body_def *b)
@@ -240,10 +249,7 @@ void defs_reset(struct worker *w)
     }
     u64map_release(&w->jobs);
     pos = 0;
-    while (u64map_next(&w->classes, &pos, &key, &value)) {
-        struct task_class *c = (struct task_class *)(uintptr_t)value;
-        request_release(&c->request);
-        free(c);
-    }
+    while (u64map_next(&w->classes, &pos, &key, &value))
+        class_unref((struct task_class *)(uintptr_t)value);
     u64map_release(&w->classes);
 }

@@ -47,6 +47,7 @@
 #define NO_TEMPLATE UINT32_MAX
 
 struct task_class {
+    uint32_t refs; /* the table's, and one per lane */
     uint32_t id;
     struct request request;
 };
@@ -205,6 +206,7 @@ struct worker {
     int exit_rc;
     struct error exit_err;
     char server_uid[64];
+    uint64_t state_us; /* of the server, as it told */
     enum worker_end leave_reason;
     bool killed_now; /* SIGKILL was sent to what did not end in time */
 
@@ -269,6 +271,7 @@ void defs_drop_job(struct worker *w, uint32_t id);
 void defs_reset(struct worker *w); /* a new connection: nothing is defined */
 struct group_def *defs_find_group(const struct worker *w, uint32_t job, uint32_t group);
 void group_unref(struct worker *w, struct group_def *g);
+void class_unref(struct task_class *c);
 const char *defs_job_name(const struct worker *w, uint32_t job);
 
 /* lanes.c */
@@ -350,6 +353,7 @@ void output_limits_begin(struct worker *w, struct task *t); /* its stream is the
 void output_limits_count(struct worker *w, const struct task *t, uint64_t bytes);
 void output_limits_full(struct worker *w, uint32_t job, uint64_t bytes);
 void output_limits_drop_job(struct worker *w, uint32_t job);
+void output_limits_forget(struct worker *w); /* of all jobs */
 void output_limits_release(struct worker *w);
 
 /* taskdir.c */

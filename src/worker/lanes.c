@@ -41,6 +41,7 @@ static struct lane *make_lane(struct worker *w, uint32_t class_id, uint8_t varia
     l->variant = variant;
     l->request = &c->request.variants[variant];
     l->class = c;
+    c->refs++;
     alloc_plan_make(w->alloc, l->request, &l->plan);
     list_push_back(&w->lanes, &l->node);
     return l;
@@ -133,6 +134,7 @@ static void lane_free_if_unused(struct lane *l)
     if (!l->orphan || l->n_seats || l->n_tasks)
         return;
     list_remove(&l->node);
+    class_unref(l->class);
     free(l->runs);
     free(l);
 }
@@ -275,6 +277,15 @@ static void seat_fill(struct worker *w, struct seat *s)
         start_next(w, s);
 }
 
+/* Without the report of an end: the server did not know who held the allocation, or has
+ * voided its grant before. What it was refused since then may be possible now. */
+static void tell_freed(struct worker *w)
+{
+    struct msg_GRANTS_REFUSED m = {.count = 0};
+    if (w->registered)
+        msg_put_GRANTS_REFUSED(io_conn_batch(w->conn), &m);
+}
+
 void seat_left(struct worker *w, struct task *t)
 {
     struct seat *s = t->seat;
@@ -292,6 +303,8 @@ void seat_left(struct worker *w, struct task *t)
     if (s->pending == 0) {
         t->released = true;
         seat_destroy(w, s);
+        if (t->discard)
+            tell_freed(w);
     }
 }
 
@@ -322,8 +335,10 @@ void lane_put_back(struct worker *w, struct task *t)
     if (s->pending == 0)
         seat_fill(w, s);
     HQ_ASSERT(s->pending > 0 || !worker_serving(w) || l->queued == 0);
-    if (s->pending == 0)
-        seat_destroy(w, s);
+    if (s->pending > 0)
+        return;
+    seat_destroy(w, s);
+    tell_freed(w);
 }
 
 /* Tasks wait ahead behind one that turned out to be long: they go back to the queue. */
@@ -606,16 +621,16 @@ void lanes_cancel(struct worker *w, uint32_t job, struct span span)
             if (l->queued)
                 cancel_queued(w, l, job, r.slot, r.count);
         }
-        size_t pos = 0;
-        uint64_t handle, value;
-        /* Killing only sends; tasks leave the table when their end arrives. */
-        while (u64map_next(&w->tasks, &pos, &handle, &value)) {
-            struct task *t = (struct task *)(uintptr_t)value;
+        size_t n;
+        struct task **all = tasks_now(w, &n); /* a kill may start tasks of other jobs */
+        for (size_t i = 0; i < n; i++) {
+            struct task *t = all[i];
             if (t->job != job || t->slot < r.slot || t->slot - r.slot >= r.count)
                 continue;
             t->canceled = true;
             task_kill(w, t, LAUNCH_KILL_GRACEFUL);
         }
+        free(all);
     }
 }
 

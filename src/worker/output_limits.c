@@ -94,12 +94,17 @@ void output_limits_drop_job(struct worker *w, uint32_t job)
     (void)u64map_remove(&w->job_outputs, job);
 }
 
-void output_limits_release(struct worker *w)
+void output_limits_forget(struct worker *w)
 {
     size_t pos = 0;
     uint64_t job, value;
     while (u64map_next(&w->job_outputs, &pos, &job, &value))
         free((struct job_output *)(uintptr_t)value);
     u64map_release(&w->job_outputs);
+}
+
+void output_limits_release(struct worker *w)
+{
+    output_limits_forget(w);
     io_timer_destroy(w->tell_output);
 }

@@ -40,20 +40,17 @@ void report_start(struct worker *w, struct task *t)
 }
 
 /* Cancelled tasks in the launcher's hands hold the seat until they come back from
- * there: to the server's books they run. */
+ * there, and others tell what became of it only when their output is written: to the
+ * server's books they run. */
 void report_doomed(struct worker *w, const struct lane *l)
 {
-    LIST_FOR_EACH(&w->seats, node)
-    {
-        struct seat *s = CONTAINER_OF(node, struct seat, node);
-        if (s->lane != l)
-            continue;
-        LIST_FOR_EACH(&s->tasks, tn)
-        {
-            struct task *t = CONTAINER_OF(tn, struct task, node);
-            if (t->canceled && !t->reported_start && !list_linked(&t->started))
-                list_push_back(&w->fresh, &t->started);
-        }
+    size_t pos = 0;
+    uint64_t handle, value;
+    while (u64map_next(&w->tasks, &pos, &handle, &value)) {
+        struct task *t = (struct task *)(uintptr_t)value;
+        if (t->lane == l && t->canceled && !t->reported_start &&
+            !list_linked(&t->started))
+            list_push_back(&w->fresh, &t->started);
     }
 }
 

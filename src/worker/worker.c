@@ -213,7 +213,8 @@ static void on_open(struct io_conn *c, void *arg)
                                     .first_seq = first,
                                     .resume = span_buf(&held),
                                     .next_seq = w->next_seq,
-                                    .placements = span_buf(&placements)};
+                                    .placements = span_buf(&placements),
+                                    .state_us = w->state_us};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
     /* Results the server may not have come right behind, before it assigns anything. */
     report_resend(w, io_conn_batch(c));
@@ -222,8 +223,9 @@ static void on_open(struct io_conn *c, void *arg)
     buf_release(&placements);
 }
 
-/* Tasks that the server did not leave with us were started elsewhere or are over. */
-static void drop_unkept(struct worker *w, struct span keep)
+/* Tasks that the server did not leave with us were started elsewhere or are over; to
+ * another server than before they mean nothing, nor do their results. */
+static void drop_unkept(struct worker *w, struct span keep, bool other)
 {
     struct u64map kept = U64MAP_INIT;
     struct cursor c = cursor_make(keep.p, keep.n);
@@ -237,7 +239,7 @@ static void drop_unkept(struct worker *w, struct span keep)
         struct task *t = all[i];
         if (u64map_get(&kept, (uint64_t)t->job << 32 | t->slot, NULL))
             continue;
-        t->discard = !t->exited;
+        t->discard = other || !t->exited;
         if (list_linked(&t->started))
             list_remove(&t->started);
         task_kill(w, t, LAUNCH_KILL_GRACEFUL);
@@ -271,9 +273,12 @@ static void on_registered(struct worker *w, const struct msg_WORKER_REGISTERED *
         io_timer_start(w->heartbeat, period, period);
     } else {
         log_info("Reconnected to the server as worker %u", w->id);
-        drop_unkept(w, m->keep);
+        drop_unkept(w, m->keep, m->state_us != w->state_us);
+        if (m->state_us != w->state_us)
+            output_limits_forget(w);
         outlog_writer_reconnected(w->writer);
     }
+    w->state_us = m->state_us;
     report_ack(w, m->ack_seq);
 }
 

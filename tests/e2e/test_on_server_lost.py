@@ -1,5 +1,6 @@
 """hq worker start --on-server-lost: what a worker does when its server is gone."""
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,47 @@ def test_reconnect_delivers(bare):
     assert worker.running and not (bare.work / "told").exists()
     assert "trying to reconnect" in worker.text()
     assert "Reconnected to the server as worker" in worker.text()
+
+
+@pytest.mark.core
+def test_reconnect_with_a_task_that_nobody_wants(env):
+    """The next server has another task under its number. Until the old one ends it holds
+    the CPU that the server counts as free; then whoever was refused there gets it."""
+    env.script("stubborn.sh", "trap '' INT\necho $$ >pid.new\nmv pid.new pid\n"
+                              "while :; do sleep 0.05; done\n")
+    worker = env.start_worker("--on-server-lost=reconnect:1h")
+    env.submit("--", "./stubborn.sh")
+    wait_until((env.work / "pid").exists, "the task")
+    env.server.kill()
+    wait_until(lambda: "trying to reconnect" in worker.text(), "the loss")
+    worker.send(signal.SIGSTOP)
+    env.start_server()
+    job = env.submit("--array", "0-3", "--", "sh", "-c", "touch ran-$HQ_TASK_ID")
+    worker.send(signal.SIGCONT)
+    env.wait_job(job)
+    assert env.stats(job) == {"finished": 4}
+    assert len(list(env.work.glob("ran-*"))) == 4
+
+
+@pytest.mark.core
+def test_results_are_for_the_server_that_asked(env):
+    """A task that ended without a server, and another server's task of the same number."""
+    worker = env.start_worker("--on-server-lost=reconnect:1h")
+    env.submit("--", "sh", "-c", "echo $$ >pid.new; mv pid.new pid; "
+                                 "until [ -e go ]; do sleep 0.02; done; exit 3")
+    wait_until((env.work / "pid").exists, "the task")
+    env.server.kill()
+    wait_until(lambda: "trying to reconnect" in worker.text(), "the loss")
+    env.write("go", "")
+    task = Path(f"/proc/{int(env.read('pid'))}")
+    wait_until(lambda: not task.exists(), "the end of the task")
+    worker.send(signal.SIGSTOP)
+    env.start_server()
+    job = env.submit("--", "touch", "ran")
+    worker.send(signal.SIGCONT)
+    env.wait_job(job)
+    assert env.stats(job) == {"finished": 1}
+    assert (env.work / "ran").exists()
 
 
 def test_reconnect_gives_up(env):
