@@ -406,9 +406,10 @@ static void on_failed(struct worker *w, struct task *t, const struct launch_even
 
 static void on_returned(struct worker *w, struct task *t)
 {
-    if (t->retract_sent && !t->canceled && !t->discard && worker_serving(w)) {
+    bool serving = worker_serving(w) || w->mode == MODE_LOST;
+    if (t->retract_sent && !t->canceled && !t->discard && serving) {
         t->retract_sent = false;
-        if (t->lane->orphan) { /* a reconnect came between: it stays with us */
+        if (t->lane->orphan) { /* the server was lost meanwhile: it stays with us */
             task_launch(w, t);
             return;
         }

@@ -201,6 +201,8 @@ static void on_ready(void *arg, void *user, const struct error *err)
             outlog_task_drop(t->stream);
         t->stream = NULL;
         t->canceled = true;
+        /* Nobody cancelled it: a server that comes back starts it anew. */
+        t->discard |= w->mode == MODE_LOST;
         task_fail_before_start(w, t, false, xstrdup(""));
         return;
     }

@@ -140,6 +140,25 @@ def test_results_are_for_the_server_that_asked(env):
     assert (env.work / "ran").exists()
 
 
+def test_reconnect_while_tasks_are_taken_back(bare):
+    """Tasks behind one that turns out to be long are asked back from the launcher; when
+    its answer comes there is no server, and nobody has canceled them."""
+    bare.script("task.sh", "[ $HQ_TASK_ID = 100 ] || exit 0\nkill -STOP $PPID\n"
+                           "sleep 0.1\ntouch stopped\nuntil [ -e go ]; do sleep 0.05; done\n"
+                           "kill -CONT $PPID\ntouch done\n")
+    bare.start_server("--journal", "j")
+    worker = bare.start_worker("--on-server-lost=reconnect:1h")
+    job = bare.submit("--array", "0-199", "--", "./task.sh")
+    wait_until((bare.work / "stopped").exists, "the long task")
+    bare.server.kill()
+    wait_until(lambda: "trying to reconnect" in worker.text(), "the loss")
+    bare.write("go", "")
+    wait_until((bare.work / "done").exists, "the end of the long task")
+    bare.start_server("--journal", "j")
+    bare.wait_job(job)
+    assert bare.stats(job) == {"finished": 200}
+
+
 def test_reconnect_gives_up(env):
     worker, _ = begin(env, "--on-server-lost=reconnect:1s")
     env.server.kill()
