@@ -406,13 +406,13 @@ static void on_failed(struct worker *w, struct task *t, const struct launch_even
 
 static void on_returned(struct worker *w, struct task *t)
 {
-    bool serving = worker_serving(w) || w->mode == MODE_LOST;
-    if (t->retract_sent && !t->canceled && !t->discard && serving) {
-        t->retract_sent = false;
-        if (t->lane->orphan) { /* the server was lost meanwhile: it stays with us */
-            task_launch(w, t);
-            return;
-        }
+    bool wanted = t->retract_sent && !t->kill_sent;
+    t->retract_sent = false;
+    if (wanted && t->lane->orphan && task_may_start(w)) {
+        task_launch(w, t); /* the server went away meanwhile: it stays with us */
+        return;
+    }
+    if (wanted && worker_serving(w)) {
         if (t->stream)
             outlog_task_drop(t->stream);
         t->stream = NULL;
@@ -422,7 +422,9 @@ static void on_returned(struct worker *w, struct task *t)
     /* Killed before it was started. */
     t->phase = PHASE_OVER;
     t->exited = true;
-    t->canceled = true;
+    t->discard |= wanted;
+    if (!t->canceled && !t->message)
+        set_message(t, xstrdup("The task was ended before its start"));
     t->end.end_us = worker_now_us();
     t->end.start_us = t->end.end_us;
     task_output_ended(w, t);

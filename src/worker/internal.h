@@ -383,5 +383,7 @@ void worker_leave(struct worker *w, enum worker_end reason);
 void worker_fail(struct worker *w, const struct error *err); /* leave with exit 1 */
 void worker_check_leave(struct worker *w); /* a task or the writer ended */
 bool worker_serving(const struct worker *w);
+/* Also without a server, when the worker means to come back to it. */
+bool task_may_start(const struct worker *w);
 
 #endif

@@ -196,13 +196,11 @@ static void on_ready(void *arg, void *user, const struct error *err)
 {
     struct worker *w = arg;
     struct task *t = user;
-    if (t->kill_sent || t->canceled || !worker_serving(w)) {
+    if (t->kill_sent || !task_may_start(w)) {
         if (!err)
             outlog_task_drop(t->stream);
         t->stream = NULL;
-        t->canceled = true;
-        /* Nobody cancelled it: a server that comes back starts it anew. */
-        t->discard |= w->mode == MODE_LOST;
+        t->discard |= !t->canceled;
         task_fail_before_start(w, t, false, xstrdup(""));
         return;
     }

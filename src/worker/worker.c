@@ -27,6 +27,12 @@ bool worker_serving(const struct worker *w)
     return w->mode == MODE_SERVING;
 }
 
+bool task_may_start(const struct worker *w)
+{
+    return worker_serving(w) ||
+           (w->mode == MODE_LOST && w->setup->config.on_server_lost == LOST_RECONNECT);
+}
+
 static void try_connect(void *arg);
 
 /* ---- the way out ------------------------------------------------------------------

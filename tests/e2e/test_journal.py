@@ -192,3 +192,29 @@ def test_what_ends_while_the_journal_cannot_be_written(bare):
     assert bare.stats(held) == {"finished": 39, "failed": 1}
     assert bare.states(first) == bare.states(later) == ["finished"]
     assert len(bare.json("job", "list", "--all")) == 3
+
+
+def test_server_killed_again_and_again_under_load(bare):
+    """Short tasks, some of them in the hands of the launcher or waiting for their log at
+    each loss: every one finishes, none runs twice, none is lost from the log."""
+    words = "--crash-limit", "unlimited", "--array", "1-1200"
+    bare.start_server("--journal", "j")
+    for _ in range(2):
+        bare.start_worker("--heartbeat", "1s", "--on-server-lost", "reconnect:2m", cpus=3)
+    logged = bare.submit(*words, "--log", "out.hqlog", "--", "sh", "-c", "echo $HQ_TASK_ID")
+    noted = bare.submit(*words, "--stdout", "none", "--stderr", "none", "--",
+                        "sh", "-c", "echo $HQ_TASK_ID >>ran")
+    random.seed(7)
+    for _ in range(5):
+        done = sum(bare.stats(job).get("finished", 0) for job in (logged, noted))
+        more = random.randrange(1, 200)
+        wait_until(lambda: sum(bare.stats(job).get("finished", 0)
+                               for job in (logged, noted)) >= min(done + more, 2400))
+        bare.server.kill()
+        bare.start_server("--journal", "j")
+    bare.hq("job", "wait", "all")
+    assert bare.stats(logged) == bare.stats(noted) == {"finished": 1200}
+    everything = [str(n) for n in range(1, 1201)]
+    assert sorted(bare.read("ran").split(), key=int) == everything
+    cat = bare.hq("log", "out.hqlog", "cat", logged, "stdout")
+    assert sorted(cat.stdout.split(), key=int) == everything
