@@ -26,15 +26,6 @@ struct seat {
     pid_t pid;        /* of the task that runs, 0: none */
 };
 
-/* Read ends that came with one message and wait for their tasks. */
-struct pipe_batch {
-    struct pipe_batch *next;
-    uint32_t first;
-    uint32_t n;
-    bool named; /* first is known */
-    int fds[PIPE_BATCH];
-};
-
 struct launcher {
     pid_t pid;
     int sock;
@@ -46,7 +37,7 @@ struct launcher {
     struct buf in;
     struct seat *seats;
     size_t n_seats;
-    struct pipe_batch *pipes; /* oldest first */
+    struct pipe_taker pipes;
     uint32_t *free_templates;
     size_t n_free, n_templates;
 };
@@ -65,13 +56,7 @@ static void launcher_free(struct launcher *l)
         (void)close(l->sock);
     if (l->epoll >= 0)
         (void)close(l->epoll);
-    for (struct pipe_batch *b = l->pipes, *next; b; b = next) {
-        next = b->next;
-        for (size_t i = 0; i < PIPE_BATCH; i++)
-            if (b->fds[i] >= 0)
-                (void)close(b->fds[i]);
-        free(b);
-    }
+    pipe_taker_release(&l->pipes);
     for (size_t i = 0; i < l->n_seats; i++)
         buf_release(&l->seats[i].bound);
     buf_release(&l->in);
@@ -84,20 +69,22 @@ static void launcher_free(struct launcher *l)
 int launcher_start(const struct launcher_config *config, struct launcher **out,
                    struct error *err)
 {
-    int ends[2] = {-1, -1};
+    int ends[2] = {-1, -1}, pipes[2] = {-1, -1};
     int rc = 0;
     struct launcher *l = calloc(1, sizeof *l);
     if (!l)
         return error_nomem(err);
     buf_init(&l->out, OUT_MAX);
     buf_init(&l->in, OUT_MAX);
-    l->sock = -1;
+    l->sock = l->pipes.sock = -1;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (l->epoll < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        rc = error_sys(err, "cannot create the launcher's socket");
-        goto out;
-    }
+    if (l->epoll < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pipes) != 0)
+        rc = error_sys(err, "cannot create the launcher's sockets");
     l->sock = ends[0];
+    l->pipes.sock = pipes[0];
+    if (rc)
+        goto out;
     struct epoll_event event = {.events = EPOLLIN};
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->sock, &event) != 0 ||
         prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
@@ -108,10 +95,12 @@ int launcher_start(const struct launcher_config *config, struct launcher **out,
     if (l->pid < 0)
         rc = error_sys(err, "cannot fork the launcher");
     else if (l->pid == 0)
-        process_run(config, ends[1]);
+        process_run(config, ends[1], pipes[1]);
 out:
     if (ends[1] >= 0)
         (void)close(ends[1]);
+    if (pipes[1] >= 0)
+        (void)close(pipes[1]);
     if (rc)
         launcher_free(l);
     else
@@ -382,64 +371,6 @@ int launcher_kill(struct launcher *l, uint32_t slot, uint64_t handle,
 
 /* ---- events ------------------------------------------------------------------ */
 
-/* Read ends of a message; those that found no room here are lost for good. */
-static int keep_pipes(struct launcher *l, struct msghdr *msg)
-{
-    struct cmsghdr *head = CMSG_FIRSTHDR(msg);
-    bool cut = msg->msg_flags & MSG_CTRUNC;
-    bool rights =
-        head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS;
-    if (!rights && !cut)
-        return 0;
-    struct pipe_batch *batch = calloc(1, sizeof *batch);
-    struct pipe_batch **end = &l->pipes;
-    if (!batch)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < PIPE_BATCH; i++)
-        batch->fds[i] = -1;
-    if (rights)
-        memcpy(batch->fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
-    while (*end)
-        end = &(*end)->next;
-    *end = batch;
-    return 0;
-}
-
-static void name_pipes(struct launcher *l, struct cursor *c)
-{
-    struct pipe_batch *b = l->pipes;
-    while (b && b->named)
-        b = b->next;
-    HQ_ASSERT(b); /* descriptors come no later than the bytes they belong to */
-    b->first = cursor_u32(c);
-    b->n = cursor_u32(c);
-    b->named = true;
-}
-
-/* The read end with that number, or -1. Frees a batch with its last pipe. */
-static int take_pipe(struct launcher *l, uint32_t number)
-{
-    if (number == 0)
-        return -1;
-    for (struct pipe_batch **at = &l->pipes; *at && (*at)->named; at = &(*at)->next) {
-        struct pipe_batch *b = *at;
-        if (number - b->first >= b->n)
-            continue;
-        int fd = b->fds[number - b->first];
-        b->fds[number - b->first] = -1;
-        bool last = number - b->first == b->n - 1;
-        /* Two threads may take them in turns and report in another order. */
-        for (size_t i = 0; i < b->n && last; i++)
-            last = b->fds[i] < 0;
-        if (last) {
-            *at = b->next;
-            free(b);
-        }
-        return fd;
-    }
-    return -1;
-}
-
 static void set_pid(struct launcher *l, uint32_t slot, pid_t pid)
 {
     HQ_ASSERT(slot < l->n_seats); /* it has had tasks */
@@ -450,8 +381,8 @@ static void on_reply(struct launcher *l, struct reply *r, launch_event_fn *fn,
                      void *arg)
 {
     struct launch_event *e = &r->event;
-    int out_fd = take_pipe(l, r->out_pipe);
-    int err_fd = take_pipe(l, r->err_pipe);
+    int out_fd = pipe_taker_take(&l->pipes, r->out_pipe);
+    int err_fd = pipe_taker_take(&l->pipes, r->err_pipe);
     if (e->kind == LAUNCH_STARTED) {
         e->out_fd = out_fd;
         e->err_fd = err_fd;
@@ -478,10 +409,6 @@ static void on_records(struct launcher *l, launch_event_fn *fn, void *arg)
         struct cursor c = cursor_make(record + 1, n - 1);
         struct reply r;
         at += 4 + n;
-        if (record[0] == REPLY_PIPES) {
-            name_pipes(l, &c);
-            continue;
-        }
         reply_decode(&c, record[0], &r);
         HQ_ASSERT(!c.failed);
         on_reply(l, &r, fn, arg);
@@ -489,32 +416,19 @@ static void on_records(struct launcher *l, launch_event_fn *fn, void *arg)
     buf_consume(&l->in, at);
 }
 
-/* One message. Bytes received, 0 at the end of file, -1: nothing there or an error. */
-static ssize_t receive(struct launcher *l, size_t *room)
+/* Bytes received, 0 at the end of file, -1: nothing there or an error. */
+static ssize_t receive(struct launcher *l)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int) * PIPE_BATCH)];
-        struct cmsghdr align;
-    } control;
     if (!buf_reserve(&l->in, RECV_BYTES)) {
         errno = ENOMEM;
         return -1;
     }
     l->in.failed = false;
-    *room = l->in.cap - l->in.len - 1;
-    struct iovec io = {l->in.data + l->in.len, *room};
-    struct msghdr msg = {.msg_iov = &io,
-                         .msg_iovlen = 1,
-                         .msg_control = &control,
-                         .msg_controllen = sizeof control};
-    ssize_t n = recvmsg(l->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (n <= 0)
-        return n;
-    l->in.len += (size_t)n;
-    if (keep_pipes(l, &msg) == 0)
-        return n;
-    errno = ENOMEM;
-    return -1;
+    ssize_t n =
+        recv(l->sock, l->in.data + l->in.len, l->in.cap - l->in.len - 1, MSG_DONTWAIT);
+    if (n > 0)
+        l->in.len += (size_t)n;
+    return n;
 }
 
 int launcher_poll(struct launcher *l, launch_event_fn *fn, void *arg, struct error *err)
@@ -522,8 +436,7 @@ int launcher_poll(struct launcher *l, launch_event_fn *fn, void *arg, struct err
     if (l->closed)
         return closed(l, err);
     for (;;) {
-        size_t room = 0;
-        ssize_t n = receive(l, &room);
+        ssize_t n = receive(l);
         if (n > 0) {
             on_records(l, fn, arg);
             continue;

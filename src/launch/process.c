@@ -14,6 +14,7 @@
 #include "base/log.h"
 
 #define SOCK_FD 3
+#define PIPES_FD (SOCK_FD + 1)
 #define RECV_BYTES ((size_t)64 << 10)
 #define KEEP_BYTES ((size_t)1 << 20)
 #define EVENTS_MAX 64
@@ -334,13 +335,17 @@ static void reset_signals(void)
     (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 
-/* Leaves the socket at SOCK_FD, /dev/null at 0 and 1, the worker's standard error. */
-static int arrange_files(struct process *p, int sock, struct error *err)
+/* Leaves the sockets at SOCK_FD and PIPES_FD, /dev/null at 0 and 1, the worker's
+ * standard error. */
+static int arrange_files(struct process *p, int sock, int pipes, struct error *err)
 {
-    if (sock != SOCK_FD && dup3(sock, SOCK_FD, O_CLOEXEC) < 0)
-        return error_sys(err, "cannot move the socket");
+    int apart = fcntl(pipes, F_DUPFD_CLOEXEC, PIPES_FD + 1);
+    if (apart < 0 || (sock != SOCK_FD && dup3(sock, SOCK_FD, O_CLOEXEC) < 0) ||
+        dup3(apart, PIPES_FD, O_CLOEXEC) < 0)
+        return error_sys(err, "cannot move the sockets");
     p->sock = SOCK_FD;
-    closefrom(SOCK_FD + 1);
+    pipe_maker_init(&p->pipes, PIPES_FD);
+    closefrom(PIPES_FD + 1);
     int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     p->spawn.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (in < 0 || p->spawn.null_fd < 0 || dup2(in, STDIN_FILENO) < 0 ||
@@ -373,14 +378,14 @@ static int watch(struct process *p, int fd, void *what, struct error *err)
 }
 
 static int set_up(struct process *p, const struct launcher_config *config, int sock,
-                  struct error *err)
+                  int pipes, struct error *err)
 {
     struct launch_binding rank = {.cpus = config->cpus, .cpus_size = config->cpus_size};
     (void)setsid(); /* signals to the worker's group are not for us */
     (void)prctl(PR_SET_NAME, "hq-launcher");
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     reset_signals();
-    int rc = arrange_files(p, sock, err);
+    int rc = arrange_files(p, sock, pipes, err);
     if (rc)
         return rc;
     raise_file_limit(&p->spawn);
@@ -404,11 +409,11 @@ static int set_up(struct process *p, const struct launcher_config *config, int s
     return rc ? rc : watch(p, p->sweep_timer, &p->sweep_timer, err);
 }
 
-_Noreturn void process_run(const struct launcher_config *config, int sock)
+_Noreturn void process_run(const struct launcher_config *config, int sock, int pipes)
 {
     static struct process process;
     struct error err = ERROR_INIT;
-    if (set_up(&process, config, sock, &err)) {
+    if (set_up(&process, config, sock, pipes, &err)) {
         log_error("launcher: %s", err.text);
         _exit(1);
     }

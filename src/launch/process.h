@@ -11,7 +11,7 @@
  *
  * A task's process is reaped under its slot's lock only; whoever holds that lock and
  * sees the task as current may signal its pid. Locks are taken in the order slot, pool,
- * replies.
+ * replies; that of the pipes with no other.
  *
  * Spawner threads never end: the parent-death signal of a task follows the thread that
  * started it. Orphans go to the main thread, which has no other children, so waiting
@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include "base/list.h"
 #include "launch/binding.h"
+#include "launch/pipes.h"
 #include "launch/replies.h"
 #include "launch/spawn.h"
 #include "launch/template.h"
@@ -114,6 +115,7 @@ struct process {
     struct binding *rank;
     struct spawn_context spawn;
     struct replies replies;
+    struct pipe_maker pipes;
     struct pool pool;
     /* Control only. */
     struct buf in;
@@ -126,8 +128,8 @@ struct process {
     uint64_t sweep_s;
 };
 
-/* The whole life of the launcher. */
-_Noreturn void process_run(const struct launcher_config *config, int sock);
+/* The whole life of the launcher. Takes both sockets: of records, of read ends. */
+_Noreturn void process_run(const struct launcher_config *config, int sock, int pipes);
 
 /* spawner.c */
 int pool_init(struct process *p, struct error *err) MUST_CHECK;

@@ -47,10 +47,8 @@ void binding_encode(struct buf *b, const struct launch_binding *binding);
 /* The arrays are borrowed; nodes is filled with copies (LAUNCH_NODES_MAX_WORDS). */
 void binding_decode(struct cursor *c, struct launch_binding *binding, uint64_t *nodes);
 
-/* Kinds of replies: enum launch_event_kind, and this one. */
-#define REPLY_PIPES 32 /* u32 first id, u32 n; the read ends come along */
-
-/* A reply about a task: an event whose pipes are numbers (0: none) instead. */
+/* A reply: an event whose pipes are numbers (0: none) instead. Its kind is that of the
+ * event. */
 struct reply {
     struct launch_event event;
     uint32_t out_pipe, err_pipe;

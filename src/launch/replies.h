@@ -1,15 +1,13 @@
 /*
- * Replies on their way to the worker, gathered from all threads of the launcher, and
- * the pipes whose read ends travel with them. Sending blocks while the worker is busy;
- * it never blocks on us in turn. Private to this folder.
+ * Replies on their way to the worker, gathered from all threads of the launcher.
+ * Sending blocks while the worker is busy; it never blocks on us in turn. Private to
+ * this folder.
  */
 #ifndef HQ_LAUNCH_REPLIES_H
 #define HQ_LAUNCH_REPLIES_H
 
 #include <pthread.h>
 #include "launch/record.h"
-
-#define PIPE_BATCH 16 /* read ends per message */
 
 struct replies {
     pthread_mutex_t lock;
@@ -18,13 +16,10 @@ struct replies {
     struct buf out;     /* gathered */
     struct buf leaving; /* being sent, by one thread, without the lock */
     bool sending;
-    bool again; /* what is in out is due */
-    pthread_cond_t sent;
-    uint64_t due_us;              /* monotonic time when out has to go */
-    uint64_t put_us;              /* of the last reply */
-    bool broken;                  /* the worker is gone; of the sender */
-    int pipes[PIPE_BATCH];        /* write ends in stock */
-    uint32_t n_pipes, first_pipe; /* pipes[i] has number first_pipe + i */
+    bool again;      /* what is in out is due */
+    uint64_t due_us; /* monotonic time when out has to go */
+    uint64_t put_us; /* of the last reply */
+    bool broken;     /* the worker is gone; of the sender */
 };
 
 int replies_init(struct replies *r, int sock, struct error *err) MUST_CHECK;
@@ -32,7 +27,5 @@ int replies_init(struct replies *r, int sock, struct error *err) MUST_CHECK;
 void replies_put(struct replies *r, const struct reply *reply, uint64_t within_us);
 /* Sends what is due; the timer calls for it. */
 void replies_flush_due(struct replies *r);
-/* Takes the write end of a pipe whose read end is with the worker. 0 or errno. */
-int replies_take_pipe(struct replies *r, int *fd, uint32_t *number) MUST_CHECK;
 
 #endif

@@ -34,17 +34,17 @@ static enum launch_step bind_thread(struct spawner *s, struct binding *wanted, i
     return step;
 }
 
-static enum launch_step take_pipes(struct replies *r, struct spawn_order *order,
+static enum launch_step take_pipes(struct pipe_maker *m, struct spawn_order *order,
                                    struct pipes *pipes, int *sys)
 {
     if (order->out.kind == LAUNCH_OUTPUT_PIPE) {
-        *sys = replies_take_pipe(r, &pipes->out_fd, &pipes->out);
+        *sys = pipe_maker_take(m, &pipes->out_fd, &pipes->out);
         order->out.fd = pipes->out_fd;
     }
     if (*sys)
         return LAUNCH_STEP_STDOUT;
     if (order->err.kind == LAUNCH_OUTPUT_PIPE) {
-        *sys = replies_take_pipe(r, &pipes->err_fd, &pipes->err);
+        *sys = pipe_maker_take(m, &pipes->err_fd, &pipes->err);
         order->err.fd = pipes->err_fd;
     }
     return *sys ? LAUNCH_STEP_STDERR : LAUNCH_STEP_NONE;
@@ -67,7 +67,7 @@ static enum launch_step prepare(struct spawner *s, struct task *task,
         step = bind_thread(s, task->binding, sys);
     order->mask = s->mask;
     if (step == LAUNCH_STEP_NONE)
-        step = take_pipes(&s->process->replies, order, pipes, sys);
+        step = take_pipes(&s->process->pipes, order, pipes, sys);
     return step;
 }
 

@@ -6,9 +6,12 @@
 #define LEVEL 1
 #define PACK_MIN 2048u     /* shorter runs are not worth it */
 #define SAMPLE_BYTES 8192u /* looked at before all is packed */
+#define SKIP_MAX 15u
 
 struct packer {
     ZSTD_CCtx *ctx;
+    bool paid;           /* the last one: the next one will, too */
+    uint32_t skip, wait; /* so many are not looked at; how many after the next miss */
     uint8_t sample[ZSTD_COMPRESSBOUND(SAMPLE_BYTES)];
 };
 
@@ -17,7 +20,7 @@ struct packer *packer_create(void)
     struct packer *p = malloc(sizeof *p);
     if (!p)
         return NULL;
-    p->ctx = ZSTD_createCCtx();
+    *p = (struct packer){.ctx = ZSTD_createCCtx()};
     if (!p->ctx) {
         free(p);
         return NULL;
@@ -47,17 +50,38 @@ static bool sample_pays(struct packer *p, const uint8_t *data, size_t len)
     return !ZSTD_isError(r) && pays(r, n);
 }
 
+/* Length of the zstd frame at out, or 0. */
+static size_t compress(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
+                       size_t room)
+{
+    if (!p->paid && !sample_pays(p, data, len))
+        return 0;
+    size_t r = ZSTD_compressCCtx(p->ctx, out, room, data, len, LEVEL);
+    return !ZSTD_isError(r) && pays(r, len) ? r : 0;
+}
+
+/* What does not pay is tried again ever more rarely. */
+static void learn(struct packer *p, bool paid)
+{
+    p->paid = paid;
+    p->wait = paid ? 0 : MIN(p->wait * 2 + 1, SKIP_MAX);
+    p->skip = p->wait;
+}
+
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
                    size_t room)
 {
     if (len < PACK_MIN || len > OUTLOG_GROUP_RAW_MAX ||
-        room < OUTLOG_BLOCK_HEADER_BYTES + OUTLOG_BLOCK_ALIGN ||
-        !sample_pays(p, data, len))
+        room < OUTLOG_BLOCK_HEADER_BYTES + OUTLOG_BLOCK_ALIGN)
         return 0;
-    size_t cap = room - OUTLOG_BLOCK_HEADER_BYTES - OUTLOG_BLOCK_ALIGN;
-    size_t r = ZSTD_compressCCtx(p->ctx, out + OUTLOG_BLOCK_HEADER_BYTES, cap, data,
-                                 len, LEVEL);
-    if (ZSTD_isError(r) || !pays(r, len))
+    if (p->skip > 0) {
+        p->skip--;
+        return 0;
+    }
+    size_t r = compress(p, data, len, out + OUTLOG_BLOCK_HEADER_BYTES,
+                        room - OUTLOG_BLOCK_HEADER_BYTES - OUTLOG_BLOCK_ALIGN);
+    learn(p, r > 0);
+    if (r == 0)
         return 0;
     struct outlog_block group = {.type = OUTLOG_BLOCK_GROUP, .stored = (uint32_t)r};
     struct outlog_block inner;

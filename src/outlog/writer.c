@@ -302,11 +302,13 @@ uint64_t outlog_writer_flush(struct outlog_writer *w, uint64_t now_us)
     LIST_FOR_EACH_SAFE(&w->dirty, node, next)
     {
         struct wlog *log = CONTAINER_OF(node, struct wlog, dirty);
-        uint64_t due_us = log->cur->opened_us + w->c.flush_us;
         if (log->cur->len == 0)
             continue;
-        if (now_us >= due_us || w->draining ||
-            (log->cur->has_end && log->in_flight == 0))
+        uint64_t due_us = log->cur->opened_us + w->c.flush_us;
+        /* While a write is under way more ends may gather. */
+        if (log->in_flight == 0)
+            due_us = MIN(due_us, log->cur->end_due_us);
+        if (now_us >= due_us || w->draining)
             group_submit(log);
         else
             next_us = MIN(next_us, due_us);

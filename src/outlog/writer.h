@@ -141,9 +141,15 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
 void outlog_task_job_full(struct outlog_task *t, uint64_t limit);
 /* Bytes of output kept so far. */
 uint64_t outlog_task_bytes(const struct outlog_task *t);
-/* The run is over. end->channels and end->bytes are filled in by the writer. */
+/* The same and what was left out above limits. */
+uint64_t outlog_task_printed(const struct outlog_task *t);
+/*
+ * The run is over. end->channels and end->bytes are filled in by the writer. The end
+ * record waits for others so long before it is written, longer while a write is under
+ * way.
+ */
 void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
-                     uint64_t now_us);
+                     uint64_t within_us, uint64_t now_us);
 /* The program was never started and nothing is to be recorded; no on_done follows. */
 void outlog_task_drop(struct outlog_task *t);
 

@@ -57,7 +57,7 @@ struct group {
     size_t done; /* written so far (I/O thread) */
     uint64_t serial;
     uint64_t opened_us;
-    bool has_end;
+    uint64_t end_due_us; /* when its first end record should go; UINT64_MAX: none */
     struct outlog_task *tail; /* whose block is the last, and where it begins */
     size_t tail_at;
     struct group_member *members;
@@ -147,6 +147,7 @@ struct outlog_task {
     uint64_t group_serial;                    /* last group that holds a block of it */
     uint32_t n_groups;                        /* groups that hold blocks of it */
     struct outlog_end end;
+    uint64_t end_due_us;
     struct task_text *text; /* or NULL */
 };
 

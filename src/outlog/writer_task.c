@@ -84,7 +84,7 @@ static struct group *group_room(struct wlog *log, size_t need)
     struct group *g = CONTAINER_OF(node, struct group, free);
     g->len = 0;
     g->n_members = 0;
-    g->has_end = false;
+    g->end_due_us = UINT64_MAX;
     g->tail = NULL;
     g->serial = ++w->next_serial;
     g->opened_us = w->now_us;
@@ -166,7 +166,7 @@ static bool merge_end(struct group *g, struct outlog_task *t, uint32_t group_byt
 
 static void mark_end(struct group *g, const struct outlog_task *t)
 {
-    g->has_end = true;
+    g->end_due_us = MIN(g->end_due_us, t->end_due_us);
     for (size_t i = g->n_members; i-- > 0;)
         if (g->members[i].task == t) {
             g->members[i].end = true;
@@ -358,6 +358,12 @@ uint64_t outlog_task_bytes(const struct outlog_task *t)
     return t->bytes[OUTLOG_STDOUT] + t->bytes[OUTLOG_STDERR];
 }
 
+uint64_t outlog_task_printed(const struct outlog_task *t)
+{
+    return outlog_task_bytes(t) + t->cap.dropped[OUTLOG_STDOUT] +
+           t->cap.dropped[OUTLOG_STDERR];
+}
+
 void outlog_task_job_full(struct outlog_task *t, uint64_t limit)
 {
     if (!t->ended)
@@ -416,9 +422,10 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
 }
 
 void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
-                     uint64_t now_us)
+                     uint64_t within_us, uint64_t now_us)
 {
     t->log->w->now_us = now_us;
+    t->end_due_us = now_us + within_us;
     t->end = *end;
     t->end.channels = t->channels;
     if (t->broken) {

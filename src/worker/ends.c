@@ -214,7 +214,7 @@ void task_output_ended(struct worker *w, struct task *t)
     seat_left(w, t);
     if (t->stream) {
         struct outlog_end end = log_end_of(t);
-        outlog_task_end(t->stream, &end, clock_mono_us());
+        outlog_task_end(t->stream, &end, report_end_within_us(w, t), clock_mono_us());
         return; /* on_done completes it */
     }
     task_complete(w, t);
@@ -247,7 +247,7 @@ static void settle_end(struct worker *w, struct task *t)
     t->phase = PHASE_OVER;
     t->exited = true;
     if (streams_open(t))
-        streams_exited(w, t); /* ends the task when both channels are at their end */
+        streams_exited(t); /* ends the task when both channels are at their end */
     else
         task_output_ended(w, t);
 }
@@ -274,7 +274,7 @@ void task_kill(struct worker *w, struct task *t, enum launch_kill how)
     struct error err = ERROR_INIT;
     if (t->exited) {
         /* A child holds the channels open; what it writes from now on is not wanted. */
-        streams_close(w, t);
+        streams_close(t);
         return;
     }
     if (t->phase == PHASE_DOUBTED) {
@@ -400,7 +400,7 @@ static void on_failed(struct worker *w, struct task *t, const struct launch_even
                   e->step == LAUNCH_STEP_NONE;
     t->end.start_us = e->start_us;
     t->end.end_us = e->end_us ? e->end_us : e->start_us;
-    streams_close(w, t);
+    streams_close(t);
     task_fail_before_start(w, t, !before, start_error(w, t, step, e->sys));
 }
 

@@ -6,7 +6,8 @@
  *   lanes.c    queues of (class, variant), seats (allocations), what runs next
  *   run.c      one task: environment, paths, start
  *   ends.c     events of the launcher, ends, error texts
- *   streams.c  pipes of streamed tasks into the shared log
+ *   streams.c  streamed tasks and the writer of the shared log
+ *   pipes.c    pipes of streamed tasks into the log
  *   report.c   starts and ends on their way to the server
  *   placements.c  where tasks run, described for the server
  *   overview.c  reports of the node's load
@@ -77,7 +78,9 @@ struct group_def {
     size_t n_argv;
     struct submit ids; /* one group: task ids and axes, for group_id_at */
     struct body_def *body;
-    uint64_t mean_us; /* moving average of its tasks' durations; 0: unknown */
+    /* Moving averages of its tasks; 0: unknown. */
+    uint64_t mean_us;      /* duration */
+    uint64_t mean_printed; /* output through pipes */
 };
 
 /* Consecutive slots of one group in a queue; entries are kept per run. */
@@ -135,8 +138,8 @@ enum task_phase {
 };
 
 struct task_channel {
-    int fd; /* -1: none or at its end */
-    struct io_poll *poll;
+    int fd;               /* -1: none or at its end */
+    struct io_poll *poll; /* NULL: not watched yet */
     bool paused;
 };
 
@@ -167,6 +170,8 @@ struct task {
     char *dir;             /* task directory */
     struct outlog_task *stream;
     struct task_channel channels[OUTLOG_N_CHANNELS];
+    struct list_node unwatched; /* worker.unwatched, until watch_us */
+    uint64_t watch_us;
     struct io_timer *deadline; /* time limit; end of the doubt */
     struct io_timer *retry;    /* small reads linger */
     struct gang_def *gang;
@@ -230,6 +235,7 @@ struct worker {
     struct outlog_writer *writer;
     struct io_poll *writer_poll;
     struct io_timer *writer_timer;
+    struct list unwatched;     /* tasks whose pipes are not watched yet */
     struct u64map job_outputs; /* of jobs with a limit: struct job_output * */
     struct io_timer *tell_output;
 
@@ -317,13 +323,18 @@ int streams_create(struct worker *w, struct error *err) MUST_CHECK;
 void streams_destroy(struct worker *w);
 /* OUTLOG_READY, OUTLOG_PENDING or negative with the task's message set. */
 int streams_begin(struct worker *w, struct task *t);
-void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd);
-void streams_exited(struct worker *w,
-                    struct task *t);                  /* read what is left in a hurry */
-bool streams_open(const struct task *t);              /* a channel is not at its end */
-void streams_close(struct worker *w, struct task *t); /* drops what is left */
 void streams_flush(struct worker *w);
 void streams_message(struct worker *w, uint8_t type, struct span body);
+
+/* pipes.c */
+/* Takes the descriptors; -1: none. */
+void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd);
+void streams_exited(struct task *t);     /* read what is left in a hurry */
+bool streams_open(const struct task *t); /* a channel is not at its end */
+void streams_close(struct task *t);      /* drops what is left */
+/* At the end of a round; when to call again at latest (UINT64_MAX: no need). */
+uint64_t pipes_watch_due(struct worker *w, uint64_t now_us);
+void pipes_resume(struct worker *w); /* the writer has buffers again */
 
 /* placements.c */
 /* The number of the description for a task of the seat that is bound so. */
@@ -337,6 +348,8 @@ void placements_release(struct worker *w);
 void report_start(struct worker *w, struct task *t);
 void report_doomed(struct worker *w, const struct lane *l);
 void report_end(struct worker *w, struct task *t);
+/* For how long the end of the task would not be sent if it were reported now. */
+uint64_t report_end_within_us(const struct worker *w, const struct task *t);
 void report_end_run(struct worker *w, const struct task_end *e, uint32_t count);
 void report_flush(struct worker *w);
 void report_ack(struct worker *w, uint64_t seq);

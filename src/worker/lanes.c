@@ -96,15 +96,17 @@ static struct span next_entry(struct queued_run *r)
     return s;
 }
 
-static void average(uint64_t *mean_us, uint64_t duration_us)
+static void average(uint64_t *mean, uint64_t value)
 {
-    *mean_us = *mean_us ? (*mean_us * 7 + duration_us + 7) / 8 : MAX(duration_us, 1u);
+    *mean = *mean ? (*mean * 7 + value + 7) / 8 : MAX(value, 1u);
 }
 
 void task_took(struct task *t, uint64_t duration_us)
 {
     average(&t->seat->lane->mean_us, duration_us);
     average(&t->group->mean_us, duration_us);
+    if (t->stream)
+        average(&t->group->mean_printed, outlog_task_printed(t->stream));
 }
 
 /* ---- seats ----------------------------------------------------------------------- */

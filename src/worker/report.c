@@ -16,11 +16,16 @@ void report_soon(struct worker *w)
     w->flush_now = true;
 }
 
+static uint64_t gather_ms(const struct lane *l)
+{
+    bool brief = l && l->mean_us && l->mean_us < BRIEF_US;
+    return brief ? GATHER_BRIEF_MS : GATHER_MS;
+}
+
 /* What the launcher gathered is not kept again: that would only cost a wake-up. */
 static void gather(struct worker *w, const struct lane *l)
 {
-    bool brief = l && l->mean_us && l->mean_us < BRIEF_US;
-    uint64_t ms = brief ? GATHER_BRIEF_MS : GATHER_MS;
+    uint64_t ms = gather_ms(l);
     uint64_t now_us = clock_mono_us(), due_us = now_us + ms * 1000;
     if (now_us - w->reported_us >= ms * 1000) {
         report_soon(w);
@@ -95,6 +100,12 @@ void report_end_run(struct worker *w, const struct task_end *e, uint32_t count)
         report_soon(w);
 }
 
+/* Half of what the lane was given is used up, and the server has not heard of it. */
+static bool runs_dry(const struct lane *l)
+{
+    return !l || (!l->told_dry && l->queued + l->launched <= l->window / 2);
+}
+
 void report_end(struct worker *w, struct task *t)
 {
     /* The end tells the start as well, but not which nodes a gang had. */
@@ -104,13 +115,22 @@ void report_end(struct worker *w, struct task *t)
         list_remove(&t->started);
     report_end_run(w, &t->end, 1);
     struct lane *l = t->lane;
-    bool dry = !l || (!l->told_dry && l->queued + l->launched <= l->window / 2);
+    bool dry = runs_dry(l);
     if (l)
         l->told_dry |= dry;
     if (t->group->dependants || t->released || dry)
         report_soon(w);
     else
         gather(w, l);
+}
+
+uint64_t report_end_within_us(const struct worker *w, const struct task *t)
+{
+    if (t->group->dependants || t->released || runs_dry(t->lane))
+        return 0;
+    uint64_t since_us = clock_mono_us() - w->reported_us;
+    uint64_t all_us = gather_ms(t->lane) * 1000;
+    return all_us - MIN(all_us, since_us);
 }
 
 static void send_batch(const struct sent_batch *b, struct buf *batch)

@@ -1,11 +1,9 @@
-/* Streamed tasks: pipes into the shared log. */
+/* Streamed tasks: their logs, and what the writer tells of them. */
 #include "worker/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/xmem.h"
 
 static bool streamed(const struct task_body *b, const struct stdio_spec *s)
@@ -64,131 +62,6 @@ int streams_begin(struct worker *w, struct task *t)
     return rc;
 }
 
-/* ---- reading pipes -----------------------------------------------------------------
- */
-
-static void channel_close(struct task_channel *c)
-{
-    if (c->fd < 0)
-        return;
-    io_poll_destroy(c->poll);
-    close(c->fd);
-    *c = (struct task_channel){.fd = -1};
-}
-
-bool streams_open(const struct task *t)
-{
-    return t->channels[0].fd >= 0 || t->channels[1].fd >= 0;
-}
-
-static void ended_if_closed(struct task *t)
-{
-    if (t->exited && !streams_open(t) && t->on_seat)
-        task_output_ended(t->worker, t);
-}
-
-static void on_retry(void *arg)
-{
-    struct task *t = arg;
-    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
-        if (t->channels[i].fd >= 0 && !t->channels[i].paused)
-            io_poll_set(t->channels[i].poll, IO_READ);
-}
-
-/* Reads until the pipe is empty, at its end, or there is no room. */
-static void read_pieces(struct task *t, size_t i)
-{
-    struct task_channel *c = &t->channels[i];
-    struct worker *w = t->worker;
-    struct error err = ERROR_INIT;
-    uint64_t retry_us = 0, now = clock_mono_us();
-    int rounds = t->exited ? 64 : 1;
-    while (c->fd >= 0 && rounds-- > 0) {
-        int rc = outlog_task_read(t->stream, (enum outlog_channel)i, c->fd, t->exited,
-                                  now, &retry_us, &err);
-        if (rc <= OUTLOG_EOF) {
-            channel_close(c);
-        } else if (rc == OUTLOG_PAUSED) {
-            c->paused = true;
-            io_poll_set(c->poll, 0);
-            return;
-        } else if (rc == OUTLOG_LATER) {
-            io_poll_set(c->poll, 0);
-            if (!t->retry)
-                t->retry = io_timer_create(w->loop, on_retry, t);
-            if (!io_timer_active(t->retry))
-                io_timer_start(t->retry, (retry_us + 999) / 1000, 0);
-            return;
-        } else if (rc == OUTLOG_AGAIN) {
-            return;
-        }
-    }
-}
-
-static void read_channel(struct task *t, size_t i)
-{
-    uint64_t before = outlog_task_bytes(t->stream);
-    read_pieces(t, i);
-    output_limits_count(t->worker, t, outlog_task_bytes(t->stream) - before);
-}
-
-static void on_readable0(void *arg, int events)
-{
-    (void)events;
-    read_channel(arg, 0);
-    ended_if_closed(arg);
-}
-
-static void on_readable1(void *arg, int events)
-{
-    (void)events;
-    read_channel(arg, 1);
-    ended_if_closed(arg);
-}
-
-void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd)
-{
-    static io_poll_fn *const readers[] = {on_readable0, on_readable1};
-    int fds[] = {out_fd, err_fd};
-    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
-        if (fds[i] < 0)
-            continue;
-        struct task_channel *c = &t->channels[i];
-        c->fd = fds[i];
-        c->poll = io_poll_create(w->loop, fds[i], readers[i], t);
-        if (!c->poll) {
-            log_warn("Cannot watch the output of task %u@%u", t->job, t->task_id);
-            close(fds[i]);
-            c->fd = -1;
-            continue;
-        }
-        io_poll_set(c->poll, IO_READ);
-    }
-}
-
-void streams_exited(struct worker *w, struct task *t)
-{
-    (void)w;
-    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
-        struct task_channel *c = &t->channels[i];
-        if (c->fd < 0 || c->paused)
-            continue;
-        io_poll_set(c->poll, IO_READ);
-        read_channel(t, i);
-    }
-    ended_if_closed(t);
-}
-
-void streams_close(struct worker *w, struct task *t)
-{
-    (void)w;
-    bool was_open = streams_open(t);
-    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
-        channel_close(&t->channels[i]);
-    if (was_open)
-        ended_if_closed(t);
-}
-
 /* ---- events of the writer
  * ------------------------------------------------------------ */
 
@@ -235,17 +108,7 @@ static void on_done(void *arg, void *user, const struct error *err)
 
 static void on_resume(void *arg)
 {
-    struct worker *w = arg;
-    size_t pos = 0;
-    uint64_t handle, value;
-    while (u64map_next(&w->tasks, &pos, &handle, &value)) {
-        struct task *t = (struct task *)(uintptr_t)value;
-        for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
-            if (t->channels[i].fd >= 0 && t->channels[i].paused) {
-                t->channels[i].paused = false;
-                io_poll_set(t->channels[i].poll, IO_READ);
-            }
-    }
+    pipes_resume(arg);
 }
 
 static void need_log(void *arg, uint32_t log, const char *path, bool replace,
@@ -380,7 +243,8 @@ void streams_flush(struct worker *w)
 {
     if (!w->writer)
         return;
-    uint64_t now = clock_mono_us(), next = outlog_writer_flush(w->writer, now);
+    uint64_t now = clock_mono_us(), watch = pipes_watch_due(w, now);
+    uint64_t next = MIN(outlog_writer_flush(w->writer, now), watch);
     if (next == UINT64_MAX)
         io_timer_stop(w->writer_timer);
     else

@@ -462,7 +462,7 @@ static void launcher_lost(struct worker *w, const struct error *cause)
     for (size_t i = 0; i < n; i++) {
         if (all[i]->exited)
             continue;
-        streams_close(w, all[i]);
+        streams_close(all[i]);
         task_fail_before_start(w, all[i], all[i]->end.started,
                                xstrdup("The launcher process of the worker died"));
     }
@@ -603,7 +603,7 @@ static void tear_down(struct worker *w)
         struct task *t = (struct task *)(uintptr_t)value;
         t->stream = NULL;
         t->exited = false;
-        streams_close(w, t);
+        streams_close(t);
         taskdir_remove(t);
     }
     for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
@@ -635,6 +635,7 @@ int worker_run(struct worker_setup *setup, struct error *err)
     list_init(&w.lanes);
     list_init(&w.seats);
     list_init(&w.fresh);
+    list_init(&w.unwatched);
     list_init(&w.sent);
     list_init(&w.notify_conns);
     buf_init(&w.ends, BUF_MAX_DEFAULT);

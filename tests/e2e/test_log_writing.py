@@ -34,6 +34,35 @@ def test_channels(pair, command, want):
 
 
 @pytest.mark.core
+def test_unlike_the_tasks_before(pair):
+    """Short tasks with little output are read at their end; one that is different is not
+    kept waiting for that."""
+    pair.script("task.sh", """
+case $HQ_TASK_ID in
+    200) head -c 3000000 /dev/zero; echo end;;
+    201) echo begin; while [ ! -e go ]; do sleep 0.01; done; echo end;;
+    202) (while [ ! -e go ]; do sleep 0.01; done; echo child) & echo parent;;
+    *) echo $HQ_TASK_ID;;
+esac
+""")
+    job = pair.submit("--log", "l", "--array", "1-202", "--", "./task.sh")
+
+    def printed(task):
+        return pair.log("l", "cat", job, "stdout", "--task", task,
+                        "--allow-unfinished", code=None).stdout
+
+    wait_until(lambda: pair.stats(job).get("finished") == 200, "the end of the others")
+    wait_until(lambda: printed(201) == "begin\n" and printed(202) == "parent\n",
+               "what is there before the end")
+    pair.write("go", "")
+    pair.hq("job", "wait", job)
+    assert pair.stats(job) == {"finished": 202}
+    assert printed(200) == "\0" * 3_000_000 + "end\n"
+    assert printed(201) == "begin\nend\n" and printed(202) == "parent\nchild\n"
+    assert all(printed(t) == f"{t}\n" for t in (1, 100, 199))
+
+
+@pytest.mark.core
 def test_output_above_the_limit_is_left_out(pair):
     job = pair.submit_and_wait("--log", "l", "--max-output", "10kB", "--", "sh", "-c",
                                "seq 100000; echo end")

@@ -275,7 +275,7 @@ static inline void rig_finish(struct rig *r, struct rig_task *t, int exit_code)
         .end_us = r->now_us,
     };
     if (t->handle)
-        outlog_task_end(t->handle, &end, r->now_us);
+        outlog_task_end(t->handle, &end, 0, r->now_us);
 }
 
 static inline void rig_stop(struct rig *r)

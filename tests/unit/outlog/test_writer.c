@@ -360,7 +360,7 @@ static void test_foreign_file(void)
     CU_ASSERT(rig_until(&r, &t.ready));
     CU_ASSERT_PTR_NOT_NULL_FATAL(t.handle);
     struct outlog_end end = {.state = OUTLOG_FINISHED};
-    outlog_task_end(t.handle, &end, r.now_us);
+    outlog_task_end(t.handle, &end, 0, r.now_us);
     CU_ASSERT(rig_until(&r, &t.done));
     rig_stop(&r);
     struct buf old = BUF_INIT(256);

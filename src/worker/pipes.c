@@ -1,0 +1,212 @@
+/* The pipes of streamed tasks: read into the shared log when they hold something. */
+#include "worker/internal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+
+/*
+ * To watch a pipe and to be woken by it takes the loop longer than to read it. Tasks
+ * that will be over soon, and whose output the pipe holds until then, are left alone
+ * for this time; most are read once, at their end.
+ */
+#define UNWATCHED_US 10000u
+/* What any pipe holds: a user with very many gets smaller ones. */
+#define SMALL_BYTES 2048u
+/* Reads of one task before others have their turn, and behind its end. */
+#define READS_AT_ONCE 4
+#define READS_AT_END 64
+
+static void channel_close(struct task *t, struct task_channel *c)
+{
+    if (c->fd < 0)
+        return;
+    io_poll_destroy(c->poll);
+    close(c->fd);
+    *c = (struct task_channel){.fd = -1};
+    if (list_linked(&t->unwatched) && !streams_open(t))
+        list_remove(&t->unwatched);
+}
+
+bool streams_open(const struct task *t)
+{
+    return t->channels[0].fd >= 0 || t->channels[1].fd >= 0;
+}
+
+static void ended_if_closed(struct task *t)
+{
+    if (t->exited && !streams_open(t) && t->on_seat)
+        task_output_ended(t->worker, t);
+}
+
+static void set_poll(const struct task_channel *c, int events)
+{
+    if (c->poll)
+        io_poll_set(c->poll, events);
+}
+
+static void on_retry(void *arg)
+{
+    struct task *t = arg;
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
+        if (t->channels[i].fd >= 0 && !t->channels[i].paused)
+            set_poll(&t->channels[i], IO_READ);
+}
+
+/* Reads until the pipe is empty, at its end, or there is no room. */
+static void read_pieces(struct task *t, size_t i)
+{
+    struct task_channel *c = &t->channels[i];
+    struct worker *w = t->worker;
+    struct error err = ERROR_INIT;
+    uint64_t retry_us = 0, now = clock_mono_us();
+    int rounds = t->exited ? READS_AT_END : READS_AT_ONCE;
+    while (c->fd >= 0 && rounds-- > 0) {
+        int rc = outlog_task_read(t->stream, (enum outlog_channel)i, c->fd, t->exited,
+                                  now, &retry_us, &err);
+        if (rc <= OUTLOG_EOF) {
+            channel_close(t, c);
+        } else if (rc == OUTLOG_PAUSED) {
+            c->paused = true;
+            set_poll(c, 0);
+            return;
+        } else if (rc == OUTLOG_LATER) {
+            set_poll(c, 0);
+            if (!t->retry)
+                t->retry = io_timer_create(w->loop, on_retry, t);
+            if (!io_timer_active(t->retry))
+                io_timer_start(t->retry, (retry_us + 999) / 1000, 0);
+            return;
+        } else if (rc == OUTLOG_AGAIN) {
+            return;
+        }
+    }
+}
+
+static void read_channel(struct task *t, size_t i)
+{
+    uint64_t before = outlog_task_bytes(t->stream);
+    read_pieces(t, i);
+    output_limits_count(t->worker, t, outlog_task_bytes(t->stream) - before);
+}
+
+static void on_readable0(void *arg, int events)
+{
+    (void)events;
+    read_channel(arg, 0);
+    ended_if_closed(arg);
+}
+
+static void on_readable1(void *arg, int events)
+{
+    (void)events;
+    read_channel(arg, 1);
+    ended_if_closed(arg);
+}
+
+/* ---- which pipes are watched ------------------------------------------------------
+ */
+
+static void watch(struct task *t)
+{
+    static io_poll_fn *const readers[] = {on_readable0, on_readable1};
+    if (list_linked(&t->unwatched))
+        list_remove(&t->unwatched);
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
+        struct task_channel *c = &t->channels[i];
+        if (c->fd < 0 || c->poll)
+            continue;
+        c->poll = io_poll_create(t->worker->loop, c->fd, readers[i], t);
+        if (!c->poll) {
+            log_warn("Cannot watch the output of task %u@%u", t->job, t->task_id);
+            channel_close(t, c);
+        } else if (!c->paused) {
+            io_poll_set(c->poll, IO_READ);
+        }
+    }
+}
+
+/* Its group tells that the task will be over soon and prints no more than this. */
+static bool can_wait(const struct task *t)
+{
+    const struct group_def *g = t->group;
+    if (g->mean_us == 0 || g->mean_us >= UNWATCHED_US)
+        return false;
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
+        int fd = t->channels[i].fd;
+        if (fd >= 0 && g->mean_printed > SMALL_BYTES &&
+            g->mean_printed * 2 > (uint64_t)MAX(fcntl(fd, F_GETPIPE_SZ), 0))
+            return false;
+    }
+    return true;
+}
+
+void streams_started(struct worker *w, struct task *t, int out_fd, int err_fd)
+{
+    t->channels[0].fd = out_fd;
+    t->channels[1].fd = err_fd;
+    if (!streams_open(t))
+        return;
+    /* The others wait for the end of this round: the news that it has ended may come
+     * with that of its start. The list is sorted by time. */
+    if (can_wait(t)) {
+        t->watch_us = clock_mono_us() + UNWATCHED_US;
+        list_push_back(&w->unwatched, &t->unwatched);
+    } else {
+        t->watch_us = 0;
+        list_push_front(&w->unwatched, &t->unwatched);
+    }
+}
+
+uint64_t pipes_watch_due(struct worker *w, uint64_t now_us)
+{
+    struct list_node *node;
+    while ((node = list_first(&w->unwatched)) != NULL) {
+        struct task *t = CONTAINER_OF(node, struct task, unwatched);
+        if (t->watch_us > now_us)
+            return t->watch_us;
+        watch(t);
+    }
+    return UINT64_MAX;
+}
+
+void pipes_resume(struct worker *w)
+{
+    size_t pos = 0;
+    uint64_t handle, value;
+    while (u64map_next(&w->tasks, &pos, &handle, &value)) {
+        struct task *t = (struct task *)(uintptr_t)value;
+        for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
+            if (t->channels[i].fd >= 0 && t->channels[i].paused) {
+                t->channels[i].paused = false;
+                set_poll(&t->channels[i], IO_READ);
+            }
+    }
+}
+
+/* ---- ends -------------------------------------------------------------------------
+ */
+
+void streams_exited(struct task *t)
+{
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
+        struct task_channel *c = &t->channels[i];
+        if (c->fd < 0 || c->paused)
+            continue;
+        set_poll(c, IO_READ);
+        read_channel(t, i);
+    }
+    if (streams_open(t))
+        watch(t); /* a child of the program, or the rest of much output */
+    ended_if_closed(t);
+}
+
+void streams_close(struct task *t)
+{
+    bool was_open = streams_open(t);
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
+        channel_close(t, &t->channels[i]);
+    if (was_open)
+        ended_if_closed(t);
+}
