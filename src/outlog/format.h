@@ -1,5 +1,5 @@
 /*
- * The bytes of a shared output log, version 0: docs/format-outlog.md is the
+ * The bytes of a shared output log, version 1: docs/format-outlog.md is the
  * specification, this header its constants and codecs. Pure: no I/O, no clock.
  *
  *   0       superblock (4096)      identical whoever writes it
@@ -20,7 +20,7 @@
 #include "base/cursor.h"
 #include "base/error.h"
 
-#define OUTLOG_VERSION 0
+#define OUTLOG_VERSION 1
 #define OUTLOG_SUPERBLOCK_BYTES 4096u
 #define OUTLOG_SLOT_A 4096u
 #define OUTLOG_SLOT_B 8192u

@@ -93,7 +93,7 @@ class Log:
         check, = struct.unpack_from("<Q", d, 4088)
         if order != 0x01020304:
             raise BadLog("byte order")
-        if version != 0:
+        if version != 1:
             raise BadLog(f"version {version}")
         if check != xxh3(d[:4088]):
             raise BadLog("damaged superblock")
