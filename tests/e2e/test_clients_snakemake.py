@@ -1,10 +1,12 @@
 """Snakemake, the real program, submits its rules through hq.
 
 Each of its jobs starts Snakemake again, so a job costs most of a second of processor time;
-the workflow of a few hundred rules is therefore one of the long tests.
+the workflow of a few hundred rules is therefore one of the long tests. From version 8 on the
+plugin cluster-generic takes the place of --cluster.
 """
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,20 @@ COMMON = ("--jobs", "64", "--latency-wait", "30", "--max-jobs-per-second", "1000
           "--max-status-checks-per-second", "100", "--nolock", "--quiet")
 
 
+def cluster(submit, **programs):
+    """Options for these programs in the words of the version that is installed."""
+    done = subprocess.run([SNAKEMAKE, "--version"], stdout=subprocess.PIPE, text=True)
+    if int(done.stdout.split(".")[0]) < 8:
+        words = ["--cluster", submit]
+        prefix, suffix = "--cluster-", ""
+    else:
+        words = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit]
+        prefix, suffix = "--cluster-generic-", "-cmd"
+    for name, program in programs.items():
+        words += [f"{prefix}{name}{suffix}", program]
+    return words
+
+
 def snakemake(env, *args, code=0, timeout_s=120):
     return env.run(SNAKEMAKE, *COMMON, *args, code=code, timeout_s=timeout_s)
 
@@ -44,7 +60,7 @@ def snakemake(env, *args, code=0, timeout_s=120):
 def test_workflow(pair, samples):
     """The first line of hq submit is the id that Snakemake keeps; files tell the rest."""
     pair.write("Snakefile", RULES)
-    snakemake(pair, "--cluster", "hq submit --cpus 1 --stdout none --stderr none",
+    snakemake(pair, *cluster("hq submit --cpus 1 --stdout none --stderr none"),
               "--config", f"samples={samples}", timeout_s=10 * samples + 60)
     assert pair.read("total").strip() == str(sum(n * n for n in range(samples)))
     jobs = pair.json("job", "list", "--all")
@@ -81,16 +97,18 @@ rule bad:
     shell: "kill -9 $PPID; kill -9 $$"
 """)
     status = pair.write("status.sh", STATUS, 0o755)
-    submit = "hq submit --output-mode=quiet --stdout none --stderr none"
-    snakemake(pair, "--cluster", submit, "--cluster-status", status)
+    words = cluster("hq submit --output-mode=quiet --stdout none --stderr none",
+                    status=status)
+    snakemake(pair, *words)
     assert pair.states(1) == ["finished"]
     # A task killed so that no file tells of it: only the status program can.
-    snakemake(pair, "--cluster", submit, "--cluster-status", status, "bad", code=1)
+    snakemake(pair, *words, "bad", code=1)
     assert not (pair.work / "bad").exists()
 
 
 def test_cancel_program(pair):
-    """On SIGINT every id that was ever submitted is canceled in one call."""
+    """On SIGINT the ids that were submitted are canceled in one call; version 7 names
+    those that ended as well."""
     pair.write("Snakefile", """
 rule all:
     input: "slow1", "slow2"
@@ -103,9 +121,9 @@ rule slow:
     shell: "touch running{wildcards.n}; sleep 1000"
 """)
     cancel = pair.write("cancel.sh", CANCEL, 0o755)
-    run = pair.spawn("snakemake", SNAKEMAKE, *COMMON, "--cluster",
-                     "hq submit --output-mode=quiet --stdout none --stderr none",
-                     "--cluster-cancel", cancel)
+    run = pair.spawn("snakemake", SNAKEMAKE, *COMMON,
+                     *cluster("hq submit --output-mode=quiet --stdout none --stderr none",
+                              cancel=cancel))
     wait_until(lambda: (pair.work / "running1").exists() and
                (pair.work / "running2").exists(), "both rules to run", 60)
     run.send(signal.SIGINT)
