@@ -105,8 +105,7 @@ static void put_description(struct rows *rows, const struct submit *s)
     put(rows, "Resources");
     table_pair(&rows->t, "Pin", pin_word(body->pin));
     table_pairf(&rows->t, "Priority", "%d", body->priority);
-    if (s->n_groups)
-        print_command(s, s->groups[0].argv, &rows->text);
+    print_command(s, submit_array_argv(s), &rows->text);
     put(rows, "Command");
     put_stdio(rows, "Stdout", body, &body->out);
     put_stdio(rows, "Stderr", body, &body->err);
@@ -193,7 +192,7 @@ static int print_job(struct run *r, const struct job_view *v, struct error *err)
 
 static void json_submit(struct json *j, const struct submit *s)
 {
-    static const struct task_group none = {0};
+    const struct task_group none = {.argv = submit_array_argv(s)};
     json_begin_object(j);
     if (!s->graph) {
         json_key(j, "array");

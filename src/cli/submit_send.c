@@ -57,6 +57,9 @@ int submit_send(struct run *r, struct client *c, struct submit *s,
     bool waits = wants_waiting(r, &w);
     struct msg_RSP_SUBMITTED reply;
     struct span body;
+    /* To the server 0 means a new job. */
+    if (args_given(r->args, "job") && s->job == 0)
+        return error_set(err, ERR_NOT_FOUND, "Job 0 not found.");
     int rc = put_submit(c, s, err);
     /* In one batch, so that nothing happens to the job before it is watched. */
     if (rc == 0 && waits)

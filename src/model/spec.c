@@ -240,6 +240,13 @@ char **submit_argv(const struct submit *s, uint32_t argv, size_t *n)
     return words;
 }
 
+uint32_t submit_array_argv(const struct submit *s)
+{
+    if (s->n_groups)
+        return s->groups[0].argv;
+    return s->text.len > 1 ? 1 : 0; /* behind the byte that stands for no text */
+}
+
 const char *submit_text(const struct submit *s, uint32_t offset)
 {
     return offset ? (const char *)s->text.data + offset : NULL;

@@ -168,6 +168,8 @@ int submit_add_need(struct submit *s, enum need_kind kind, uint32_t value) MUST_
 /* The words of an argument vector: pointers into text, NULL-terminated array that the
  * caller frees (the words are borrowed). NULL when out of memory. */
 char **submit_argv(const struct submit *s, uint32_t argv, size_t *n);
+/* The argument vector of an array submit, which is there without any task as well. */
+uint32_t submit_array_argv(const struct submit *s);
 const char *submit_text(const struct submit *s, uint32_t offset); /* NULL for 0 */
 /* Task id of the task at index i (< count) of the group, and back (UINT32_MAX: none).
  */

@@ -89,6 +89,9 @@ char *taskdir_error_text(const struct task *t)
     close(fd);
     if (n == 0)
         return xstrdup("Task created an error file, but it is empty");
+    /* A NUL would end the text; no UTF-8 has this byte, so it is shown as damage. */
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = bytes[i] ? bytes[i] : '\xff';
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
     text_lossy(&b, bytes, n);
     if (n == sizeof bytes)

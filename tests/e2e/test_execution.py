@@ -429,6 +429,7 @@ OWN = [
     ("printf 'a\\nb' >$HQ_ERROR_FILENAME; kill -9 $$", "a\nb"),
     (": >$HQ_ERROR_FILENAME; exit 1", "Task created an error file, but it is empty"),
     ("printf 'bad\\377' >$HQ_ERROR_FILENAME; exit 1", "bad\ufffd"),
+    ("printf 'a\\0b' >$HQ_ERROR_FILENAME; exit 1", "a\ufffdb"),
     ("head -c 2047 /dev/zero | tr '\\0' x >$HQ_ERROR_FILENAME; exit 1", "x" * 2047),
     ("head -c 5000 /dev/zero | tr '\\0' x >$HQ_ERROR_FILENAME; exit 1",
      "x" * 2048 + "\n[The message was truncated]"),

@@ -92,12 +92,17 @@ def test_explicit_ids_may_not_repeat(env):
     assert ids(env) == [0, 1, 2, 3, 4]  # nothing is submitted
 
 
-@pytest.mark.parametrize("words", [["submit", "--job=77", "true"],
-                                   ["job", "submit-file", "--job=77", "f.toml"]])
-def test_missing_job(env, words):
+@pytest.mark.parametrize("job", [77, 0])
+@pytest.mark.parametrize("line", ["submit --job={} true", "job submit-file --job={} f.toml",
+                                  "submit --job={} -f f.yml"])
+def test_missing_job(env, line, job):
     env.write("f.toml", '[[task]]\ncommand = ["true"]\n')
-    assert env.hq(*words, code=1).stderr == "Job 77 not found.\n"
-    assert env.hq("--output-mode=json", *words, code=1).json() == {"error": "Job 77 not found."}
+    env.write("f.yml", "tasks: {a: {command: ['true']}}\n")
+    words = line.format(job).split()
+    assert env.hq(*words, code=1).stderr == f"Job {job} not found.\n"
+    answer = env.hq("--output-mode=json", *words, code=1).json()
+    assert answer == {"error": f"Job {job} not found."}
+    assert env.json("job", "list", "--all") == []
 
 
 @pytest.mark.parametrize("words", [["submit", "--job=1", "--array=5", "true"],

@@ -166,8 +166,11 @@ def test_file_above_100_mb_warns(env):
 @pytest.mark.parametrize("option, content", [("--each-line", ""), ("--from-json", "[]")])
 def test_empty_source_is_a_job_without_tasks(env, option, content):
     env.write("f", content)
-    job = env.submit(option, "f", "true")
-    assert env.job(job)["info"]["task_count"] == 0
+    job = env.submit(option, "f", "true", "x")
+    detail = env.job(job)
+    assert detail["info"]["task_count"] == 0
+    assert detail["submits"][0]["array"]["program"]["args"] == ["true", "x"]
+    assert env.hq("job", "info", job).fields()["Command"] == "true\nx"
     assert env.hq("--output-mode", "quiet", "job", "list", "--all").stdout == "1 FINISHED\n"
     env.hq("job", "wait", job)
 
