@@ -173,6 +173,11 @@ uint32_t args_u32(const struct args *a, const char *name, uint32_t absent)
     return v;
 }
 
+uint64_t args_limit_ns(const struct args *a, const char *name)
+{
+    return args_str(a, name) ? MAX(args_duration_ns(a, name, 0), DURATION_ZERO_NS) : 0;
+}
+
 int32_t args_i32(const struct args *a, const char *name, int32_t absent)
 {
     const char *text = args_str(a, name);

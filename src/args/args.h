@@ -38,6 +38,8 @@ bool args_declared(const struct args *a, const char *name);
 uint32_t args_u32(const struct args *a, const char *name, uint32_t absent);
 int32_t args_i32(const struct args *a, const char *name, int32_t absent);
 uint64_t args_duration_ns(const struct args *a, const char *name, uint64_t absent);
+/* 0 when it was not given; else at least DURATION_ZERO_NS. */
+uint64_t args_limit_ns(const struct args *a, const char *name);
 
 void args_destroy(struct args *a);
 

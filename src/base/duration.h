@@ -9,6 +9,8 @@
 #define NS_PER_US 1000ULL
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S 1000000000ULL
+/* Where 0 stands for no limit, a limit of 0 that was given is this, and shown as 0. */
+#define DURATION_ZERO_NS 1ULL
 
 /* [[HH:]MM:]SS, or the unit form ("1h 30m", "1.5h", "250ms"). */
 int duration_parse(const char *text, uint64_t *ns, struct error *err) MUST_CHECK;

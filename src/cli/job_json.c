@@ -160,10 +160,7 @@ void json_task_body(struct json *j, const struct submit *s, const struct task_gr
     json_key(j, "resources");
     json_request(j, &body->request);
     json_kbool(j, "task_dir", body->task_dir);
-    if (body->time_limit_ns == TIME_LIMIT_ZERO_NS)
-        json_seconds(j, "time_limit", 0);
-    else
-        json_seconds_or_null(j, "time_limit", body->time_limit_ns);
+    json_seconds_or_null(j, "time_limit", body->time_limit_ns);
     json_end_object(j);
 }
 

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "base/xmem.h"
+#include "cli/session.h"
 
 #define BAR_CELLS 40
 #define COMMAND_COLUMNS 80
@@ -188,10 +189,7 @@ const char *pin_word(uint8_t pin)
 
 void print_time_limit(uint64_t ns, struct buf *out)
 {
-    if (ns == 0)
-        buf_puts(out, "None");
-    else
-        duration_print(ns == TIME_LIMIT_ZERO_NS ? 0 : ns, out);
+    duration_or(ns, "None", out);
 }
 
 int print_task_ids(const struct job_view *v, struct buf *out, struct error *err)

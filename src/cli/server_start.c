@@ -101,7 +101,7 @@ int server_start_run(struct run *r, struct error *err)
     struct server_config config = {
         .server_dir = dir,
         .journal_path = args_str(r->args, "journal"),
-        .idle_timeout_ns = args_duration_ns(r->args, "idle-timeout", 0),
+        .idle_timeout_ns = args_limit_ns(r->args, "idle-timeout"),
         .journal_flush_period_ns = args_duration_ns(r->args, "journal-flush-period", 0),
         .keep_completed = args_u32(r->args, "keep-completed", UINT32_MAX),
         .on_started = on_started,

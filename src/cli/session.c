@@ -128,7 +128,7 @@ void json_seconds(struct json *j, const char *key, uint64_t ns)
 void json_seconds_or_null(struct json *j, const char *key, uint64_t ns)
 {
     if (ns)
-        json_seconds(j, key, ns);
+        json_seconds(j, key, ns == DURATION_ZERO_NS ? 0 : ns);
     else
         json_knull(j, key);
 }
@@ -136,7 +136,7 @@ void json_seconds_or_null(struct json *j, const char *key, uint64_t ns)
 void duration_or(uint64_t ns, const char *word, struct buf *out)
 {
     if (ns)
-        duration_print(ns, out);
+        duration_print(ns == DURATION_ZERO_NS ? 0 : ns, out);
     else
         buf_puts(out, word);
 }

@@ -38,7 +38,7 @@ void json_time(struct json *j, const char *key, uint64_t us);
 void json_seconds(struct json *j, const char *key, uint64_t ns);
 /* As json_seconds; 0 is null. */
 void json_seconds_or_null(struct json *j, const char *key, uint64_t ns);
-/* "5m 3s", or the word when 0. Appends to *out. */
+/* "5m 3s", or the word when 0. DURATION_ZERO_NS is 0 in both. Appends to *out. */
 void duration_or(uint64_t ns, const char *word, struct buf *out);
 
 #endif

@@ -216,10 +216,9 @@ static int configure(struct worker_start *ws, const struct args *a, struct error
         return rc;
     set_names(ws, a, &manager);
     c->heartbeat_ns = args_duration_ns(a, "heartbeat", 0);
-    c->idle_timeout_ns = args_duration_ns(a, "idle-timeout", 0);
-    c->time_limit_ns = args_given(a, "time-limit")
-                           ? args_duration_ns(a, "time-limit", 0)
-                           : manager.remaining_ns;
+    c->idle_timeout_ns = args_limit_ns(a, "idle-timeout");
+    c->time_limit_ns = args_given(a, "time-limit") ? args_limit_ns(a, "time-limit")
+                                                   : manager.remaining_ns;
     c->overview_interval_ns = args_duration_ns(a, "overview-interval", 0);
     c->min_utilization = strtod(args_str(a, "min-utilization"), NULL);
     ws->setup.retract_check_ns = args_duration_ns(a, "retract-check-interval", 0);

@@ -49,8 +49,6 @@ struct env_var {
     char *value;
 };
 
-#define TIME_LIMIT_ZERO_NS 1
-
 /* What the tasks of one or more groups share. Every pointer is owned. */
 struct task_body {
     struct env_var *env; /* ascending by key, keys unique */
@@ -72,7 +70,7 @@ struct task_body {
     char *text_view; /* STREAM_FILE: path for the end of the output as text, or NULL */
     int32_t priority;
     uint32_t crash_limit;
-    uint64_t time_limit_ns; /* 0: none; a limit of 0 is TIME_LIMIT_ZERO_NS */
+    uint64_t time_limit_ns; /* 0: none; a limit of 0 is DURATION_ZERO_NS */
     struct request request;
     bool expand_args; /* %{axis} and %{name} placeholders in arguments are expanded */
     bool shell;       /* argv is one string for sh -c; expansions are shell-quoted */

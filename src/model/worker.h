@@ -35,8 +35,8 @@ struct worker_config {
     uint8_t on_server_lost;            /* enum server_lost_policy */
     uint8_t token[WORKER_TOKEN_BYTES]; /* random identity, for reconnecting */
     uint64_t heartbeat_ns;
-    uint64_t idle_timeout_ns;      /* 0: none */
-    uint64_t time_limit_ns;        /* 0: none */
+    uint64_t idle_timeout_ns;      /* 0: none; DURATION_ZERO_NS: 0 */
+    uint64_t time_limit_ns;        /* likewise */
     uint64_t overview_interval_ns; /* 0: off */
     double min_utilization;
     uint32_t pid;

@@ -203,7 +203,7 @@ static int build_limits(const struct submit_input *in, struct task_body *body,
     int rc = crash_limit_parse(pick(in, "crash-limit"), &body->crash_limit, err);
     if (rc == 0 && limit) {
         rc = duration_parse(limit, &body->time_limit_ns, err);
-        body->time_limit_ns = MAX(body->time_limit_ns, TIME_LIMIT_ZERO_NS);
+        body->time_limit_ns = MAX(body->time_limit_ns, DURATION_ZERO_NS);
     }
     return rc;
 }

@@ -81,7 +81,7 @@ int key_decode_limit(struct conf_doc *doc, const struct conf_node *value,
     uint64_t *limit_ns = member;
     int rc = key_decode_duration(doc, value, field, member, user, err);
     if (rc == 0)
-        *limit_ns = MAX(*limit_ns, 1);
+        *limit_ns = MAX(*limit_ns, DURATION_ZERO_NS);
     return rc;
 }
 

@@ -118,6 +118,20 @@ def test_time_limit_while_the_server_cannot_be_reached(bare):
     assert "Time limit reached" in worker.text()
 
 
+def test_time_limit_of_zero_is_one(env):
+    worker = env.start_worker("--time-limit", "0", wait=False)
+    assert worker.wait() == 0
+    assert "Time limit reached" in worker.text()
+
+
+def test_idle_timeout_of_zero_is_one(env):
+    worker = env.start_worker("--idle-timeout", "0s", wait=False)
+    assert worker.wait() == 0
+    assert states(env) == ["1 IDLE TIMEOUT"]
+    assert env.hq("worker", "info", "1").fields()["Idle timeout"] == "0s"
+    assert env.json("worker", "info", "1")[0]["configuration"]["idle_timeout"] == 0.0
+
+
 # -- tasks at the end ---------------------------------------------------------
 
 
