@@ -1,6 +1,7 @@
 #include "outlog/check.h"
 
 #include <stdlib.h>
+#include "base/parallel.h"
 #include "outlog/reader_impl.h"
 
 /* What an end record says about its run. */
@@ -16,6 +17,8 @@ struct checker {
     void *arg;
     struct end_sum *ends; /* by key, once all are there */
     size_t n_ends, cap_ends;
+    struct outlog_reader *readers[PARALLEL_MAX]; /* one a thread */
+    size_t n_readers;
 };
 
 static void finding(struct checker *c, const struct logfile *f, uint64_t offset,
@@ -29,69 +32,118 @@ static void finding(struct checker *c, const struct logfile *f, uint64_t offset,
 /* ---- extents ----------------------------------------------------------------------
  */
 
-static int push(struct extent_info *x, size_t *cap, const struct outlog_entry *e)
+struct finding {
+    bool torn;
+    uint64_t offset, bytes;
+    const char *what;
+};
+
+/* What one thread sees in an extent. */
+struct look {
+    struct outlog_reader *reader;
+    uint32_t file;
+    struct extent_info *x;
+    struct extent_info found;
+    size_t cap_entries;
+    struct end_sum *ends;
+    size_t n_ends, cap_ends;
+    struct finding *findings;
+    size_t n_findings, cap_findings;
+    int rc;
+};
+
+static void look_release(struct look *l)
 {
-    if (x->n_entries == *cap) {
-        size_t grow = *cap ? *cap * 2 : 1024;
-        struct outlog_entry *grown = realloc(x->entries, grow * sizeof *grown);
-        if (!grown)
-            return ERR_NOMEM;
-        x->entries = grown;
-        *cap = grow;
-    }
-    x->entries[x->n_entries++] = *e;
-    return 0;
+    free(l->found.entries);
+    free(l->ends);
+    free(l->findings);
 }
 
-static int keep_end(struct checker *c, struct scan *s)
+/* Room for one more element; NULL: out of memory. */
+static void *grow(void *items, size_t n, size_t *cap, size_t size)
 {
+    if (n < *cap)
+        return items;
+    size_t more = *cap ? *cap * 2 : 256;
+    void *grown = realloc(items, more * size);
+    if (grown)
+        *cap = more;
+    return grown;
+}
+
+static int keep_block(struct look *l, struct scan *s)
+{
+    struct outlog_entry *entries =
+        grow(l->found.entries, l->found.n_entries, &l->cap_entries, sizeof *entries);
+    if (!entries)
+        return ERR_NOMEM;
+    l->found.entries = entries;
+    entries[l->found.n_entries++] = s->e;
     struct outlog_end end;
-    const uint8_t *data = scan_data(s);
+    const uint8_t *data = s->e.flags & OUTLOG_FLAG_END ? scan_data(s) : NULL;
     if (!data || !outlog_end_decode(data + s->e.output, OUTLOG_END_BYTES, &end))
         return 0;
-    if (c->n_ends == c->cap_ends) {
-        size_t cap = c->cap_ends ? c->cap_ends * 2 : 1024;
-        struct end_sum *grown = realloc(c->ends, cap * sizeof *grown);
-        if (!grown)
-            return ERR_NOMEM;
-        c->ends = grown;
-        c->cap_ends = cap;
-    }
-    c->ends[c->n_ends++] = (struct end_sum){s->e.key, {end.bytes[0], end.bytes[1]}};
+    struct end_sum *ends = grow(l->ends, l->n_ends, &l->cap_ends, sizeof *ends);
+    if (!ends)
+        return ERR_NOMEM;
+    l->ends = ends;
+    ends[l->n_ends++] = (struct end_sum){s->e.key, {end.bytes[0], end.bytes[1]}};
     return 0;
 }
 
-/* All blocks of the extent; what is no block is counted. */
-static int scan_extent(struct checker *c, struct logfile *f,
-                       const struct extent_info *x, struct extent_info *found)
+static int keep_finding(struct look *l, const struct scan *s, bool torn)
 {
+    struct finding *findings =
+        grow(l->findings, l->n_findings, &l->cap_findings, sizeof *findings);
+    if (!findings)
+        return ERR_NOMEM;
+    l->findings = findings;
+    findings[l->n_findings++] =
+        (struct finding){torn, s->damage_at, s->damage_bytes,
+                         torn ? "unfinished write" : s->damage_what};
+    return 0;
+}
+
+/* All blocks of the extent, and what is no block. */
+static void scan_extent(void *arg)
+{
+    struct look *l = arg;
     struct scan s;
-    size_t cap = 0;
-    int rc = scan_init(&s, f, x, true, SCAN_WINDOW) ? 0 : ERR_NOMEM;
-    enum scan_result r = SCAN_END;
-    while (rc == 0 && (r = scan_next(&s)) != SCAN_END) {
-        switch (r) {
-        case SCAN_BLOCK:
-            rc = push(found, &cap, &s.e);
-            if (rc == 0 && s.e.flags & OUTLOG_FLAG_END)
-                rc = keep_end(c, &s);
-            c->report->n_blocks++;
-            break;
-        case SCAN_DAMAGE:
-            c->report->n_damages++;
-            c->report->damaged_bytes += s.damage_bytes;
-            finding(c, f, s.damage_at, s.damage_bytes, s.damage_what);
-            break;
-        case SCAN_TORN:
-            c->report->n_torn++;
-            finding(c, f, s.damage_at, s.damage_bytes, "unfinished write");
-            break;
-        case SCAN_END:
-            break;
-        }
-    }
+    const struct logfile *f = l->reader->files[l->file];
+    l->rc = scan_init(&s, f, l->x, true, SCAN_WINDOW) ? 0 : ERR_NOMEM;
+    enum scan_result r;
+    while (l->rc == 0 && (r = scan_next(&s)) != SCAN_END)
+        l->rc =
+            r == SCAN_BLOCK ? keep_block(l, &s) : keep_finding(l, &s, r == SCAN_TORN);
     scan_release(&s);
-    return rc;
+    if (l->rc == 0 && l->x->closed && !l->x->headerless)
+        outlog_entries_sort(l->found.entries, l->found.n_entries);
+}
+
+static int take_ends(struct checker *c, const struct look *l)
+{
+    while (c->cap_ends < c->n_ends + l->n_ends) {
+        struct end_sum *ends = grow(c->ends, c->cap_ends, &c->cap_ends, sizeof *ends);
+        if (!ends)
+            return ERR_NOMEM;
+        c->ends = ends;
+    }
+    if (l->n_ends)
+        memcpy(c->ends + c->n_ends, l->ends, l->n_ends * sizeof *l->ends);
+    c->n_ends += l->n_ends;
+    return 0;
+}
+
+static void take_findings(struct checker *c, const struct logfile *f,
+                          const struct look *l)
+{
+    for (size_t i = 0; i < l->n_findings; i++) {
+        const struct finding *d = &l->findings[i];
+        c->report->n_torn += d->torn ? 1 : 0;
+        c->report->n_damages += d->torn ? 0 : 1;
+        c->report->damaged_bytes += d->torn ? 0 : d->bytes;
+        finding(c, f, d->offset, d->bytes, d->what);
+    }
 }
 
 static bool same_entry(const struct outlog_entry *a, const struct outlog_entry *b)
@@ -136,26 +188,46 @@ static void compare_index(struct checker *c, struct logfile *f, struct extent_in
     source_release(&s);
 }
 
-static int check_extent(struct checker *c, struct logfile *f, struct extent_info *x,
-                        struct error *err)
+static int take_look(struct checker *c, struct logfile *f, struct look *l)
 {
-    struct extent_info found = {0};
-    uint64_t blocks = c->report->n_blocks;
-    int rc = scan_extent(c, f, x, &found);
-    if (rc == 0 && !x->headerless) {
+    struct extent_info *x = l->x;
+    int rc = l->rc == 0 ? take_ends(c, l) : l->rc;
+    if (rc < 0)
+        return rc;
+    take_findings(c, f, l);
+    c->report->n_blocks += l->found.n_entries;
+    if (!x->headerless) {
         c->report->n_extents++;
         c->report->n_open_extents += x->closed ? 0 : 1;
-        if (x->closed) {
-            outlog_entries_sort(found.entries, found.n_entries);
-            compare_index(c, f, x, &found);
-        }
-    } else if (rc == 0 && c->report->n_blocks > blocks) {
+        if (x->closed)
+            compare_index(c, f, x, &l->found);
+    } else if (l->found.n_entries) {
         /* Blocks without an extent header in front of them. */
         c->report->n_damages++;
         c->report->damaged_bytes += OUTLOG_EXTENT_HEADER_BYTES;
         finding(c, f, x->x.offset, OUTLOG_EXTENT_HEADER_BYTES, "damaged extent header");
     }
-    free(found.entries);
+    return 0;
+}
+
+/* A few extents at once, then what was seen in them in their order. */
+static int check_extents(struct checker *c, struct logfile *f, struct extent_list *l,
+                         struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0, n; i < l->n && rc == 0; i += n) {
+        struct look looks[PARALLEL_MAX];
+        n = MIN(l->n - i, c->n_readers);
+        for (size_t k = 0; k < n; k++)
+            looks[k] = (struct look){
+                .reader = c->readers[k], .file = f->number, .x = &l->items[i + k]};
+        parallel_run(scan_extent, looks, sizeof *looks, n);
+        for (size_t k = 0; k < n; k++) {
+            if (rc == 0)
+                rc = take_look(c, f, &looks[k]);
+            look_release(&looks[k]);
+        }
+    }
     return rc < 0 ? error_nomem(err) : 0;
 }
 
@@ -241,6 +313,15 @@ static void on_damage(void *arg, const struct outlog_damage *d)
         c->fn(c->arg, d);
 }
 
+static int make_readers(struct checker *c, struct error *err)
+{
+    int rc = 0;
+    for (size_t n = parallel_width(); c->n_readers < n && rc == 0;)
+        if ((rc = outlog_reader_share(&c->readers[c->n_readers], c->r, err)) == 0)
+            c->n_readers++;
+    return rc;
+}
+
 int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
                  struct outlog_check_report *report, struct error *err)
 {
@@ -250,7 +331,7 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
     void *old_arg = r->damage_arg;
     r->on_damage = on_damage;
     r->damage_arg = &c;
-    int rc = 0;
+    int rc = make_readers(&c, err);
     for (size_t i = 0; i < r->n_files && rc == 0; i++) {
         struct logfile *f = r->files[i];
         struct extent_list *l = logfile_extents(f, false, err);
@@ -258,8 +339,8 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
             rc = ERR_NOMEM;
         if (f->superblock_bad)
             report->n_damages++;
-        for (size_t k = 0; rc == 0 && k < l->n; k++)
-            rc = check_extent(&c, f, &l->items[k], err);
+        if (rc == 0)
+            rc = check_extents(&c, f, l, err);
         if (rc == 0)
             check_tree(&c, f);
     }
@@ -269,6 +350,8 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
             qsort(c.ends, c.n_ends, sizeof *c.ends, end_cmp);
         rc = check_runs(&c, err);
     }
+    for (size_t i = 0; i < c.n_readers; i++)
+        outlog_reader_destroy(c.readers[i]);
     free(c.ends);
     r->on_damage = old_fn;
     r->damage_arg = old_arg;

@@ -96,21 +96,3 @@ size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *o
            span - OUTLOG_BLOCK_HEADER_BYTES - r);
     return span;
 }
-
-int packer_unpack(const uint8_t *payload, size_t n, struct buf *out)
-{
-    unsigned long long raw = ZSTD_getFrameContentSize(payload, n);
-    if (raw == ZSTD_CONTENTSIZE_UNKNOWN || raw == ZSTD_CONTENTSIZE_ERROR ||
-        raw > OUTLOG_GROUP_RAW_MAX || ZSTD_findFrameCompressedSize(payload, n) != n)
-        return ERR_CORRUPT;
-    size_t start = out->len;
-    uint8_t *to = buf_extend(out, (size_t)raw);
-    if (!to)
-        return ERR_NOMEM;
-    size_t r = ZSTD_decompress(to, (size_t)raw, payload, n);
-    if (r != raw) {
-        out->len = start;
-        return ERR_CORRUPT;
-    }
-    return 0;
-}

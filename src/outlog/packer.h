@@ -20,10 +20,5 @@ void packer_destroy(struct packer *p);
  */
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
                    size_t room);
-/*
- * The content of a group whose payload has passed its checksum, appended to out.
- * ERR_CORRUPT or ERR_NOMEM.
- */
-int packer_unpack(const uint8_t *payload, size_t n, struct buf *out) MUST_CHECK;
 
 #endif

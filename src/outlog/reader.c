@@ -162,6 +162,14 @@ static void keep_server(struct outlog_reader *r, const char *uid)
     r->n_files = kept;
 }
 
+static void init_buffers(struct outlog_reader *r, size_t n_groups)
+{
+    buf_init(&r->block, BLOCK_MAX);
+    r->n_groups = n_groups;
+    for (size_t i = 0; i < GROUP_CACHE; i++)
+        buf_init(&r->groups[i].content, 2 * OUTLOG_GROUP_RAW_MAX);
+}
+
 int outlog_reader_open(struct outlog_reader **out, const char *path,
                        const char *server_uid, struct error *err)
 {
@@ -174,9 +182,7 @@ int outlog_reader_open_all(struct outlog_reader **out, const char *const *paths,
     struct outlog_reader *r = calloc(1, sizeof *r);
     if (!r)
         return error_nomem(err);
-    buf_init(&r->block, BLOCK_MAX);
-    for (size_t i = 0; i < GROUP_CACHE; i++)
-        buf_init(&r->groups[i].content, 2 * OUTLOG_GROUP_RAW_MAX);
+    init_buffers(r, GROUP_CACHE);
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = open_path(r, paths[i], err);
@@ -206,7 +212,40 @@ void outlog_reader_destroy(struct outlog_reader *r)
     buf_release(&r->block);
     for (size_t i = 0; i < GROUP_CACHE; i++)
         buf_release(&r->groups[i].content);
+    unpacker_destroy(r->unpacker);
+    if (r->of) {
+        r->of->stats.reads += r->stats.reads;
+        r->of->stats.bytes_read += r->stats.bytes_read;
+        r->of->stats.bytes_unpacked += r->stats.bytes_unpacked;
+    }
     free(r);
+}
+
+/* One that reads forward decodes each group once, and the memory of it stays in the
+ * caches of its CPU. */
+#define SHARED_GROUPS 2u
+
+int outlog_reader_share(struct outlog_reader **out, struct outlog_reader *of,
+                        struct error *err)
+{
+    struct outlog_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_nomem(err);
+    r->of = of;
+    init_buffers(r, SHARED_GROUPS);
+    r->files = calloc(of->n_files + 1, sizeof(void *));
+    for (size_t i = 0; r->files && i < of->n_files; i++) {
+        struct logfile *f = logfile_share(r, of->files[i]);
+        if (!f)
+            break;
+        r->files[r->n_files++] = f;
+    }
+    if (!r->files || r->n_files < of->n_files) {
+        outlog_reader_destroy(r);
+        return error_nomem(err);
+    }
+    *out = r;
+    return 0;
 }
 
 void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void *arg)
@@ -227,6 +266,24 @@ size_t outlog_reader_n_files(const struct outlog_reader *r)
 const char *outlog_reader_path(const struct outlog_reader *r, size_t i)
 {
     return r->files[i]->path;
+}
+
+void outlog_reader_damage(struct outlog_reader *r, const struct outlog_damage *d)
+{
+    r->stats.damaged_bytes += d->bytes;
+    if (r->on_damage)
+        r->on_damage(r->damage_arg, d);
+}
+
+int reader_unpack(struct outlog_reader *r, const uint8_t *payload, size_t n,
+                  struct buf *out)
+{
+    if (!r->unpacker)
+        r->unpacker = unpacker_create();
+    size_t before = out->len;
+    int rc = r->unpacker ? unpacker_unpack(r->unpacker, payload, n, out) : ERR_NOMEM;
+    r->stats.bytes_unpacked += out->len - before;
+    return rc;
 }
 
 void outlog_reader_get_stats(const struct outlog_reader *r,
@@ -296,7 +353,7 @@ static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offse
                       const struct buf **content)
 {
     struct group_cache *g = &r->groups[0];
-    for (size_t i = 0; i < GROUP_CACHE; i++) {
+    for (size_t i = 0; i < r->n_groups; i++) {
         struct group_cache *c = &r->groups[i];
         if (c->offset == offset && c->file == f->number) {
             c->used = ++r->clock;
@@ -315,7 +372,7 @@ static int load_group(struct outlog_reader *r, struct logfile *f, uint64_t offse
         return ERR_CORRUPT;
     g->offset = 0;
     buf_clear(&g->content);
-    rc = packer_unpack(payload, b.stored, &g->content);
+    rc = reader_unpack(r, payload, b.stored, &g->content);
     if (rc < 0)
         return rc;
     g->offset = offset;

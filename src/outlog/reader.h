@@ -37,12 +37,22 @@ int outlog_reader_open_all(struct outlog_reader **out, const char *const *paths,
 void outlog_reader_destroy(struct outlog_reader *r);
 void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void *arg);
 
+/* Tells the damage that one of those that share the files has found. */
+void outlog_reader_damage(struct outlog_reader *r, const struct outlog_damage *d);
+
+/*
+ * Another reader of the same open files, for one other thread; to be destroyed before
+ * `of`. It tells damage to a callback of its own, on its thread. */
+int outlog_reader_share(struct outlog_reader **out, struct outlog_reader *of,
+                        struct error *err) MUST_CHECK;
+
 size_t outlog_reader_n_files(const struct outlog_reader *r);
 const char *outlog_reader_path(const struct outlog_reader *r, size_t i); /* borrowed */
 
 struct outlog_reader_stats {
     uint32_t n_files;
     uint64_t reads, bytes_read; /* system calls and their bytes */
+    uint64_t bytes_unpacked;
     uint64_t damaged_bytes;
 };
 void outlog_reader_get_stats(const struct outlog_reader *r,
@@ -101,8 +111,8 @@ struct outlog_block_filter {
     uint32_t job;
     int channel; /* enum outlog_channel, -1: all, events too */
     bool verify; /* payloads as well: damaged blocks are left out */
-    /* One extent after another, and only every n_parts-th of them from the part-th on,
-     * so that several threads, each with its reader, share the work. */
+    /* One extent after another, and only those of the part-th of n_parts parts, so that
+     * several threads, each with its reader, share the work. */
     bool in_place;
     uint32_t part, n_parts;
 };

@@ -21,7 +21,8 @@ struct outlog_blocks {
     struct outlog_reader *r;
     struct stream *streams; /* by start_us */
     size_t n_streams, cap_streams, n_opened;
-    size_t n_seen; /* extents, those of other parts too */
+    size_t n_extents; /* those of other parts too */
+    size_t n_seen;    /* of them */
     struct stream **heap;
     size_t n_heap;
     bool given; /* the block of heap[0] was given out: go on from it */
@@ -126,6 +127,23 @@ static int stream_cmp(const void *pa, const void *pb)
     return a->x->x.offset < b->x->x.offset ? -1 : a->x->x.offset > b->x->x.offset;
 }
 
+/* Parts lie one behind the other, so that few runs go over their borders. */
+static uint32_t part_of(const struct outlog_blocks *it, size_t extent)
+{
+    return (uint32_t)(extent * it->filter.n_parts / it->n_extents);
+}
+
+static int count_extents(struct outlog_blocks *it, struct error *err)
+{
+    for (size_t i = 0; i < it->r->n_files; i++) {
+        struct extent_list *l = logfile_extents(it->r->files[i], false, err);
+        if (!l)
+            return ERR_NOMEM;
+        it->n_extents += l->n;
+    }
+    return 0;
+}
+
 static int add_file(struct outlog_blocks *it, struct logfile *f, struct error *err)
 {
     struct extent_list *l = logfile_extents(f, false, err);
@@ -141,8 +159,7 @@ static int add_file(struct outlog_blocks *it, struct logfile *f, struct error *e
             it->cap_streams = cap;
         }
         struct extent_info *x = &l->items[i];
-        if (it->filter.n_parts > 1 &&
-            it->n_seen++ % it->filter.n_parts != it->filter.part)
+        if (it->filter.n_parts > 1 && part_of(it, it->n_seen++) != it->filter.part)
             continue;
         it->streams[it->n_streams++] = (struct stream){
             .f = f,
@@ -161,7 +178,7 @@ int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
         return error_nomem(err);
     it->r = r;
     it->filter = *filter;
-    int rc = 0;
+    int rc = count_extents(it, err);
     for (size_t i = 0; i < r->n_files && rc == 0; i++)
         rc = add_file(it, r->files[i], err);
     if (rc == 0) {

@@ -28,10 +28,8 @@ size_t logfile_read(const struct logfile *f, uint64_t offset, void *p, size_t n)
 void logfile_damage(const struct logfile *f, uint64_t offset, uint64_t bytes,
                     const char *what)
 {
-    f->r->stats.damaged_bytes += bytes;
     struct outlog_damage d = {f->path, offset, bytes, what};
-    if (f->r->on_damage)
-        f->r->on_damage(f->r->damage_arg, &d);
+    outlog_reader_damage(f->r, &d);
 }
 
 uint64_t logfile_next_data(const struct logfile *f, uint64_t from)
@@ -178,12 +176,35 @@ void logfile_destroy(struct logfile *f)
 {
     if (!f)
         return;
-    if (f->fd >= 0)
+    if (f->fd >= 0 && !f->shared)
         (void)close(f->fd);
     forget_extents(&f->all);
     forget_extents(&f->tail);
-    free(f->path);
+    if (!f->shared)
+        free(f->path);
     free(f);
+}
+
+struct logfile *logfile_share(struct outlog_reader *r, const struct logfile *of)
+{
+    struct logfile *f = malloc(sizeof *f);
+    if (!f)
+        return NULL;
+    *f = *of;
+    f->r = r;
+    f->shared = true;
+    f->superblock_bad = false; /* told once */
+    f->all = f->tail = (struct extent_list){0};
+    if (!of->hqs)
+        return f;
+    struct extent_info *x = malloc(sizeof *x); /* its one extent, not scanned */
+    if (!x) {
+        free(f);
+        return NULL;
+    }
+    *x = (struct extent_info){.x = of->all.items[0].x};
+    f->all = (struct extent_list){.known = true, .items = x, .n = 1, .cap = 1};
+    return f;
 }
 
 /* ---- extents ----------------------------------------------------------------------

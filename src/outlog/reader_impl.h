@@ -5,6 +5,7 @@
 #include "outlog/packer.h"
 #include "outlog/reader.h"
 #include "outlog/slot.h"
+#include "outlog/unpacker.h"
 
 /* Part of a file in memory, read as needed. */
 struct window {
@@ -39,6 +40,7 @@ struct logfile {
     struct outlog_reader *r;
     char *path;
     int fd;
+    bool shared;     /* path and fd are those of another reader */
     uint32_t number; /* index in reader->files */
     uint64_t size;
     uint64_t seed;
@@ -63,6 +65,7 @@ struct group_cache {
 };
 
 struct outlog_reader {
+    struct outlog_reader *of; /* whose files it shares, or NULL */
     struct logfile **files;
     size_t n_files;
     outlog_damage_fn on_damage;
@@ -75,12 +78,21 @@ struct outlog_reader {
     uint32_t n_forward;  /* blocks in a row that lay just behind the one before */
     uint32_t n_origins;  /* asked for so far */
     struct group_cache groups[GROUP_CACHE];
-    uint64_t clock; /* counts uses */
+    size_t n_groups;           /* of them in use */
+    uint64_t clock;            /* counts uses */
+    struct unpacker *unpacker; /* made at the first group */
 };
+
+/* reader.c */
+/* The content of a group, appended to out. ERR_CORRUPT or ERR_NOMEM. */
+int reader_unpack(struct outlog_reader *r, const uint8_t *payload, size_t n,
+                  struct buf *out) MUST_CHECK;
 
 /* reader_file.c */
 int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out,
                  struct error *err) MUST_CHECK;
+/* The same open file for another reader. NULL: out of memory. */
+struct logfile *logfile_share(struct outlog_reader *r, const struct logfile *of);
 void logfile_destroy(struct logfile *f);
 /*
  * The data extents: all, or with `tail` only those that the seal does not cover (all,

@@ -82,8 +82,8 @@ static enum block_try try_block(struct scan *s, uint64_t pos)
         buf_clear(&s->group);
         s->inner = 0;
         s->group_offset = pos;
-        return packer_unpack(payload, b.stored, &s->group) == 0 ? TRY_GOOD
-                                                                : TRY_BAD_PAYLOAD;
+        return reader_unpack(f->r, payload, b.stored, &s->group) == 0 ? TRY_GOOD
+                                                                      : TRY_BAD_PAYLOAD;
     }
     fill_entry(s, &b, payload, pos);
     return TRY_GOOD;
