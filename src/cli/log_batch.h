@@ -1,11 +1,13 @@
 /*
  * Reading the output of many runs: blocks are gathered, read in the order of their
- * places in the files and given out in the order they were asked for. Runs whose blocks
- * lie mixed up in the log are so read in few passes, in bounded memory.
+ * places in the files, by a few threads, and given out in the order they were asked
+ * for. Runs whose blocks lie mixed up in the log are so read in few passes, in bounded
+ * memory.
  */
 #ifndef HQ_CLI_LOG_BATCH_H
 #define HQ_CLI_LOG_BATCH_H
 
+#include "base/parallel.h"
 #include "outlog/reader.h"
 
 struct log_batch_events {
@@ -26,7 +28,10 @@ struct log_batch {
     struct log_item *items;
     size_t n_items, cap_items;
     uint64_t bytes;  /* of the blocks gathered */
+    uint64_t window; /* as many are gathered at once */
     struct buf data; /* their content, when they are read */
+    uint32_t n_threads;
+    struct outlog_reader *readers[PARALLEL_MAX]; /* of each thread */
 };
 
 void log_batch_init(struct log_batch *b, struct outlog_reader *reader,

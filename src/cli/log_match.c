@@ -135,28 +135,51 @@ bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n)
     return found != m->invert;
 }
 
-/* Whether the bytes end with a beginning of the text. */
-static bool ends_inside(const struct log_match *m, const uint8_t *p, size_t n)
+/* Bit k - 1 stands for the first k bytes of the text, the last one for all longer
+ * beginnings as well. */
+#define ENDS_MAX 64u
+
+static uint64_t open_ends(const struct log_match *m, const uint8_t *p, size_t n)
 {
+    uint64_t ends = 0;
     for (size_t k = MIN(m->n ? m->n - 1 : 0, n); k > 0; k--)
         if (memcmp(p + n - k, m->text, k) == 0)
-            return true;
-    return false;
+            ends |= UINT64_C(1) << (MIN(k, (size_t)ENDS_MAX) - 1);
+    return ends;
 }
 
-bool log_match_may_hold(const struct log_match *m, const uint8_t *p, size_t n,
-                        struct buf *fold)
+bool log_match_in(const struct log_match *m, const uint8_t *p, size_t n,
+                  struct buf *fold, uint64_t *ends)
 {
-    if (m->is_regex || m->invert)
-        return true;
+    *ends = 0;
     if (m->ignore_case) {
         buf_clear(fold);
         uint8_t *to = buf_extend(fold, n);
         if (!to)
-            return true;
+            return true; /* to be looked at again */
         for (size_t i = 0; i < n; i++)
             to[i] = small(p[i]);
         p = to;
     }
-    return holds(m, p, n) || ends_inside(m, p, n);
+    if (holds(m, p, n))
+        return true;
+    *ends = open_ends(m, p, n);
+    return false;
+}
+
+bool log_match_goes_on(const struct log_match *m, uint64_t ends, const uint8_t *p,
+                       size_t n)
+{
+    if (ends >> (ENDS_MAX - 1))
+        return true;
+    for (size_t k = 1; ends; k++, ends >>= 1) {
+        size_t i = 0, rest = MIN(m->n - k, n);
+        if (!(ends & 1))
+            continue;
+        while (i < rest && (m->ignore_case ? small(p[i]) : p[i]) == m->text[k + i])
+            i++;
+        if (i == rest)
+            return true;
+    }
+    return false;
 }

@@ -22,10 +22,14 @@ void log_match_release(struct log_match *m);
 /* Whether the line (without its line feed) is wanted. */
 bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n);
 /*
- * Whether lines that hold the fixed text may lie in these bytes of a stream, or begin
- * in them and end in the bytes behind; `fold` is room for small letters.
+ * Whether the fixed text lies in these bytes of a stream. Where not, *ends tells with
+ * which beginnings of it they end, for log_match_goes_on with the bytes behind; 0:
+ * none. `fold` is room for small letters. Not for regular expressions.
  */
-bool log_match_may_hold(const struct log_match *m, const uint8_t *p, size_t n,
-                        struct buf *fold);
+bool log_match_in(const struct log_match *m, const uint8_t *p, size_t n,
+                  struct buf *fold, uint64_t *ends);
+/* Whether one of these beginnings goes on in these bytes, or may behind them. */
+bool log_match_goes_on(const struct log_match *m, uint64_t ends, const uint8_t *p,
+                       size_t n);
 
 #endif

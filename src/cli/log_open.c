@@ -110,8 +110,8 @@ static bool names_job(const struct run *r, const char *word)
     return strcmp(word, "last") == 0 || text_to_u32(word, &id);
 }
 
-int log_source_reader(const struct log_source *s, struct outlog_reader **out,
-                      struct error *err)
+static int open_reader(const struct log_source *s, struct outlog_reader **out,
+                       struct error *err)
 {
     size_t n = 1 + s->also.n;
     const char **paths = malloc(n * sizeof *paths);
@@ -138,7 +138,7 @@ static int wait_for_reader(struct log_source *s, const struct run *r, struct err
     bool follow = args_declared(r->args, "follow") && args_flag(r->args, "follow");
     bool ended = false;
     for (;;) {
-        int rc = log_source_reader(s, &s->reader, err);
+        int rc = open_reader(s, &s->reader, err);
         if (rc == 0 || !follow || ended || !is_absent(err))
             return rc;
         if (s->has_job && args_flag(r->args, "until-finished") &&

@@ -23,9 +23,6 @@ int log_source_open(struct log_source *s, const struct run *r,
 /* Whether the job that LOG named has ended, as the server says. */
 int log_source_job_ended(const struct log_source *s, const struct run *r, bool *ended,
                          struct error *err) MUST_CHECK;
-/* Another reader of the same log, for another thread. */
-int log_source_reader(const struct log_source *s, struct outlog_reader **out,
-                      struct error *err) MUST_CHECK;
 /* Tells about damage, the first few times. */
 void log_source_damage(struct log_source *s, const struct outlog_damage *d);
 /* Warns about damage that was not told one by one. */

@@ -58,31 +58,73 @@ static void test_long_lines(void)
     }
 }
 
+/* Whether the text lies in the two blocks, or may go on behind the second one. */
+static bool in_blocks(const char *text, bool fold_case, const char *block, size_t n,
+                      const char *behind, size_t n_behind)
+{
+    struct buf fold = BUF_INIT(1000);
+    struct log_match m;
+    uint64_t ends;
+    CU_ASSERT_EQUAL_FATAL(log_match_init(&m, text, false, fold_case, NULL), 0);
+    bool found = log_match_in(&m, (const uint8_t *)block, n, &fold, &ends) ||
+                 log_match_goes_on(&m, ends, (const uint8_t *)behind, n_behind);
+    log_match_release(&m);
+    buf_release(&fold);
+    return found;
+}
+
 static void test_blocks(void)
 {
     static const struct {
-        const char *text, *block;
-        bool fold, may;
+        const char *text, *block, *behind;
+        bool fold, found;
     } cases[] = {
-        {"abc", "xxabcxx", false, true}, {"abc", "xxabxx", false, false},
-        {"abc", "xxab", false, true},    {"abc", "xxa", false, true},
-        {"abc", "a", false, true},       {"abc", "", false, false},
-        {"abc", "bc", false, false},     {"ABC", "xabc", true, true},
-        {"ABC", "xAb", true, true},      {"ABC", "xAc", true, false},
-        {"", "anything", false, true},
+        {"abc", "xxabcxx", "", false, true}, {"abc", "xxabxx", "c", false, false},
+        {"abc", "xxab", "cx", false, true},  {"abc", "xxab", "x", false, false},
+        {"abc", "xxa", "bc", false, true},   {"abc", "xxa", "b", false, true},
+        {"abc", "xxa", "bx", false, false},  {"abc", "", "abc", false, false},
+        {"abc", "a", "", false, true},       {"ABC", "xabc", "", true, true},
+        {"ABC", "xAb", "Cx", true, true},    {"ABC", "xAc", "c", true, false},
+        {"aab", "xaa", "ab", false, true},   {"", "anything", "", false, true},
     };
-    struct buf fold = BUF_INIT(1000);
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct log_match m;
-        struct error err = ERROR_INIT;
-        CU_ASSERT_EQUAL_FATAL(
-            log_match_init(&m, cases[i].text, false, cases[i].fold, &err), 0);
-        CU_ASSERT_EQUAL(log_match_may_hold(&m, (const uint8_t *)cases[i].block,
-                                           strlen(cases[i].block), &fold),
-                        cases[i].may);
-        log_match_release(&m);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        CU_ASSERT_EQUAL(in_blocks(cases[i].text, cases[i].fold, cases[i].block,
+                                  strlen(cases[i].block), cases[i].behind,
+                                  strlen(cases[i].behind)),
+                        cases[i].found);
+}
+
+/* Cut anywhere, what is found in the whole is found in the halves, and no more. */
+static void test_cut_anywhere(void)
+{
+    static const char *const texts[] = {"ab", "aab", "abab", "bbbb"};
+    for (size_t t = 0; t < ARRAY_SIZE(texts); t++)
+        for (unsigned l = 0; l < 1024; l++) {
+            char line[11] = {0};
+            for (unsigned i = 0; i < 10; i++)
+                line[i] = "ab"[l >> i & 1];
+            /* What is behind is at least as long as any text. */
+            for (size_t cut = 0; cut <= 6; cut++) {
+                bool behind = strstr(line + cut, texts[t]) != NULL;
+                bool whole = strstr(line, texts[t]) != NULL;
+                bool found =
+                    in_blocks(texts[t], false, line, cut, line + cut, 10 - cut);
+                if (found ? !whole : whole && !behind)
+                    CU_FAIL("differs from strstr");
+            }
+        }
+}
+
+/* Longer beginnings than there are bits. */
+static void test_long_text(void)
+{
+    char text[101] = {0};
+    for (size_t i = 0; i < 100; i++)
+        text[i] = (char)('a' + i % 26);
+    for (size_t cut = 1; cut < 100; cut++) {
+        CU_ASSERT(in_blocks(text, false, text, cut, text + cut, 100 - cut));
+        CU_ASSERT(cut >= 64 || !in_blocks(text, false, text, cut, "?", 1));
     }
-    buf_release(&fold);
 }
 
 /* Every text against every line over a small alphabet, both short. */
@@ -116,4 +158,5 @@ static void test_refused(void)
 }
 
 TEST_MAIN("log_match", TEST(test_lines), TEST(test_long_lines), TEST(test_blocks),
-          TEST(test_all_short), TEST(test_refused))
+          TEST(test_cut_anywhere), TEST(test_long_text), TEST(test_all_short),
+          TEST(test_refused))
