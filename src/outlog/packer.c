@@ -2,16 +2,24 @@
 
 #include <stdlib.h>
 #include <zstd.h>
+#include "base/clock.h"
 
 #define LEVEL 1
 #define PACK_MIN 2048u     /* shorter runs are not worth it */
 #define SAMPLE_BYTES 8192u /* looked at before all is packed */
 #define SKIP_MAX 15u
+#define MEASURE_MIN (64u << 10) /* less is no measure of speed */
+#define MEASURE_EVERY 64u       /* where packing is slower, it is tried so often */
+#define SHARE 4                 /* of the last measurement in the average: 1 / SHARE */
 
 struct packer {
     ZSTD_CCtx *ctx;
     bool paid;           /* the last one: the next one will, too */
     uint32_t skip, wait; /* so many are not looked at; how many after the next miss */
+    /* Averages, 0: unknown. */
+    uint64_t pack_ps, store_ps; /* picoseconds a byte: packed; stored */
+    uint64_t left_ppm;          /* what packing leaves */
+    uint32_t slower;            /* answers of packer_is_faster since it packed */
     uint8_t sample[ZSTD_COMPRESSBOUND(SAMPLE_BYTES)];
 };
 
@@ -68,21 +76,56 @@ static void learn(struct packer *p, bool paid)
     p->skip = p->wait;
 }
 
+bool packer_is_hopeful(struct packer *p)
+{
+    if (p->skip == 0)
+        return true;
+    p->skip--;
+    return false;
+}
+
+static void measure(uint64_t *average, uint64_t value)
+{
+    *average = *average ? (*average * (SHARE - 1) + value) / SHARE : value;
+}
+
+static uint64_t speed_ps(size_t bytes, uint64_t us)
+{
+    return us * 1000000 / bytes;
+}
+
+void packer_stored(struct packer *p, size_t bytes, uint64_t us)
+{
+    if (bytes >= MEASURE_MIN)
+        measure(&p->store_ps, speed_ps(bytes, us));
+}
+
+bool packer_is_faster(struct packer *p)
+{
+    if (p->pack_ps + p->store_ps * p->left_ppm / 1000000 <= p->store_ps ||
+        ++p->slower >= MEASURE_EVERY) {
+        p->slower = 0;
+        return true;
+    }
+    return false;
+}
+
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
                    size_t room)
 {
     if (len < PACK_MIN || len > OUTLOG_GROUP_RAW_MAX ||
         room < OUTLOG_BLOCK_HEADER_BYTES + OUTLOG_BLOCK_ALIGN)
         return 0;
-    if (p->skip > 0) {
-        p->skip--;
-        return 0;
-    }
+    uint64_t begin_us = clock_mono_us();
     size_t r = compress(p, data, len, out + OUTLOG_BLOCK_HEADER_BYTES,
                         room - OUTLOG_BLOCK_HEADER_BYTES - OUTLOG_BLOCK_ALIGN);
     learn(p, r > 0);
     if (r == 0)
         return 0;
+    if (len >= MEASURE_MIN) {
+        measure(&p->pack_ps, speed_ps(len, clock_mono_us() - begin_us));
+        measure(&p->left_ppm, r * UINT64_C(1000000) / len);
+    }
     struct outlog_block group = {.type = OUTLOG_BLOCK_GROUP, .stored = (uint32_t)r};
     struct outlog_block inner;
     for (size_t at = 0; at < len; at += (size_t)outlog_block_span(inner.stored)) {

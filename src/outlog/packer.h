@@ -1,6 +1,7 @@
 /*
  * Group blocks: a run of blocks as one zstd frame. Whether it pays is decided by a
- * sample; random bytes are left alone.
+ * sample; random bytes are left alone. A packer knows how fast it is, so that output
+ * that comes faster than that can be stored as it is.
  */
 #ifndef HQ_OUTLOG_PACKER_H
 #define HQ_OUTLOG_PACKER_H
@@ -20,5 +21,14 @@ void packer_destroy(struct packer *p);
  */
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,
                    size_t room);
+/* False for some groups behind one that was not worth it, more each time. */
+bool packer_is_hopeful(struct packer *p);
+/* Storing took so long: the bytes of data, or of what packer_pack made of them. */
+void packer_stored(struct packer *p, size_t bytes, uint64_t us);
+/*
+ * Whether packing and storing the less takes no longer than storing all of it, by what
+ * was measured. For when buffers run out; now and then true only to measure again.
+ */
+bool packer_is_faster(struct packer *p);
 
 #endif

@@ -54,7 +54,10 @@ struct group {
     uint8_t *mem;          /* EXTENTS_HEADROOM, then data */
     uint8_t *data;
     size_t len;
-    size_t done; /* written so far (I/O thread) */
+    /* I/O thread */
+    size_t done;             /* written so far */
+    size_t stored;           /* bytes of that last put into the file … */
+    uint64_t store_begin_us; /* … from then on */
     uint64_t serial;
     uint64_t opened_us;
     uint64_t end_due_us; /* when its first end record should go; UINT64_MAX: none */
@@ -175,6 +178,7 @@ struct outlog_writer {
     pthread_mutex_t lock;
     pthread_cond_t work, started_cond;
     struct list in, out;
+    uint32_t n_writing; /* groups that the I/O thread has, waiting ones included */
     bool stop, started;
     int start_rc;
     struct error start_err;
@@ -182,6 +186,7 @@ struct outlog_writer {
     /* I/O thread */
     struct list retries; /* logs whose OPEN is tried again, by step.node */
     struct packer *packer;
+    bool hurry;      /* groups came faster than they went */
     uint8_t *packed; /* room for one packed group, behind EXTENTS_HEADROOM */
     size_t packed_room;
 };

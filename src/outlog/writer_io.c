@@ -26,6 +26,8 @@ void writer_send(struct outlog_writer *w, struct io_msg *msg)
     pthread_mutex_lock(&w->lock);
     bool wake = list_empty(&w->in);
     list_push_back(&w->in, &msg->node);
+    if (msg->kind == IO_GROUP)
+        w->n_writing++;
     pthread_mutex_unlock(&w->lock);
     if (wake)
         pthread_cond_signal(&w->work);
@@ -36,6 +38,8 @@ void writer_reply(struct outlog_writer *w, struct io_msg *msg)
     pthread_mutex_lock(&w->lock);
     bool wake = list_empty(&w->out);
     list_push_back(&w->out, &msg->node);
+    if (msg->kind == IO_GROUP)
+        w->n_writing--;
     pthread_mutex_unlock(&w->lock);
     if (wake)
         (void)eventfd_write(w->event_fd, 1);
@@ -113,6 +117,8 @@ static void group_done(struct wlog *log, struct group *g, int rc)
     list_remove(&g->msg.node);
     if (log->sync_each && rc == 0)
         rc = log->x.io->sync(log->file, &g->err);
+    if (log->w->packer && rc == 0)
+        packer_stored(log->w->packer, g->stored, clock_mono_us() - g->store_begin_us);
     reply(&g->msg, rc);
 }
 
@@ -138,23 +144,48 @@ static void group_write_failed(struct wlog *log, struct group *g, int rc)
     group_done(log, g, rc);
 }
 
+/*
+ * Output that comes faster than it is packed and written fills the buffers. Then it is
+ * stored in the way that is faster: as it is into a page cache, packed onto a slow
+ * disk.
+ */
+static bool may_pack(struct outlog_writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint32_t n = w->n_writing; /* the one at hand included */
+    pthread_mutex_unlock(&w->lock);
+    if (n >= w->c.n_groups / 2)
+        w->hurry = true;
+    else if (n <= 1)
+        w->hurry = false;
+    return packer_is_hopeful(w->packer) && (!w->hurry || packer_is_faster(w->packer));
+}
+
+static int put_packed(struct wlog *log, struct group *g, size_t span,
+                      struct extents_ended *ended, uint64_t now_us)
+{
+    size_t done = 0;
+    log->x.raw = g->data;
+    log->x.raw_len = g->len;
+    int rc = extents_put(&log->x, log->w->packed + EXTENTS_HEADROOM, span, &done,
+                         now_us, ended, &g->err);
+    log->x.raw = NULL;
+    return rc;
+}
+
 /* The blocks as they are, or packed into one. */
 static int put_group(struct wlog *log, struct group *g, struct extents_ended *ended)
 {
     struct outlog_writer *w = log->w;
     uint64_t now_us = clock_real_us();
-    if (w->packer && g->done == 0) {
-        uint8_t *to = w->packed + EXTENTS_HEADROOM;
-        size_t span = packer_pack(w->packer, g->data, g->len, to, w->packed_room);
-        if (span) {
-            size_t done = 0;
-            log->x.raw = g->data;
-            log->x.raw_len = g->len;
-            int rc = extents_put(&log->x, to, span, &done, now_us, ended, &g->err);
-            log->x.raw = NULL;
-            return rc;
-        }
-    }
+    size_t span = 0;
+    if (w->packer && g->done == 0 && may_pack(w))
+        span = packer_pack(w->packer, g->data, g->len, w->packed + EXTENTS_HEADROOM,
+                           w->packed_room);
+    g->store_begin_us = clock_mono_us();
+    g->stored = span ? span : g->len - g->done;
+    if (span)
+        return put_packed(log, g, span, ended, now_us);
     return extents_put(&log->x, g->data, g->len, &g->done, now_us, ended, &g->err);
 }
 

@@ -141,6 +141,8 @@ struct task_channel {
     int fd;               /* -1: none or at its end */
     struct io_poll *poll; /* NULL: not watched yet */
     bool paused;
+    bool large;     /* the pipe was enlarged */
+    uint8_t n_full; /* how often in a row it was found full, up to a bound */
 };
 
 struct task {
@@ -236,6 +238,8 @@ struct worker {
     struct io_poll *writer_poll;
     struct io_timer *writer_timer;
     struct list unwatched;     /* tasks whose pipes are not watched yet */
+    uint32_t n_large_pipes;    /* enlarged ones … */
+    uint32_t large_pipes_max;  /* … of fewer than that; 0: not known yet */
     struct u64map job_outputs; /* of jobs with a limit: struct job_output * */
     struct io_timer *tell_output;
 

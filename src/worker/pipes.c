@@ -2,6 +2,7 @@
 #include "worker/internal.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +18,17 @@
 /* Reads of one task before others have their turn, and behind its end. */
 #define READS_AT_ONCE 4
 #define READS_AT_END 64
+/*
+ * A pipe that is found full so often in a row gets this size. What exceeds the usual
+ * size is kept small beside what the kernel lets a user have (that is read from the
+ * file), since a user at that limit gets tiny pipes.
+ */
+#define FULL_TIMES 4
+#define FULL_BYTES (60u << 10)
+#define LARGE_BYTES (256u << 10)
+#define LARGE_SHARE 16
+#define SOFT_LIMIT_FILE "/proc/sys/fs/pipe-user-pages-soft"
+#define SOFT_LIMIT_PAGES 16384u
 
 static void channel_close(struct task *t, struct task_channel *c)
 {
@@ -24,6 +36,8 @@ static void channel_close(struct task *t, struct task_channel *c)
         return;
     io_poll_destroy(c->poll);
     close(c->fd);
+    if (c->large)
+        t->worker->n_large_pipes--;
     *c = (struct task_channel){.fd = -1};
     if (list_linked(&t->unwatched) && !streams_open(t))
         list_remove(&t->unwatched);
@@ -84,11 +98,51 @@ static void read_pieces(struct task *t, size_t i)
     }
 }
 
+/* ---- pipes of tasks that print much -----------------------------------------------
+ */
+
+/* How many pipes may be large. */
+static uint32_t large_pipes_max(void)
+{
+    unsigned long pages = SOFT_LIMIT_PAGES;
+    FILE *f = fopen(SOFT_LIMIT_FILE, "re");
+    if (f && fscanf(f, "%lu", &pages) != 1)
+        pages = SOFT_LIMIT_PAGES;
+    if (f)
+        (void)fclose(f);
+    unsigned long each = LARGE_BYTES / (unsigned long)sysconf(_SC_PAGESIZE);
+    /* 0 stands for no limit. */
+    return (uint32_t)MIN((pages ? pages : UINT32_MAX) / LARGE_SHARE / MAX(each, 1),
+                         UINT32_MAX);
+}
+
+/* The task and the loop take turns less often. */
+static void enlarge(struct worker *w, struct task_channel *c)
+{
+    if (w->large_pipes_max == 0)
+        w->large_pipes_max = 1 + large_pipes_max();
+    if (w->n_large_pipes + 1 >= w->large_pipes_max ||
+        fcntl(c->fd, F_SETPIPE_SZ, (int)LARGE_BYTES) < 0)
+        return;
+    c->large = true;
+    w->n_large_pipes++;
+}
+
+static void count_full(struct task *t, struct task_channel *c, uint64_t bytes)
+{
+    if (bytes < FULL_BYTES)
+        c->n_full = 0;
+    else if (c->n_full < FULL_TIMES && ++c->n_full == FULL_TIMES && c->fd >= 0)
+        enlarge(t->worker, c);
+}
+
 static void read_channel(struct task *t, size_t i)
 {
-    uint64_t before = outlog_task_bytes(t->stream);
+    uint64_t kept = outlog_task_bytes(t->stream);
+    uint64_t printed = outlog_task_printed(t->stream);
     read_pieces(t, i);
-    output_limits_count(t->worker, t, outlog_task_bytes(t->stream) - before);
+    output_limits_count(t->worker, t, outlog_task_bytes(t->stream) - kept);
+    count_full(t, &t->channels[i], outlog_task_printed(t->stream) - printed);
 }
 
 static void on_readable0(void *arg, int events)
