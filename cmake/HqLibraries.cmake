@@ -29,6 +29,14 @@ hq_external(zstd libzstd libzstd.a)
 hq_external(xxhash libxxhash libxxhash.a)
 # hwloc is opened with dlopen when a worker starts; only its headers are needed here.
 pkg_check_modules(EXT_hwloc REQUIRED hwloc)
+# SQLite likewise, when a log is exported; hq does without.
+if(HQ_SQLITE)
+    pkg_check_modules(EXT_sqlite3 sqlite3)
+    if(NOT EXT_sqlite3_FOUND)
+        message(STATUS "no SQLite found: logs cannot be exported to it")
+        set(HQ_SQLITE OFF)
+    endif()
+endif()
 
 if(HQ_MPI)
     set(MPI_CXX_SKIP_MPICXX TRUE)

@@ -238,7 +238,8 @@ static const struct cmd tail = {
         "Print one channel of tasks as it was written, in the order of their ids", \
     .run = log_cmd_cat
 
-static const char *const format_choices[] = {"json", "jsonl", "dir", "tar", NULL};
+static const char *const format_choices[] = {"json", "jsonl",  "dir",
+                                             "tar",  "sqlite", NULL};
 
 static const struct opt_group export_options = {
     .opts = (const struct opt[]){
@@ -249,13 +250,17 @@ static const struct opt_group export_options = {
          .more =
              "'json' is an array with one object a task, 'jsonl' one object a line. "
              "'dir' writes files job-J/T.stdout and job-J/T.stderr below --to, 'tar' "
-             "the same as an archive to standard output."},
-        {.name = "to", .flags = OPT_DIR, .help = "Directory for --format dir"},
+             "the same as an archive to standard output. 'sqlite' makes the database "
+             "--to with tables of tasks and of blocks of their output: hq-log(5)."},
+        {.name = "to",
+         .flags = OPT_FILE,
+         .help = "Directory for --format dir, file for --format sqlite"},
         {0},
     }};
 
-#define EXPORT_BODY                                                                    \
-    .name = "export", .summary = "Give output out as JSON, as files or as an archive", \
+#define EXPORT_BODY                                                        \
+    .name = "export",                                                      \
+    .summary = "Give output out as JSON, files, an archive or a database", \
     .run = log_cmd_export
 
 #define JOB_POS(more_flags)                                             \

@@ -28,6 +28,7 @@ static void on_mark(void *arg, uint64_t a, uint64_t b)
     case MARK_RUN:
         x->present = (size_t)b;
         x->ops->begin_run(x, &x->runs[b]);
+        x->end = (struct outlog_end){0};
         break;
     case MARK_CHANNEL:
         x->ops->begin_channel(x, &x->runs[x->present], (enum outlog_channel)b);
@@ -40,15 +41,22 @@ static void on_mark(void *arg, uint64_t a, uint64_t b)
     }
 }
 
-static void on_data(void *arg, const struct outlog_entry *e UNUSED, const uint8_t *p,
-                    size_t n)
+static void on_data(void *arg, const struct outlog_entry *e, const uint8_t *p, size_t n)
 {
     struct exporter *x = arg;
     if (x->rc == 0)
-        x->ops->put_data(x, p, n);
+        x->ops->put_data(x, e, p, n);
 }
 
-static const struct log_batch_events events = {.on_mark = on_mark, .on_data = on_data};
+static void on_end(void *arg, const struct outlog_end *end)
+{
+    struct exporter *x = arg;
+    if (end)
+        x->end = *end;
+}
+
+static const struct log_batch_events events = {
+    .on_mark = on_mark, .on_data = on_data, .on_end = on_end};
 
 static int add_channel(struct exporter *x, const struct outlog_run *run,
                        enum outlog_channel channel, struct error *err)
@@ -77,16 +85,23 @@ static int describe(struct exporter *x, const struct outlog_run *run, struct err
         x->runs = grown;
         x->cap_runs = cap;
     }
-    x->runs[x->n_runs++] = (struct export_run){
+    struct export_run *r = &x->runs[x->n_runs++];
+    *r = (struct export_run){
         .job = run->job,
         .task = run->task,
         .instance = run->instance,
         .finished = run->finished,
+        .newest = run->newest,
+        .cut = run->cut,
         .state = run->state,
         .last_us = run->last_us,
         .bytes = {run->bytes[0], run->bytes[1]},
     };
-    return 0;
+    const struct outlog_ref *last = &run->refs[run->n_refs - 1];
+    if (!x->ops->whole_runs)
+        return 0;
+    r->has_origin = outlog_read_origin(x->s.reader, last, &r->origin);
+    return run->finished ? log_batch_add_end(&x->batch, last, err) : 0;
 }
 
 static int add_run(void *arg, const struct outlog_run *run, struct error *err)
@@ -134,7 +149,8 @@ static const struct export_ops *choose_form(const struct args *a)
     } forms[] = {{"json", &export_json},
                  {"jsonl", &export_jsonl},
                  {"dir", &export_files},
-                 {"tar", &export_tar}};
+                 {"tar", &export_tar},
+                 {"sqlite", &export_sqlite}};
     const char *name = args_declared(a, "format") ? args_str(a, "format") : "json";
     for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
         if (strcmp(name, forms[i].name) == 0)
@@ -161,6 +177,8 @@ int log_cmd_export(struct run *r, struct error *err)
         rc = export(&x, err);
     if (rc == 0)
         output_no_value(r->out);
+    if (x.ops->release)
+        x.ops->release(&x);
     if (x.fd >= 0)
         (void)close(x.fd);
     free(x.runs);

@@ -7,10 +7,12 @@
 
 struct export_run {
     uint32_t job, task, instance;
-    bool finished;
+    bool finished, newest, cut;
     enum outlog_state state;
     uint64_t last_us;
     uint64_t bytes[OUTLOG_N_CHANNELS];
+    bool has_origin; /* only with whole_runs, as the origin */
+    struct outlog_origin origin;
 };
 
 struct exporter;
@@ -18,16 +20,22 @@ struct exporter;
 /* Standard error comes before standard output, as JSON keys are sorted. What fails in
  * between calls export_fail. */
 struct export_ops {
+    bool whole_runs; /* origins and end records are wanted as well */
     int (*begin)(struct exporter *x, struct error *err);
     void (*begin_run)(struct exporter *x, const struct export_run *run);
     void (*begin_channel)(struct exporter *x, const struct export_run *run,
                           enum outlog_channel channel);
-    void (*put_data)(struct exporter *x, const uint8_t *p, size_t n);
+    void (*put_data)(struct exporter *x, const struct outlog_entry *e, const uint8_t *p,
+                     size_t n);
     void (*end_channel)(struct exporter *x);
     void (*end_run)(struct exporter *x);
     int (*finish)(struct exporter *x, struct error *err);
+    void (*release)(struct exporter *x); /* in any case, or NULL */
 };
-extern const struct export_ops export_json, export_jsonl, export_files, export_tar;
+extern const struct export_ops export_json, export_jsonl, export_files, export_tar,
+    export_sqlite;
+
+struct export_sqlite;
 
 struct exporter {
     struct output *out;
@@ -45,8 +53,11 @@ struct exporter {
     uint8_t tail[4]; /* beginning of a character that the last piece ended with */
     size_t n_tail;
     struct buf text;
+    /* sqlite */
+    struct export_sqlite *sqlite;
+    struct outlog_end end; /* of the run that comes next; unfinished: not known */
     /* files and tar */
-    const char *to; /* directory */
+    const char *to; /* directory, or the database */
     int fd;
     struct buf path;
     uint64_t size, left; /* of the present member; bytes that did not come yet */

@@ -65,7 +65,8 @@ static void begin_file(struct exporter *x, const struct export_run *run,
         export_fail(x, error_sys(x->err, "cannot create '%s'", path));
 }
 
-static void put_bytes(struct exporter *x, const uint8_t *p, size_t n)
+static void put_bytes(struct exporter *x, const struct outlog_entry *e UNUSED,
+                      const uint8_t *p, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(x->fd, p, n);
@@ -159,7 +160,8 @@ static void begin_member(struct exporter *x, const struct export_run *run,
     output_write(x->out, h, sizeof h);
 }
 
-static void put_member(struct exporter *x, const uint8_t *p, size_t n)
+static void put_member(struct exporter *x, const struct outlog_entry *e UNUSED,
+                       const uint8_t *p, size_t n)
 {
     n = (size_t)MIN((uint64_t)n, x->left);
     output_write(x->out, p, n);

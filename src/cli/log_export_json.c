@@ -29,7 +29,8 @@ static size_t open_character(const uint8_t *p, size_t n)
     return 0;
 }
 
-static void put_data(struct exporter *x, const uint8_t *p, size_t n)
+static void put_data(struct exporter *x, const struct outlog_entry *e UNUSED,
+                     const uint8_t *p, size_t n)
 {
     if (x->n_tail) {
         /* Complete the character that was cut between two blocks. */

@@ -1,8 +1,10 @@
 """What `hq log` has over its older spelling: choosing, searching, the ends of outputs."""
+import contextlib
 import io
 import json
 import random
 import re
+import sqlite3
 import tarfile
 import time
 
@@ -249,6 +251,86 @@ def test_export_of_damaged_blocks_keeps_the_archive_whole(pair):
         assert len(tar.getmembers()) == 10
 
 
+# -- export to SQLite --------------------------------------------------------------------
+
+def to_sqlite(env, *words, to="out.db", code=0):
+    done = env.run(HQ, "log", "log", "export", *words, "--format", "sqlite", "--to", to,
+                   code=None)
+    if "built without" in done.stderr or "cannot be loaded" in done.stderr:
+        assert done.code == 1 and not list(env.work.glob("out.db*"))
+        pytest.skip(done.stderr.strip())
+    assert done.code == code, done.stderr
+    return done
+
+
+def rows(env, query, db="out.db"):
+    with contextlib.closing(sqlite3.connect(env.work / db)) as database:
+        return database.execute(query).fetchall()
+
+
+def test_export_to_sqlite(log):
+    to_sqlite(log)
+    assert rows(log, "SELECT job, task, instance, superseded, state, exit_code, worker, "
+                     "stdout_bytes, stderr_bytes FROM tasks ORDER BY id") == [
+        (3, 0, 0, 0, "ended", None, 1, 12, 0), (3, 1, 2, 0, "ended", None, 2, 12, 0),
+        (3, 7, 0, 0, "ended", None, 2, 6, 2), (12, 10, 0, 0, "ended", None, 1, 0, 11)]
+    assert rows(log, "SELECT job, task, channel, time_us, data FROM blocks "
+                     "JOIN tasks ON id = task_id ORDER BY time_us, channel DESC") == [
+        (3, 0, "stdout", 1000000, b"hello\nworld\n"),
+        (3, 1, "stdout", 3000000, b"Hello again\n"),
+        (3, 7, "stdout", 4000000, b"seven\n"), (3, 7, "stderr", 4000000, b"e\n"),
+        (12, 10, "stderr", 5000000, b"warning: x\n")]
+    assert rows(log, "PRAGMA user_version") == [(1,)]
+    assert rows(log, "PRAGMA integrity_check") == [("ok",)]
+    assert dict(rows(log, "SELECT * FROM log"))["path"] == "log"
+    to_sqlite(log, "--task", "1", "--all-instances", to="runs.db")
+    assert rows(log, "SELECT instance, superseded FROM tasks", "runs.db") == [(0, 1), (2, 0)]
+
+
+def test_export_to_sqlite_tells_how_tasks_ended(pair):
+    script = "echo $HQ_TASK_ID; test $HQ_TASK_ID != 2 || exit 7; test $HQ_TASK_ID != 3 || kill -9 $$"
+    pair.submit_and_wait("--log", "log", "--array", "1-3", "--", "sh", "-c", script)
+    to_sqlite(pair)
+    assert rows(pair, "SELECT task, state, cut, exit_code, signal FROM tasks ORDER BY task") == [
+        (1, "finished", 0, 0, None), (2, "failed", 0, 7, None), (3, "failed", 0, None, 9)]
+    listed = json.loads(pair.hq("log", "log", "list", "--output-mode", "json").stdout)
+    assert rows(pair, "SELECT task, host, rank, worker FROM tasks ORDER BY task") == [
+        (t["task"], t["host"], t["rank"], t["worker"]) for t in listed]
+    begun = rows(pair, "SELECT count(*) FROM tasks WHERE start_us > 1e15 AND end_us >= start_us")
+    assert begun == [(3,)]
+
+
+def test_export_to_sqlite_leaves_files_alone(log):
+    to_sqlite(log, "--task", "0")
+    before = (log.work / "out.db").read_bytes()
+    assert to_sqlite(log, code=1).stderr == "'out.db' exists already\n"
+    assert (log.work / "out.db").read_bytes() == before
+    assert to_sqlite(log, to=".", code=1).stderr == "'.' exists already\n"
+    assert "cannot create 'no/out.db': No such file" in \
+        to_sqlite(log, to="no/out.db", code=1).stderr
+    assert "Job 99 not found" in to_sqlite(log, "99", to="x.db", code=1).stderr
+    assert [p.name for p in log.work.glob("*.db*")] == ["out.db"]
+    assert "needs --to FILE" in log.log("log", "export", "--format", "sqlite", code=1).stderr
+
+
+def test_export_to_sqlite_without_room(bare):
+    """What was written so far goes away."""
+    hqs.write(bare.work / "log" / "a.hqs",
+              *[hqs.task(1, t, "x" * 15000, ms=t) for t in range(100)])
+    to_sqlite(bare, "--task", "1")
+    done = bare.run("bash", "-c", f"trap '' XFSZ; ulimit -f 500; {HQ} log log export "
+                    "--format sqlite --to small.db", code=1)
+    assert re.fullmatch("cannot write 'small.db': (File too large|disk I/O error)\n",
+                        done.stderr)
+    assert not list(bare.work.glob("small.db*"))
+
+
+def test_hq_does_not_load_sqlite(log):
+    to_sqlite(log)
+    maps = log.run("sh", "-c", f"LD_DEBUG=files {HQ} log log summary 2>&1").stdout
+    assert "libc.so" in maps and "sqlite" not in maps
+
+
 @pytest.mark.parametrize("form", ["json", "jsonl", "tar"])
 def test_export_to_a_full_disk(log, form):
     full = log.run("sh", "-c", f"{HQ} log log export --format {form} > /dev/full", code=1)
@@ -276,6 +358,27 @@ def test_grep_of_many_small_tasks(pair, sealed):
     assert pair.log("l", "grep", "Wrong").stdout.splitlines() == wrong
     assert pair.log("l", "grep", "openlate").stdout.count("\n") == 6
     assert pair.log("l", "grep", "-c", "i").stdout.count(":2\n") == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_grep_of_texts_in_pieces(bare, seed):
+    """Output of many tasks, mixed up and cut anywhere, in several files."""
+    rng = random.Random(seed)
+    lines = {task: ["".join(rng.choices("ab", k=rng.randrange(12))) for _ in range(40)]
+             for task in range(10)}
+    for worker in range(1, 4):
+        mine, records = [t for t in lines if t % 3 == worker - 1], []
+        left = {task: "".join(line + "\n" for line in lines[task]) for task in mine}
+        while any(left.values()):
+            task = rng.choice([t for t in mine if left[t]])
+            size = rng.randrange(1, 9)
+            records.append(hqs.record(1, task, 0, left[task][:size], ms=len(records)))
+            left[task] = left[task][size:]
+        hqs.write(bare.work / "log" / f"{worker}.hqs", *records, worker=worker)
+    for pattern in "a", "abba", "bbbb", "babab", "abababab":
+        want = [f"1.{t}:0:{line}" for t in lines for line in lines[t] if pattern in line]
+        assert shown(bare, "grep", pattern, code=0 if want else 1) == want
+        assert shown(bare, "grep", "-i", pattern.upper(), code=0 if want else 1) == want
 
 
 @pytest.mark.parametrize("verb", [["show"], ["grep", ""], ["tail"], ["show", "--order", "task"]])

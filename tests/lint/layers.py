@@ -14,6 +14,7 @@ SRC = ROOT / "src"
 CONFINED = {  # header of a library: the only folder that may include it
     "sodium.h": "wire", "uv.h": "io", "hwloc.h": "topo", "mpi.h": "mpi", "yaml.h": "conf",
     "jansson.h": "conf", "uthash.h": "base", "xxhash.h": "base", "zstd.h": "outlog",
+    "sqlite3.h": "cli",
     "curses.h": "tui", "ncurses.h": "tui",
 }
 
