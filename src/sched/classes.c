@@ -60,6 +60,7 @@ static struct task_class *class_create(struct sched *s, const struct request *r,
     c->preferred = xcalloc(r->n_variants + 1, sizeof *c->preferred);
     c->order_pos = NO_INDEX;
     c->lowest_sent = INT32_MAX;
+    c->closed_priority = INT32_MAX;
     c->least_cpus = INT64_MAX;
     list_init(&c->hungry);
     for (size_t i = 0; i < r->n_variants; i++) {

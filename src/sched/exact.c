@@ -273,7 +273,7 @@ static void solve_each(struct exact *x, int32_t priority)
             if (q->ready.n_tasks)
                 place_on(s, w, x->tasks[t].class, q);
             if (q->ready.n_tasks)
-                room_close(s, w, x->tasks[t].class);
+                room_close(s, w, x->tasks[t].class, priority);
             waiting += q->ready.n_tasks;
         }
         if (!waiting)

@@ -46,6 +46,20 @@ static void gaps_reopen(struct sched *s)
     s->n_gap_denied = 0;
 }
 
+void gaps_reopen_raised(struct sched *s, struct task_class *c)
+{
+    if (class_priority(c) <= c->closed_priority)
+        return;
+    c->closed_priority = INT32_MAX;
+    if (!s->n_gap_denied && !s->reserved.len)
+        return;
+    for (size_t i = 0; i < s->workers.len; i++) {
+        const struct worker *w = s->workers.data[i];
+        if (w && (w->gap_denied || w->reserved))
+            room_open_class(s, w, c->id);
+    }
+}
+
 bool blockers_end(struct sched *s)
 {
     bool wider = false;

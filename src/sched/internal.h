@@ -84,6 +84,7 @@ struct task_class {
     uint64_t waiting;
     uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
     bool touched;             /* in sched.touched */
+    int32_t closed_priority;  /* the least for which a bit of its room went */
     struct order_key key;     /* its place in the order, when not touched */
     VEC(struct lane *) lanes; /* those that hold tasks */
     uint64_t grants;          /* sum over lanes */
@@ -370,6 +371,8 @@ void blockers_begin(struct sched *s);
 void blockers_add(struct sched *s, struct task_class *c, int32_t priority);
 /* True when a gap became wider: the workers concerned are open again. */
 bool blockers_end(struct sched *s);
+/* Opens what is closed only to tasks less important than those that wait now. */
+void gaps_reopen_raised(struct sched *s, struct task_class *c);
 /* What the blockers above the priority leave of each resource, may be negative; NULL:
  * nothing blocks. */
 const int64_t *gap_amounts(struct sched *s, struct worker *w, int32_t priority);

@@ -91,7 +91,7 @@ static void place_class(struct sched *s, struct task_class *c, struct queue *q)
             place_on(s, w, c, q);
         if (!q->ready.n_tasks)
             return;
-        room_close(s, w, c);
+        room_close(s, w, c, q->priority);
     }
 }
 
@@ -101,6 +101,8 @@ void place_walk(struct sched *s)
     blockers_begin(s);
     if (s->gangs_dirty)
         gangs_release_reservations(s);
+    for (size_t i = 0; i < s->order.len; i++)
+        gaps_reopen_raised(s, s->order.data[i]);
     int32_t level = 0;
     for (size_t i = 0; i < s->order.len && !s->out_of_budget; i++) {
         struct task_class *c = s->order.data[i];

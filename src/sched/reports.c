@@ -122,6 +122,7 @@ void sched_grant_refused(struct sched *s, uint32_t worker, uint32_t class_id,
     l->voided -= void_already;
     n = MIN(n - void_already, l->grants);
     lane_void_grants(s, l, n);
+    l->class->nothing_to_steal = false; /* a task may have lost its grant */
     if (!l->blocked && n) {
         l->blocked = true;
         w->n_blocked++;

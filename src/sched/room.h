@@ -29,9 +29,11 @@ static inline void room_open_class(struct sched *s, const struct worker *w,
     s->room_sum[(size_t)(word / 64) * s->room_stride + class_id] |= 1ULL << word % 64;
 }
 
+/* For tasks of this priority. */
 static inline void room_close(struct sched *s, const struct worker *w,
-                              const struct task_class *c)
+                              struct task_class *c, int32_t priority)
 {
+    c->closed_priority = MIN(c->closed_priority, priority);
     uint32_t word = w->index / 64;
     uint64_t *row = s->room + (size_t)word * s->room_stride + c->id;
     *row &= ~(1ULL << w->index % 64);

@@ -115,7 +115,7 @@ static uint32_t class_free_slots(struct sched *s, struct task_class *c,
         s->budget--;
         slots += n;
         if (!n)
-            room_close(s, w, c);
+            room_close(s, w, c, priority);
     }
     return slots;
 }

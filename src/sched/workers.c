@@ -331,7 +331,7 @@ void sched_worker_remove(struct sched *s, uint32_t id,
         s->cluster.data[i] -= w->total[i];
     s->cluster_version++;
     for (size_t i = 0; i < s->classes.len; i++)
-        room_close(s, w, s->classes.data[i]);
+        room_close(s, w, s->classes.data[i], INT32_MAX);
     VEC_DROP(&s->dirty, w);
     VEC_DROP(&s->thrifty, w);
     group_leave(s, w);

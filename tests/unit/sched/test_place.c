@@ -64,6 +64,19 @@ static void test_gaps(void)
     CHECK_STEP("w1 c1.0 +1 2:0-1");
     end();
 
+    begin(); /* what is kept from tasks of a class is not kept from its higher ones */
+    worker(1, CPUS4);
+    low = class_of("cpus=1");
+    high = class_of("cpus=3");
+    sched_ready(sched, low, 0, 1, 0, 2);
+    CHECK_STEP("w1 c0.0 +2 1:0-1");
+    sched_ready(sched, high, 1, 2, 0, 2);
+    sched_ready(sched, low, 0, 3, 0, 4);
+    CHECK_STEP("");
+    sched_ready(sched, low, 2, 4, 0, 2);
+    CHECK_STEP("w1 c0.0 +2 4:0-1");
+    end();
+
     begin(); /* every high one has a place: nothing is kept */
     worker(1, CPUS4);
     low = class_of("cpus=1");

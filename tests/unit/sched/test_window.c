@@ -181,6 +181,23 @@ static void test_refused_for_a_cancelled_task(void)
     end();
 }
 
+/* And by what the scheduler never knew. */
+static void test_refused_for_a_stranger(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 0, 1, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    sched_grant_refused(sched, 1, c, 0, 1);
+    CHECK_STEP("retract w1 c0.0 1");
+    give_back(1, c, 1, 0, 1);
+    CHECK_STEP("");
+    sched_freed(sched, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    end();
+}
+
 static void test_rejected(void)
 {
     begin();
@@ -252,5 +269,5 @@ static void test_adopt_and_take(void)
 TEST_MAIN("window", TEST(test_sizes), TEST(test_even_share), TEST(test_steal),
           TEST(test_steal_comes_late), TEST(test_ran_dry), TEST(test_priority_recalls),
           TEST(test_priority_ahead), TEST(test_refused),
-          TEST(test_refused_for_a_cancelled_task), TEST(test_rejected),
-          TEST(test_cancel), TEST(test_adopt_and_take))
+          TEST(test_refused_for_a_cancelled_task), TEST(test_refused_for_a_stranger),
+          TEST(test_rejected), TEST(test_cancel), TEST(test_adopt_and_take))
