@@ -213,6 +213,10 @@ void task_output_ended(struct worker *w, struct task *t)
     }
     seat_left(w, t);
     if (t->stream) {
+        /* Its end is told later than those of tasks behind it: until then the server
+         * must not take it for one that waits here. */
+        if (!t->discard && !t->reported_start && !list_linked(&t->started))
+            report_start(w, t);
         struct outlog_end end = log_end_of(t);
         outlog_task_end(t->stream, &end, report_end_within_us(w, t), clock_mono_us());
         return; /* on_done completes it */
