@@ -2,7 +2,8 @@
  * Random histories of the scheduler against a simulated cluster: workers join, leave
  * and come back, jobs of all kinds arrive and are cancelled, grants are refused, tasks
  * are rejected, while messages are under way. After every step the scheduler checks its
- * whole state; in the end every task was done exactly once, or cancelled.
+ * whole state; in the end every task was done exactly once, or cancelled. Some tasks
+ * run until nothing else happens: at that time nobody waits who could start somewhere.
  *
  *     sim_sched [first seed [number of seeds [events of a seed]]]
  *
@@ -15,6 +16,7 @@
 #define JOB_TASKS_MAX 60
 #define BACKLOG_MAX 1000 /* tasks that wait: then nothing is submitted */
 #define LONG_EVENTS 1000000
+#define WAKES_MAX 1000
 
 enum task_state { TASK_WAITING, TASK_ASSIGNED, TASK_DONE };
 
@@ -30,6 +32,7 @@ struct job {
     uint32_t n_tasks, n_done;
     uint32_t mean_us;
     bool cancelled;
+    bool endless; /* every third task runs until nothing else happens */
     struct task *tasks;
 };
 
@@ -42,7 +45,9 @@ struct history {
     uint32_t n_jobs, cap_jobs, next_worker, n_groups;
     uint64_t n_done, n_tasks, n_cancelled, n_events, steps;
     bool closing; /* no more trouble: all has to end */
-    bool step_planned;
+    bool one_priority;
+    uint32_t endless_percent; /* of the jobs have endless tasks */
+    uint64_t wake_us;         /* of the last step */
 };
 
 static struct history *current;
@@ -63,8 +68,10 @@ static void on_abort(int signal)
 
 static uint64_t task_duration(struct cluster *c, uint32_t job, uint32_t slot)
 {
-    (void)slot;
-    return 1 + sim_below(c, 2 * ((struct history *)c->arg)->jobs[job].mean_us);
+    const struct job *j = &((struct history *)c->arg)->jobs[job];
+    if (j->endless && slot % 3 == 0)
+        return SIM_ENDLESS;
+    return 1 + sim_below(c, 2 * j->mean_us);
 }
 
 static void make_pools(const uint64_t total[SIM_RESOURCES], struct pool_set *set)
@@ -140,12 +147,12 @@ static void sched_add_worker(struct history *h, struct sim_worker *w, bool plain
     struct cluster *c = &h->cluster;
     struct pool_set pools;
     char group[16];
+    w->thrifty = !plain && sim_percent(c, 10);
     make_pools(w->total, &pools);
     (void)snprintf(group, sizeof group, "g%u", plain ? 0 : sim_below(c, h->n_groups));
-    sched_worker_add(h->sched,
-                     &(struct sched_worker){w->id, &pools, group, 0,
-                                            !plain && sim_percent(c, 10) ? 0.5 : 0},
-                     c->now_us);
+    sched_worker_add(
+        h->sched, &(struct sched_worker){w->id, &pools, group, 0, w->thrifty ? 0.5 : 0},
+        c->now_us);
     pool_set_release(&pools);
 }
 
@@ -228,16 +235,16 @@ static void come_back(struct history *h, struct sim_worker *w)
     for (size_t i = w->running.len; i-- > 0;) {
         struct sim_running *r = &w->running.data[i];
         struct job *job = &h->jobs[r->job];
-        if (!r->gang && !job->cancelled &&
+        if (!r->gang && !r->discard && !r->cancelled && !job->cancelled &&
             sched_adopt(h->sched, w->id, c->classes[r->class_index].id, r->variant,
                         job->priority, r->job, r->slot)) {
             job->tasks[r->slot] = (struct task){TASK_ASSIGNED, w->id, true};
             r->reported = true;
             continue;
         }
-        if (!r->gang)
-            sim_free_amounts(c, w, r->class_index, r->variant);
-        vec_swap_remove(&w->running, i);
+        r->discard = true;
+        if (r->phase != SIM_OVER)
+            sim_kill(c, w, i);
     }
 }
 
@@ -257,9 +264,11 @@ static void submit(struct history *h)
     static const uint32_t means_us[] = {1, 50, 1000, 40000, 500000, 4000000};
     *job = (struct job){
         .class_index = sim_below(c, c->n_classes),
-        .priority = sim_percent(c, 60) ? 0 : (int32_t)sim_below(c, 5) - 2,
+        .priority =
+            h->one_priority || sim_percent(c, 60) ? 0 : (int32_t)sim_below(c, 5) - 2,
         .n_tasks = 1 + sim_below(c, sim_percent(c, 50) ? 5 : JOB_TASKS_MAX),
-        .mean_us = means_us[sim_below(c, 6)]};
+        .mean_us = means_us[sim_below(c, 6)],
+        .endless = sim_percent(c, h->endless_percent)};
     if (c->classes[job->class_index].n_nodes)
         job->n_tasks = 1 + sim_below(c, 3);
     job->tasks = calloc(job->n_tasks, sizeof *job->tasks);
@@ -357,6 +366,8 @@ static void report(struct history *h, const struct sim_message *m)
                    c->now_us);
     } else if (m->kind == SIM_REFUSED) {
         sched_grant_refused(h->sched, id, m->class_id, m->variant, m->n);
+    } else if (m->kind == SIM_FREED) {
+        sched_freed(h->sched, id);
     } else if (m->kind == SIM_RETRACTED || m->kind == SIM_REJECTED) {
         for (size_t i = 0; i < m->n_runs; i++) {
             struct task *t = &h->jobs[m->runs[i].job].tasks[m->runs[i].slot];
@@ -402,8 +413,10 @@ static void apply_gang(struct history *h, const struct sched_gang *g)
             .kind = SIM_GANG, .class_id = g->class_id, .job = g->job, .slot = g->slot});
 }
 
-static void step(struct history *h)
+/* Whether anything was decided. */
+static bool step(struct history *h)
 {
+    bool any = false;
     struct sched_out out;
     do {
         sched_step(h->sched, h->cluster.now_us, &out);
@@ -419,7 +432,103 @@ static void step(struct history *h)
                                                .class_id = out.retracts[i].class_id,
                                                .variant = out.retracts[i].variant,
                                                .n = out.retracts[i].max_count});
+        any |= out.n_assigns || out.n_gangs || out.n_retracts;
     } while (out.more);
+    h->wake_us = out.wake_us;
+    return any;
+}
+
+struct standing {
+    const struct sim_class *class;
+    bool held;
+};
+
+static void on_hold(void *arg, const struct sched_hold *hold)
+{
+    (void)hold;
+    ((struct standing *)arg)->held = true;
+}
+
+static bool fits(const struct sim_worker *w, const struct sim_class *sc)
+{
+    for (uint32_t v = 0; v < sc->n_variants; v++) {
+        bool fit = true;
+        for (int r = 0; r < SIM_RESOURCES; r++)
+            fit &= w->free[r] >= sc->amounts[v][r];
+        if (fit)
+            return true;
+    }
+    return false;
+}
+
+static void tell_standing(struct history *h, const struct task_run *t,
+                          const struct sim_worker *w)
+{
+    const struct job *job = &h->jobs[t->job];
+    const struct sim_class *sc = &h->cluster.classes[job->class_index];
+    struct sched_position at = {0};
+    (void)sched_find(h->sched, sc->id, job->priority, t->job, t->slot, &at);
+    (void)fprintf(
+        stderr,
+        "task %u of job %u, class %u, on worker %u (0: none), %s there, could "
+        "start on worker %u\n",
+        t->slot, t->job, sc->id, at.worker, at.started ? "started" : "waits", w->id);
+}
+
+/* Nothing goes on but endless tasks: whoever could start somewhere would have. */
+static void check_standing(struct history *h, const struct task_run *t)
+{
+    const struct job *job = &h->jobs[t->job];
+    const struct sim_class *sc = &h->cluster.classes[job->class_index];
+    struct sched_position at = {0};
+    if (sc->n_nodes || job->cancelled)
+        return;
+    /* Among several priorities, what was sent ahead is moved as the least of them may
+     * be. */
+    (void)sched_find(h->sched, sc->id, job->priority, t->job, t->slot, &at);
+    if (at.worker && !h->one_priority)
+        return;
+    for (size_t i = 0; i < h->cluster.workers.len; i++) {
+        const struct sim_worker *w = h->cluster.workers.data[i];
+        struct standing standing = {sc, false};
+        if (!w->link || !fits(w, sc) || w->thrifty)
+            continue;
+        sched_explain(h->sched, sc->id, job->priority, w->id, on_hold, &standing);
+        if (!standing.held)
+            tell_standing(h, t, w);
+        SIM_ASSERT(standing.held);
+    }
+}
+
+static void check_quiet(struct history *h)
+{
+    for (uint32_t j = h->first_open; j < h->n_jobs; j++)
+        for (uint32_t k = 0; k < h->jobs[j].n_tasks; k++)
+            if (h->jobs[j].tasks[k].state == TASK_WAITING)
+                check_standing(h, &(struct task_run){j, k, 1, 0});
+    for (size_t i = 0; i < h->cluster.workers.len; i++) {
+        const struct sim_worker *w = h->cluster.workers.data[i];
+        for (uint32_t n = 0; n < h->cluster.n_classes; n++)
+            for (int v = 0; v < SIM_VARIANTS; v++)
+                for (size_t k = 0; w->link && k < w->lanes[n][v].queue.len; k++)
+                    check_standing(h, &w->lanes[n][v].queue.data[k]);
+    }
+}
+
+/* No event is left. The scheduler may want to be called later; when that changes
+ * nothing, the endless tasks end. Returns whether anything goes on. */
+static bool go_on(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    if (step(h)) /* there may have been none after the last report */
+        return true;
+    for (int i = 0; h->wake_us && i < WAKES_MAX; i++) {
+        c->now_us = c->now_us > h->wake_us ? c->now_us : h->wake_us;
+        if (step(h))
+            return true;
+    }
+    check_quiet(h);
+    return cluster_end_endless(c);
 }
 
 static void check_end(struct history *h)
@@ -436,7 +545,8 @@ static void check_end(struct history *h)
         sched_worker_load(h->sched, w->id, &load);
         SIM_ASSERT(!load.assigned && !load.running && !load.gang && !load.reserved);
         SIM_ASSERT(sched_worker_idle_since(h->sched, w->id) != 0);
-        SIM_ASSERT(w->running.len == 0);
+        SIM_ASSERT(w->running.len == 0 && w->n_seats == 0);
+        SIM_ASSERT(memcmp(w->free, w->total, sizeof w->free) == 0);
     }
 }
 
@@ -455,7 +565,9 @@ static void run_events(struct history *h, uint64_t limit)
     struct cluster *c = &h->cluster;
     struct sim_message *m;
     sim_post(c, 1, (struct sim_message){.kind = SIM_TIMER});
-    while ((m = cluster_next(c))) {
+    while ((m = cluster_next(c)) || go_on(h)) {
+        if (!m)
+            continue;
         h->n_events++;
         SIM_ASSERT(h->n_events < limit * 1000);
         if (m->kind != SIM_TIMER) {
@@ -489,7 +601,12 @@ static void run_seed(uint64_t seed, uint64_t limit)
     c->start_percent = sim_below(c, 3) * 50;
     c->refuse_percent = sim_percent(c, 50) ? 0 : sim_below(c, 60);
     c->gather_us = sim_percent(c, 50) ? 0 : 1000;
+    c->ahead = sim_percent(c, 50) ? 0 : 1 + sim_below(c, 8);
+    c->kill_us = sim_percent(c, 30) ? 0 : 1 + sim_below(c, 1000000);
+    c->output_us = sim_percent(c, 50) ? 0 : 1 + sim_below(c, 50000);
     c->refuse_void = sim_percent(c, 50);
+    h->one_priority = sim_percent(c, 50);
+    h->endless_percent = sim_percent(c, 50) ? 0 : 20;
     h->n_groups = 1 + sim_below(c, 3);
     h->sched = sched_create();
     SIM_ASSERT(h->sched != NULL);
@@ -522,7 +639,7 @@ int main(int argc, char **argv)
 {
     struct sums sums = {0, 0, 0, 0};
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 150;
+    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 400;
     uint64_t limit = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000;
     (void)signal(SIGABRT, on_abort);
     run_seeds(&sums, first, n, limit);
