@@ -40,6 +40,10 @@ def test_corpus(env):
     assert not list(where.glob("job-*"))
 
 
+# One after another: two builds at a time in one directory break each other.
+quickstart = pytest.mark.xdist_group("quickstart")
+
+
 def quickstart_env(bare):
     """The script builds into build/release, so it is tested only where that is the build
     under test; TMPDIR is the test's own, which shows what it leaves behind."""
@@ -48,6 +52,7 @@ def quickstart_env(bare):
     return {"TMPDIR": bare.root / "t", "HQ_SERVER_DIR": ""}
 
 
+@quickstart
 @pytest.mark.mpi
 def test_quickstart(bare):
     env = quickstart_env(bare)
@@ -58,13 +63,19 @@ def test_quickstart(bare):
     assert list((bare.root / "t").glob("hq-quickstart*")) == []
 
 
+@quickstart
 @pytest.mark.mpi
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
 def test_quickstart_interrupted(bare, signo):
     env = quickstart_env(bare)
     script = bare.spawn("quickstart", "env", "--default-signal=INT",
                         ROOT / "examples" / "quickstart.sh", env=env)
-    wait_until(lambda: "Running a workflow" in script.text(), "the workflow", 300)
+
+    def runs():
+        assert script.running, script.text()
+        return "Running a workflow" in script.text()
+
+    wait_until(runs, "the workflow", 300)
     # As a terminal does: to the whole group.
     os.killpg(script.pid, signo)
     assert script.wait(60) == 128 + signo
@@ -73,6 +84,7 @@ def test_quickstart_interrupted(bare, signo):
     assert list((bare.root / "t").glob("hq-quickstart*")) == []
 
 
+@quickstart
 @pytest.mark.mpi
 def test_quickstart_cleans_up_after_a_failure(bare):
     """An mpirun that cannot start anything."""
