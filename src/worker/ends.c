@@ -176,7 +176,9 @@ void task_complete(struct worker *w, struct task *t)
     e->slot = t->slot;
     e->instance = t->instance;
     e->variant = t->gang ? 0 : e->variant;
-    e->released = t->released;
+    /* A server that left tasks with us after a reconnect gave each a grant of its own,
+     * since it does not know which of them share a seat. */
+    e->released = t->released || (t->lane && t->lane->orphan);
     decide_state(t);
     remove_if_finished(t);
     if (!t->discard)
@@ -412,18 +414,19 @@ static void on_returned(struct worker *w, struct task *t)
 {
     bool wanted = t->retract_sent && !t->kill_sent;
     t->retract_sent = false;
-    if (wanted && t->lane->orphan && task_may_start(w)) {
-        task_launch(w, t); /* the server went away meanwhile: it stays with us */
+    if (wanted && t->lane->orphan && worker_serving(w)) {
+        task_launch(w, t); /* a reconnect came between: it stays with us */
         return;
     }
-    if (wanted && worker_serving(w)) {
-        if (t->stream)
-            outlog_task_drop(t->stream);
+    if (wanted && t->stream) {
+        outlog_task_drop(t->stream);
         t->stream = NULL;
+    }
+    if (wanted && worker_serving(w)) {
         lane_put_back(w, t);
         return;
     }
-    /* Killed before it was started. */
+    /* Killed before it was started, or the server's again, which is away. */
     t->phase = PHASE_OVER;
     t->exited = true;
     t->discard |= wanted;

@@ -292,6 +292,8 @@ void lanes_cancel(struct worker *w, uint32_t job, struct span ranges);
 /* Hands back what waits here for a time that the worker will not live to see. */
 void lanes_check_life(struct worker *w);
 void lanes_clear(struct worker *w); /* drops all queues; seats go on as orphans */
+/* The server is gone: what was not started is no more ours. */
+void lanes_lost(struct worker *w);
 uint32_t seat_take_slot(struct worker *w); /* a slot of the launcher that is free */
 /* The task needs its seat no more: the next one starts, or the seat is given up. */
 void seat_left(struct worker *w, struct task *t);

@@ -343,6 +343,24 @@ void lane_put_back(struct worker *w, struct task *t)
     tell_freed(w);
 }
 
+/* Asks the launcher for the tasks behind the first. */
+static void seat_ask_back(struct worker *w, struct seat *s)
+{
+    struct list_node *first = list_first(&s->tasks);
+    LIST_FOR_EACH(&s->tasks, tn)
+    {
+        struct task *t = CONTAINER_OF(tn, struct task, node);
+        struct error err = ERROR_INIT;
+        if (tn == first || t->phase != PHASE_LAUNCHED || t->retract_sent ||
+            t->kill_sent)
+            continue;
+        t->retract_sent = true;
+        w->launcher_dirty = true;
+        if (launcher_retract(w->launcher, s->slot, t->handle, &err) != 0)
+            log_warn("%s", err.text);
+    }
+}
+
 /* Tasks wait ahead behind one that turned out to be long: they go back to the queue. */
 void seats_check_stuck(struct worker *w)
 {
@@ -350,23 +368,17 @@ void seats_check_stuck(struct worker *w)
     LIST_FOR_EACH(&w->seats, node)
     {
         struct seat *s = CONTAINER_OF(node, struct seat, node);
-        if (s->pending < 2 || !s->lane || s->lane->orphan ||
-            now - s->head_since_us < STUCK_US)
-            continue;
-        struct list_node *first = list_first(&s->tasks);
-        LIST_FOR_EACH(&s->tasks, tn)
-        {
-            struct task *t = CONTAINER_OF(tn, struct task, node);
-            struct error err = ERROR_INIT;
-            if (tn == first || t->phase != PHASE_LAUNCHED || t->retract_sent ||
-                t->kill_sent)
-                continue;
-            t->retract_sent = true;
-            w->launcher_dirty = true;
-            if (launcher_retract(w->launcher, s->slot, t->handle, &err) != 0)
-                log_warn("%s", err.text);
-        }
+        if (s->pending >= 2 && s->lane && !s->lane->orphan &&
+            now - s->head_since_us >= STUCK_US)
+            seat_ask_back(w, s);
     }
+}
+
+void lanes_lost(struct worker *w)
+{
+    LIST_FOR_EACH(&w->seats, node)
+    seat_ask_back(w, CONTAINER_OF(node, struct seat, node));
+    lanes_clear(w);
 }
 
 /* ---- messages -------------------------------------------------------------------- */

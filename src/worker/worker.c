@@ -163,7 +163,7 @@ static void on_lost(struct worker *w)
     case LOST_FINISH_RUNNING:
         server_closed(w);
         w->mode = MODE_LOST;
-        lanes_clear(w);
+        lanes_lost(w);
         overview_stop(w);
         log_info("Waiting for finishing running tasks");
         worker_check_leave(w);
@@ -171,7 +171,7 @@ static void on_lost(struct worker *w)
     case LOST_RECONNECT:
         w->mode = MODE_LOST;
         log_warn("Server connection closed, trying to reconnect");
-        lanes_clear(w);
+        lanes_lost(w);
         defs_reset(w);
         io_timer_start(w->retry, RECONNECT_PAUSE_MS, 0);
         break;

@@ -140,9 +140,11 @@ def test_results_are_for_the_server_that_asked(env):
     assert (env.work / "ran").exists()
 
 
-def test_reconnect_while_tasks_are_taken_back(bare):
-    """Tasks behind one that turns out to be long are asked back from the launcher; when
-    its answer comes there is no server, and nobody has canceled them."""
+@pytest.mark.parametrize("when", ["back", "away"])
+def test_reconnect_while_tasks_are_taken_back(bare, when):
+    """Tasks behind one that turns out to be long are asked back from the launcher, and
+    behind any when the server is lost. The answer comes while there is no server, or
+    when the next one has left them with the worker, on one CPU with the long one."""
     bare.script("task.sh", "[ $HQ_TASK_ID = 100 ] || exit 0\nkill -STOP $PPID\n"
                            "sleep 0.1\ntouch stopped\nuntil [ -e go ]; do sleep 0.05; done\n"
                            "kill -CONT $PPID\ntouch done\n")
@@ -152,9 +154,13 @@ def test_reconnect_while_tasks_are_taken_back(bare):
     wait_until((bare.work / "stopped").exists, "the long task")
     bare.server.kill()
     wait_until(lambda: "trying to reconnect" in worker.text(), "the loss")
+    if when == "back":
+        bare.start_server("--journal", "j")
+        bare.wait_workers(1)
     bare.write("go", "")
     wait_until((bare.work / "done").exists, "the end of the long task")
-    bare.start_server("--journal", "j")
+    if when == "away":
+        bare.start_server("--journal", "j")
     bare.wait_job(job)
     assert bare.stats(job) == {"finished": 200}
 
