@@ -257,3 +257,24 @@ bool task_restart_decode(struct task_restart *r, struct cursor *c)
     r->crashes = (uint16_t)crashes;
     return !c->failed;
 }
+
+void task_sent_encode(const struct task_sent *s, struct buf *out)
+{
+    buf_varint(out, s->job);
+    buf_varint(out, s->slot);
+    buf_varint(out, s->count);
+    buf_varint(out, s->instance);
+}
+
+bool task_sent_decode(struct task_sent *s, struct cursor *c)
+{
+    if (c->failed || c->p == c->end)
+        return false;
+    s->job = cursor_varint32(c);
+    s->slot = cursor_varint32(c);
+    s->count = cursor_varint32(c);
+    s->instance = cursor_varint32(c);
+    if (s->count == 0)
+        c->failed = true;
+    return !c->failed;
+}

@@ -32,6 +32,7 @@ enum event_type {
     EVENT_LOG_MARK,         /* str path, bytes ident, u64 high-water mark */
     EVENT_PLACEMENT,        /* u32 number, then a struct placement to the end */
     EVENT_WORKER_OVERVIEW,  /* u32 worker, hw_state */
+    EVENT_TASKS_SENT,       /* list of struct task_sent */
     EVENT_TYPE_COUNT
 };
 
@@ -75,6 +76,14 @@ struct task_restart {
     uint16_t crashes;
 };
 
+/* Tasks on their way to a worker. Whether they started is not known before it tells,
+ * and if the server ends first it never may be: their next run needs another instance.
+ */
+struct task_sent {
+    uint32_t job, slot, count;
+    uint32_t instance;
+};
+
 /*
  * Packed lists. A writer keeps the previous element to store differences; begin with a
  * zeroed struct. Elements of the same job with ascending slots and times are smallest.
@@ -112,5 +121,7 @@ void task_start_encode(const struct task_start *s, struct buf *out);
 bool task_start_decode(struct task_start *s, struct cursor *c, struct buf *scratch);
 void task_restart_encode(const struct task_restart *r, struct buf *out);
 bool task_restart_decode(struct task_restart *r, struct cursor *c);
+void task_sent_encode(const struct task_sent *s, struct buf *out);
+bool task_sent_decode(struct task_sent *s, struct cursor *c);
 
 #endif

@@ -149,6 +149,9 @@ static void put_run(struct worker_link *link, struct job *job,
             .entries = entries,
         };
         assigned_run_put(out, &r);
+        if (link->server->journal)
+            task_sent_encode(&(struct task_sent){job->id, slot, n, r.instance},
+                             &link->server->sent);
         for (uint32_t i = 0; entries && i < n; i++) {
             struct span e = group_entry(extra, slot - g->first_slot + i);
             buf_bytes(out, e.p, e.n);
@@ -212,6 +215,18 @@ static void send_retract(struct server *s, const struct sched_retract *r)
     msg_put_TASKS_RETRACT(io_conn_batch(link->conn), &m);
 }
 
+static void journal_sent(struct server *s)
+{
+    if (s->sent.len == 0)
+        return;
+    struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
+    event_begin(&event, EVENT_TASKS_SENT, s->now_us);
+    buf_append(&event, s->sent.data, s->sent.len);
+    commit_event(s, &event);
+    buf_release(&event);
+    buf_clear(&s->sent);
+}
+
 void assign_round(struct server *s)
 {
     if (!s->sched_dirty || s->stopping || commit_overdue(s))
@@ -232,6 +247,7 @@ void assign_round(struct server *s)
         if (!out.more)
             break;
     }
+    journal_sent(s);
     if (out.more) {
         s->sched_dirty = true;
         io_loop_again(s->loop);

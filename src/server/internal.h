@@ -109,6 +109,7 @@ struct server {
      * with what they run and finished meanwhile, or the time is over. */
     struct u64map expected; /* first 8 bytes of their tokens */
     uint64_t hold_until_us; /* monotonic; 0: no hold */
+    struct buf sent;        /* assign.c: tasks sent in this round */
     bool sched_dirty;       /* something happened that may allow a decision */
 };
 

@@ -73,6 +73,13 @@ static void replay_ended(struct server *s, struct cursor *c)
         (void)state_apply_end(&s->state, worker, &e, count);
 }
 
+static void replay_sent(struct server *s, struct cursor *c)
+{
+    struct task_sent sent;
+    while (task_sent_decode(&sent, c))
+        state_apply_sent(&s->state, &sent);
+}
+
 static void replay_start_of_server(struct server *s, struct cursor *c)
 {
     char *uid = cursor_strdup(c, sizeof s->uid - 1);
@@ -130,6 +137,9 @@ static int replay_event(void *arg, struct span event, struct error *err)
     case EVENT_TASKS_RESTARTED:
         while (task_restart_decode(&restart, &c))
             (void)state_apply_restart(&s->state, &restart);
+        break;
+    case EVENT_TASKS_SENT:
+        replay_sent(s, &c);
         break;
     case EVENT_LOG_MARK:
         rc = log_restore_mark(s, &c);

@@ -276,6 +276,7 @@ int server_run(const struct server_config *config, struct error *err)
     list_init(&s.logs);
     buf_init(&s.round_events, JOURNAL_RECORD_MAX);
     backlog_init(&s.backlog);
+    buf_init(&s.sent, BUF_MAX_DEFAULT);
     s.started_us = s.state_us = server_now_us(&s);
     s.loop = io_loop_create();
     s.sched = sched_create();
@@ -311,6 +312,7 @@ int server_run(const struct server_config *config, struct error *err)
     sched_destroy(s.sched);
     buf_release(&s.round_events);
     backlog_release(&s.backlog);
+    buf_release(&s.sent);
     u64map_release(&s.expected);
     free(s.link_by_id);
     free(s.run_dir);

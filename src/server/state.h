@@ -193,6 +193,9 @@ bool state_apply_start(struct state *s, uint32_t worker, const struct task_start
 uint32_t state_apply_end(struct state *s, uint32_t worker, const struct task_end *e,
                          uint32_t count);
 bool state_apply_restart(struct state *s, const struct task_restart *r);
+/* Only after a replay this tells anything: those of the tasks that wait then may have
+ * been started under that instance. */
+void state_apply_sent(struct state *s, const struct task_sent *sent);
 
 /* placements.c: the description with this number, or an empty span. */
 struct span state_placement(const struct state *s, uint32_t number);

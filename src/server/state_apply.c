@@ -412,6 +412,20 @@ uint32_t state_apply_end(struct state *s, uint32_t worker, const struct task_end
     return applied;
 }
 
+void state_apply_sent(struct state *s, const struct task_sent *sent)
+{
+    struct job *job = state_job(s, sent->job);
+    if (!job || sent->slot >= job->n_slots || sent->count > job->n_slots - sent->slot ||
+        sent->instance == UINT32_MAX)
+        return;
+    for (uint32_t slot = sent->slot; slot < sent->slot + sent->count; slot++) {
+        if (job_task_state(job, slot) != TASK_WAITING)
+            continue;
+        struct task_record *r = job_record_make(job, slot);
+        r->instance = MAX(r->instance, sent->instance + 1);
+    }
+}
+
 bool state_apply_restart(struct state *s, const struct task_restart *t)
 {
     struct job *job = state_job(s, t->job);

@@ -1,6 +1,8 @@
 """--journal: what survives a server that is killed at any moment."""
+import json
 import random
 import resource
+import signal
 import time
 
 import pytest
@@ -218,3 +220,29 @@ def test_server_killed_again_and_again_under_load(bare):
     assert sorted(bare.read("ran").split(), key=int) == everything
     cat = bare.hq("log", "out.hqlog", "cat", logged, "stdout")
     assert sorted(cat.stdout.split(), key=int) == everything
+
+
+def test_next_instance_of_what_was_sent_and_never_told(bare):
+    """The worker is stopped before it can tell that it started the task, and then both
+    are killed; a task that no worker had keeps its first instance."""
+    bare.start_server("--journal", "j")
+    worker = bare.start_worker()
+    unsent = bare.submit("--cpus", "2", "--", "sh", "-c", "echo $HQ_INSTANCE_ID")
+    worker.send(signal.SIGSTOP)
+    sent = bare.submit("--", "sh", "-c", "echo $HQ_INSTANCE_ID")
+    wait_until(lambda: f"{sent}@0" in dumped(bare)["workers"][0]["assignment"]["assigned_tasks"],
+               "the task to be sent")
+    bare.hq("job", "open")  # answered when the journal is on disk
+    bare.server.kill()
+    worker.kill()
+
+    bare.start_server("--journal", "j")
+    bare.start_worker(cpus=2)
+    bare.hq("job", "wait", f"{unsent},{sent}")
+    assert bare.read(f"job-{unsent}/0.stdout") == "0\n"
+    assert bare.read(f"job-{sent}/0.stdout") == "1\n"
+
+
+def dumped(env):
+    env.hq("server", "debug-dump", "dump.json")
+    return json.loads(env.read("dump.json"))["tako"]

@@ -236,6 +236,10 @@ static void fuzz_starts(struct span in)
     c = cursor_make(in.p, in.n);
     while (task_restart_decode(&r, &c))
         sum += r.slot;
+    struct task_sent sent;
+    c = cursor_make(in.p, in.n);
+    while (task_sent_decode(&sent, &c))
+        HQ_ASSERT(sent.count >= 1);
     HQ_ASSERT(sum != UINT64_MAX);
     buf_release(&scratch);
 }

@@ -37,7 +37,8 @@ static void test_numbers(void)
     CU_ASSERT_EQUAL(EVENT_LOG_MARK, 15);
     CU_ASSERT_EQUAL(EVENT_PLACEMENT, 16);
     CU_ASSERT_EQUAL(EVENT_WORKER_OVERVIEW, 17);
-    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 18);
+    CU_ASSERT_EQUAL(EVENT_TASKS_SENT, 18);
+    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 19);
 }
 
 /* ---- ends ------------------------------------------------------------------------ */
@@ -444,8 +445,31 @@ static void test_restarts(void)
     buf_release(&b);
 }
 
+static void test_sent(void)
+{
+    const struct task_sent lists[] = {
+        {1, 2, 3, 4}, {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}, {0, 0, 1, 0}};
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    struct task_sent s;
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        task_sent_encode(&lists[i], &b);
+    struct cursor c = cursor_make(b.data, b.len);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        CU_ASSERT(task_sent_decode(&s, &c));
+        CU_ASSERT(s.job == lists[i].job && s.slot == lists[i].slot &&
+                  s.count == lists[i].count && s.instance == lists[i].instance);
+    }
+    CU_ASSERT(!task_sent_decode(&s, &c) && !c.failed);
+    static const uint8_t none[] = {1, 2, 0, 3};
+    c = cursor_make(none, sizeof none);
+    CU_ASSERT(!task_sent_decode(&s, &c) && c.failed);
+    c = cursor_make(b.data, 3);
+    CU_ASSERT(!task_sent_decode(&s, &c) && c.failed);
+    buf_release(&b);
+}
+
 TEST_MAIN("event", TEST(test_heads), TEST(test_numbers), TEST(test_no_ends),
           TEST(test_ends_of_all_kinds), TEST(test_what_folds),
           TEST(test_size_of_ordinary_ends), TEST(test_random_lists), TEST(test_runs),
           TEST(test_malformed_ends), TEST(test_cut_ends), TEST(test_starts),
-          TEST(test_restarts))
+          TEST(test_restarts), TEST(test_sent))
