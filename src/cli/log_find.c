@@ -66,6 +66,7 @@ static void on_damage(void *arg, const struct outlog_damage *d)
     struct log_find *f = arg;
     (void)pthread_mutex_lock(&f->lock);
     outlog_reader_damage(f->s->reader, d);
+    f->forgetful = log_source_know(f->s, d) < 0 || f->forgetful;
     (void)pthread_mutex_unlock(&f->lock);
 }
 
@@ -386,7 +387,7 @@ int log_find_tasks(struct log_find *f, uint64_t **keys, size_t *n, struct error 
     int rc = make_parts(f, parallel_width(), err);
     if (rc == 0) {
         parallel_run(run_part, f->parts, sizeof *f->parts, f->n_parts);
-        rc = gather(f, err);
+        rc = f->forgetful ? error_nomem(err) : gather(f, err);
     }
     if (rc == 0)
         rc = check_left(f, err);

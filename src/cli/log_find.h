@@ -29,7 +29,8 @@ struct log_find {
     struct find_part *parts;
     size_t n_parts;
     struct u64map found;  /* (job, task) to part << 32 | 1 + index of its hit, or 0 */
-    pthread_mutex_t lock; /* over the damage counts of s */
+    pthread_mutex_t lock; /* over the damage of s and the next one */
+    bool forgetful;       /* no memory for it */
 };
 
 /* All borrowed. */

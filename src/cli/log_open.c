@@ -14,8 +14,21 @@
 
 #define DAMAGES_TOLD 10u
 
+static uint64_t place_key(const struct outlog_damage *d)
+{
+    return d->offset ^ (uint64_t)(uintptr_t)d->path << 20;
+}
+
+int log_source_know(struct log_source *s, const struct outlog_damage *d)
+{
+    return u64map_set(&s->known, place_key(d), 0);
+}
+
 void log_source_damage(struct log_source *s, const struct outlog_damage *d)
 {
+    uint64_t ignored;
+    if (u64map_get(&s->known, place_key(d), &ignored))
+        return;
     s->damaged_bytes += d->bytes;
     if (s->n_damages++ < DAMAGES_TOLD)
         log_warn("%s: %s at offset %llu (%llu bytes)", d->path, d->what,
@@ -149,9 +162,23 @@ static int wait_for_reader(struct log_source *s, const struct run *r, struct err
     }
 }
 
+/* A file that is no log: the older spelling, which took directories alone, keeps the
+ * words of former versions. */
+static int name_file(const struct log_source *s, const struct run *r, int rc,
+                     struct error *err)
+{
+    const char *path = s->path ? s->path : s->shown;
+    struct stat st;
+    if (err->sys != ENOTDIR || strncmp(args_path(r->args), "hq log", 6) != 0 ||
+        s->also.n || stat(path, &st) != 0)
+        return rc;
+    return error_set(err, ERR_CORRUPT, "'%s' is not an output log%s", path,
+                     st.st_size ? "" : ": it is empty");
+}
+
 int log_source_open(struct log_source *s, const struct run *r, struct error *err)
 {
-    *s = (struct log_source){.shown = args_str(r->args, "LOG")};
+    *s = (struct log_source){.shown = args_str(r->args, "LOG"), .known = U64MAP_INIT};
     char *path = NULL;
     int rc = 0;
     if (names_job(r, s->shown)) {
@@ -161,8 +188,8 @@ int log_source_open(struct log_source *s, const struct run *r, struct error *err
     s->path = path;
     s->also = args_list(r->args, "also");
     s->server_uid = args_str(r->args, "server-uid");
-    if (rc == 0)
-        rc = wait_for_reader(s, r, err);
+    if (rc == 0 && (rc = wait_for_reader(s, r, err)) < 0)
+        rc = name_file(s, r, rc, err);
     if (rc == 0)
         outlog_reader_on_damage(s->reader, on_damage, s);
     return rc;
@@ -176,6 +203,7 @@ void log_source_release(struct log_source *s)
                  (unsigned long long)s->damaged_bytes);
     outlog_reader_destroy(s->reader);
     s->reader = NULL;
+    u64map_release(&s->known);
     free(s->path);
     s->path = NULL;
 }

@@ -3,6 +3,7 @@
 #define HQ_CLI_LOG_OPEN_H
 
 #include "args/args.h"
+#include "base/u64map.h"
 #include "outlog/reader.h"
 
 struct log_source {
@@ -14,6 +15,7 @@ struct log_source {
     bool has_job; /* LOG named a job: verbs without one of their own mean this */
     uint32_t job;
     uint64_t n_damages, damaged_bytes;
+    struct u64map known; /* places of damage that are not to be told again */
 };
 
 /* Opens what the positional LOG names: a path, else a job known to the server. With
@@ -25,6 +27,8 @@ int log_source_job_ended(const struct log_source *s, const struct run *r, bool *
                          struct error *err) MUST_CHECK;
 /* Tells about damage, the first few times. */
 void log_source_damage(struct log_source *s, const struct outlog_damage *d);
+/* What was told of this place is all: the log will be read again. */
+int log_source_know(struct log_source *s, const struct outlog_damage *d) MUST_CHECK;
 /* Warns about damage that was not told one by one. */
 void log_source_release(struct log_source *s);
 

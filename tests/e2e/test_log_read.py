@@ -2,6 +2,7 @@
 import contextlib
 import io
 import json
+import os
 import random
 import re
 import sqlite3
@@ -388,3 +389,44 @@ def test_a_long_list_of_ids(bare, verb):
     mark = ":" if verb[0] == "grep" else "> "
     assert shown(bare, *verb, "--task", ",".join(map(str, ids))) == \
         [f"1.{t:04}:0{mark}{t}" for t in ids]
+
+
+# -- what is no log, and damage ----------------------------------------------------------
+
+def test_what_is_no_log(bare):
+    bare.write("empty", "")
+    bare.write("text", "hello\n")
+    (bare.work / "zeros").write_bytes(bytes(10000))
+    (bare.work / "dir").mkdir()
+    os.mkfifo(bare.work / "fifo")
+    for path, why in [("empty", "'empty' is not an output log: it is empty"),
+                      ("text", "'text' is not an output log"),
+                      ("zeros", "'zeros': not an output log"),
+                      ("dir", "Error: No log files found"),
+                      ("fifo", "'fifo' is not a regular file"),
+                      ("text/x", "Not a directory (os error 20)"),
+                      ("nothing", "No such file or directory (os error 2)")]:
+        for verb in ["summary"], ["check"], ["grep", "x"], ["cat", "stdout"]:
+            assert bare.log(path, *verb, code=1).stderr == why + "\n"
+    for path in "empty", "text":
+        assert bare.hq("output-log", path, "summary", code=1).stderr == \
+            "Not a directory (os error 20)\n"
+
+
+def test_grep_tells_damage_once(pair):
+    """Also where the log is read a second time for the lines."""
+    pair.submit_and_wait("--log", "log", "--array", "1-4", "--", "sh", "-c",
+                         "seq 20000; sleep 0.05; echo found $HQ_TASK_ID")
+    pair.stop_server()
+    data = bytearray((pair.work / "log").read_bytes())
+    # In the middle of the longest block.
+    length, at = max((int.from_bytes(data[m.start() + 12:m.start() + 16], "little"), m.start())
+                     for m in re.finditer(rb"(?s)....HQLB", data))
+    data[at + 48 + length // 2] ^= 1
+    (pair.work / "log").write_bytes(data)
+    for words in (["found"], ["1"], ["-c", "7"]):
+        told = pair.log("log", "grep", *words).stderr.splitlines()
+        assert len(told) == len(set(told)) == 1 and "damaged block" in told[0], told
+    # Looked at by several threads or by one: the same.
+    alone = pair.run("taskset", "-c", "0", HQ, "log", "log", "grep", "found")
+    assert alone.stdout == pair.log("log", "grep", "found").stdout

@@ -35,8 +35,10 @@ def summary(env, *args):
 def test_opening_errors(bare, reader):
     (bare.work / "empty").mkdir()
     (bare.work / "file").touch()
+    no_log = ("Not a directory (os error 20)" if reader == "output-log" else
+              "'file' is not an output log: it is empty")
     for path, text in [("missing", "No such file or directory (os error 2)"),
-                       ("file", "Not a directory (os error 20)"),
+                       ("file", no_log),
                        ("empty", "Error: No log files found")]:
         refused = bare.hq(reader, path, "jobs", code=1)
         assert refused.stderr == f"{text}\n" and refused.stdout == ""
