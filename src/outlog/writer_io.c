@@ -427,10 +427,11 @@ static struct io_msg *take_next(struct outlog_writer *w, bool *stop)
             (void)pthread_cond_timedwait(&w->work, &w->lock, &until);
         }
     }
-    struct list_node *node = list_first(&w->in);
+    *stop = w->stop;
+    /* What is left is freed where it lies. */
+    struct list_node *node = *stop ? NULL : list_first(&w->in);
     if (node)
         list_remove(node);
-    *stop = w->stop;
     pthread_mutex_unlock(&w->lock);
     return node ? CONTAINER_OF(node, struct io_msg, node) : NULL;
 }

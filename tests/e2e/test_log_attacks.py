@@ -1,0 +1,105 @@
+"""Logs under attack: disks that fill up, writes that fail, ranks that are killed."""
+import contextlib
+import os
+import subprocess
+
+import pytest
+
+from harness import wait_until
+
+
+@contextlib.contextmanager
+def small_disk(env, size):
+    """A file system of that size, at <work>/disk."""
+    where = env.work / "disk"
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", where]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a file system here")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", where], check=True)
+
+
+def errors(env, job):
+    return [t["error"] for t in env.tasks(job).values() if t["state"] == "failed"]
+
+
+def test_full_disk(bare):
+    """What does not fit fails by name; the rest is read, others go on, and so does the
+    stream once there is room."""
+    with small_disk(bare, "24m") as disk:
+        bare.start_server()
+        bare.start_worker("--stream-min-free=0", cpus=4)
+        other = bare.submit("--log", "other", "--array", "1-40", "--", "sh", "-c",
+                            "sleep 0.05; echo $HQ_TASK_ID")
+        big = bare.submit_and_wait("--log", "disk/l", "--array", "1-3", "--", "sh", "-c",
+                                   "echo begin; head -c 40M /dev/urandom | base64; echo never",
+                                   timeout_s=60)
+        assert bare.stats(big) == {"failed": 3}
+        assert all(e.startswith("Streaming: ") and "o space left" in e
+                   for e in errors(bare, big))
+        bare.hq("job", "wait", other)
+        assert bare.stats(other) == {"finished": 40}
+        assert bare.log("other", "cat", other, "stdout").stdout.split() == \
+            [str(i) for i in range(1, 41)]
+        text = bare.log("disk/l", "cat", big, "stdout", "--allow-unfinished").stdout
+        assert text.count("begin\n") == 3 and "never" not in text
+        assert bare.log("disk/l", "check").code == 0
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+
+        def goes_on():
+            job = bare.submit_and_wait("--log", "disk/l", "--", "echo", "fits")
+            return bare.states(job) == ["finished"] and \
+                bare.log("disk/l", "cat", job, "stdout").stdout == "fits\n"
+
+        wait_until(goes_on, "a task that finds room")
+        assert bare.log("disk/l", "check").code == 0
+
+
+FAULTS = ["outlog.write:3=EIO", "outlog.write:2=ENOSPC", "outlog.write:4=EDQUOT",
+          "outlog.open:1=EACCES", "outlog.read:5=EIO", "launch.pipe:20=EMFILE"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_failed_calls(env, fault):
+    """One call fails: tasks fail by name or not at all, none is told to be finished
+    without its output, and the worker goes on. (Builds without fault points see that
+    all is well.)"""
+    env.start_worker(cpus=4, env={"HQ_FAULTS": fault})
+    job = env.submit_and_wait("--log", "l", "--array", "1-60", "--", "sh", "-c",
+                              "seq $HQ_TASK_ID 20000; echo end", timeout_s=60)
+    states = {t: s["state"] for t, s in env.tasks(job).items()}
+    assert set(states.values()) <= {"finished", "failed"}
+    assert all(e.startswith(("Streaming: ", "Creating stream file failed"))
+               for e in errors(env, job))
+    for task in [t for t, s in states.items() if s == "finished"][:10]:
+        text = env.log("l", "cat", job, "stdout", "--task", task).stdout
+        if not fault.startswith("outlog.read"):
+            assert text == "".join(f"{i}\n" for i in range(int(task), 20001)) + "end\n"
+
+    def goes_on():
+        again = env.submit_and_wait("--log", "l", "--", "echo", "well")
+        return env.states(again) == ["finished"] and \
+            env.log("l", "cat", again, "stdout").stdout == "well\n"
+
+    wait_until(goes_on, "a task that is well")
+    assert env.log("l", "check").code == 0
+
+
+def test_killed_worker(env):
+    """A worker dies while thousands of tasks print: what another one runs again counts,
+    and the log is sound."""
+    first = env.start_worker(cpus=4)
+    job = env.submit("--log", "l", "--array", "1-3000", "--crash-limit", "20", "--",
+                     "sh", "-c", "echo $HQ_TASK_ID; echo e >&2")
+    wait_until(lambda: env.stats(job).get("finished", 0) > 300, "the first ends")
+    first.popen.kill()
+    env.start_worker(cpus=4)
+    env.hq("job", "wait", job, timeout_s=60)
+    assert env.stats(job) == {"finished": 3000}
+    assert env.log("l", "cat", job, "stdout").stdout.split() == \
+        [str(i) for i in range(1, 3001)]
+    assert env.log("l", "cat", job, "stderr").stdout == "e\n" * 3000
+    assert env.log("l", "check").code == 0
