@@ -247,7 +247,7 @@ static int read_work(struct work *w, size_t bytes, struct error *err)
 static void widen(struct log_batch *b, uint64_t unpacked)
 {
     uint64_t window = MIN(4 * b->window, (uint64_t)WINDOW_BYTES_MAX);
-    if (unpacked < 4 || window == b->window)
+    if (unpacked < 2 || window == b->window)
         return;
     if (buf_reserve(&b->data, (size_t)window - b->data.len))
         b->window = window;
