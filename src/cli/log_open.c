@@ -140,10 +140,14 @@ static int open_reader(const struct log_source *s, struct outlog_reader **out,
 
 #define WAIT_MS 200
 
-static bool is_absent(const struct error *err)
+/* A log that is just being made is an empty file for a moment. */
+static bool is_absent(const struct log_source *s, const struct error *err)
 {
+    struct stat st;
     return err->code == ERR_NOT_FOUND ||
-           (err->code == ERR_SYSTEM && err->sys == ENOENT);
+           (err->code == ERR_SYSTEM && err->sys == ENOENT) ||
+           (stat(s->path ? s->path : s->shown, &st) == 0 && S_ISREG(st.st_mode) &&
+            st.st_size == 0);
 }
 
 static int wait_for_reader(struct log_source *s, const struct run *r, struct error *err)
@@ -152,7 +156,7 @@ static int wait_for_reader(struct log_source *s, const struct run *r, struct err
     bool ended = false;
     for (;;) {
         int rc = open_reader(s, &s->reader, err);
-        if (rc == 0 || !follow || ended || !is_absent(err))
+        if (rc == 0 || !follow || ended || !is_absent(s, err))
             return rc;
         if (s->has_job && args_flag(r->args, "until-finished") &&
             (rc = log_source_job_ended(s, r, &ended, err)) < 0)

@@ -1,4 +1,7 @@
 """`--follow`: what tasks print, as they print it, exactly once."""
+import re
+from pathlib import Path
+
 import pytest
 
 from harness import HQ, wait_until
@@ -51,6 +54,24 @@ def test_follow_begins_before_there_is_a_log(pair):
     pair.submit_and_wait("--log", "later.hqlog", "--", "echo", "late")
     wait_until(lambda: show.text() == "1.0:0> here\n", "the line")
     wait_until(lambda: by_file.text() == "2.0:0> late\n", "the line")
+
+
+def sleeps(process):
+    """How often it has waited for something."""
+    assert process.running, process.text()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"(?m)^voluntary_ctxt_switches:\s+(\d+)", status).group(1))
+
+
+def test_follow_begins_while_the_log_is_made(pair):
+    """It is empty before it has a header."""
+    pair.submit_and_wait("--log", "whole", "--", "echo", "here")
+    log = pair.write("l", "")
+    show = follow(pair, "l", "show", "-f")
+    before = sleeps(show)
+    wait_until(lambda: sleeps(show) > before + 3, "the second look")
+    log.write_bytes((pair.work / "whole").read_bytes())
+    wait_until(lambda: show.text() == "1.0:0> here\n", "the line")
 
 
 def test_chosen_tasks_until_they_have_ended(pair):
