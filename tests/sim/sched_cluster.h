@@ -444,7 +444,7 @@ static inline void sim_tell_end(struct cluster *c, struct sim_worker *w, size_t 
     if (r.discard)
         return;
     if (w->link)
-        sim_add_done(c, w, &r, r.released);
+        sim_add_done(c, w, &r, r.released || r.orphan); /* each had its own grant */
     else
         SIM_ASSERT(vec_push(&w->unsent, r));
 }
@@ -551,13 +551,16 @@ static inline void sim_worker_cancel(struct cluster *c, struct sim_worker *w,
     }
 }
 
-/* It waits behind one that turned out to be long: back to the queue with it. */
+/* It waits behind one that turned out to be long, or its server is gone: back to the
+ * queue with it. After a reconnect it stays. */
 static inline void sim_worker_stuck(struct cluster *c, struct sim_worker *w, size_t at)
 {
     struct sim_running r = w->running.data[at];
-    if (r.phase != SIM_AHEAD || r.cancelled || r.orphan || !w->link)
+    if (r.phase != SIM_AHEAD || r.cancelled || r.discard || (r.orphan && w->link))
         return;
     vec_swap_remove(&w->running, at);
+    if (!w->link)
+        return;
     sim_queue_insert(&w->lanes[r.class_index][r.variant],
                      (struct task_run){r.job, r.slot, 1, r.priority});
     if (w->lanes[r.class_index][r.variant].dead)
@@ -659,8 +662,13 @@ static inline void cluster_cut(struct cluster *c, struct sim_worker *w)
 {
     w->link = 0;
     w->done.count = 0;
-    for (size_t i = 0; i < w->running.len; i++)
+    for (size_t i = 0; i < w->running.len; i++) {
         w->running.data[i].orphan = true;
+        if (w->running.data[i].phase == SIM_AHEAD)
+            sim_post(c, c->now_us + 1 + sim_below(c, SIM_STUCK_US),
+                     (struct sim_message){.kind = SIM_STUCK,
+                                          .serial = w->running.data[i].serial});
+    }
     for (uint32_t i = 0; i < c->n_classes; i++)
         for (int v = 0; v < SIM_VARIANTS; v++)
             vec_clear(&w->lanes[i][v].queue);

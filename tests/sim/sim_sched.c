@@ -315,6 +315,19 @@ static void kill_lane(struct history *h, struct sim_worker *w)
     sim_give_back(c, w, SIM_REJECTED, index, variant, UINT32_MAX);
 }
 
+/* The server is killed and started again; all workers come back before it decides. */
+static void restart(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    for (size_t i = 0; i < c->workers.len; i++)
+        if (c->workers.data[i]->link) {
+            lose(h, c->workers.data[i]);
+            cluster_cut(c, c->workers.data[i]);
+        }
+    for (size_t i = 0; i < c->workers.len; i++)
+        come_back(h, c->workers.data[i]);
+}
+
 /* Something from outside happens. */
 static void disturb(struct history *h)
 {
@@ -341,6 +354,8 @@ static void disturb(struct history *h)
         kill_lane(h, w);
     } else if (what < 98 && w && w->link) {
         sched_worker_drain(h->sched, w->id);
+    } else if (what == 99) {
+        restart(h);
     }
 }
 
@@ -440,13 +455,17 @@ static bool step(struct history *h)
 
 struct standing {
     const struct sim_class *class;
+    const struct sim_worker *worker;
     bool held;
 };
 
 static void on_hold(void *arg, const struct sched_hold *hold)
 {
-    (void)hold;
-    ((struct standing *)arg)->held = true;
+    struct standing *s = arg;
+    /* There is room, and a refusal ends with the last allocation. */
+    bool wrong = s->class->n_variants == 1 && hold->kind == SCHED_HOLD_RESOURCE;
+    wrong |= hold->kind == SCHED_HOLD_REFUSED && s->worker->n_seats == 0;
+    s->held |= !wrong;
 }
 
 static bool fits(const struct sim_worker *w, const struct sim_class *sc)
@@ -490,7 +509,7 @@ static void check_standing(struct history *h, const struct task_run *t)
         return;
     for (size_t i = 0; i < h->cluster.workers.len; i++) {
         const struct sim_worker *w = h->cluster.workers.data[i];
-        struct standing standing = {sc, false};
+        struct standing standing = {sc, w, false};
         if (!w->link || !fits(w, sc) || w->thrifty)
             continue;
         sched_explain(h->sched, sc->id, job->priority, w->id, on_hold, &standing);
