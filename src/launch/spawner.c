@@ -260,7 +260,7 @@ static struct slot *run_one(struct spawner *s, struct slot *slot)
     slot->home = s;
     atomic_store(&s->area.result->pid, 0);
     task->result = s->area.result;
-    uint64_t within_us = slot_gather_us(slot);
+    uint64_t within_us = task->urgent ? 0 : slot_gather_us(slot);
     (void)pthread_mutex_unlock(&slot->lock);
 
     bool running = start_task(s, task, &reply);

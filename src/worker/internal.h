@@ -45,6 +45,8 @@
 /* … and when tasks are so short that messages would cost more than a tenth of them. */
 #define GATHER_BRIEF_MS 8
 #define BRIEF_US 2000u
+/* Output of a task that comes near what a pipe holds. */
+#define FILLS_PIPE_BYTES 32768u
 #define NO_TEMPLATE UINT32_MAX
 
 struct task_class {
