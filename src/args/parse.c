@@ -176,15 +176,20 @@ static bool fail_unknown(struct parser *p, const char *word)
     return false;
 }
 
-static bool fail_subcommand(struct parser *p, const char *word)
+/* The subcommand that was probably meant, or NULL. */
+static const char *similar_sub(const struct cmd *cmd, const char *word)
 {
     const char *names[NAMES_MAX];
     size_t n = 0;
-    for (const struct cmd *const *sub = args_current(p->args)->subs; *sub; sub++)
+    for (const struct cmd *const *sub = cmd->subs; *sub; sub++)
         if (!((*sub)->flags & CMD_HIDDEN) && n + 1 < NAMES_MAX)
             names[n++] = (*sub)->name;
     names[n] = NULL;
-    const char *near = text_suggest(word, names);
+    return text_suggest(word, names);
+}
+
+static bool fail_subcommand(struct parser *p, const char *word, const char *near)
+{
     char *tip =
         near ? xasprintf("  tip: a similar subcommand exists: '%s'\n", near) : NULL;
     buf_printf(p->text, "error: unrecognized subcommand '%s'", word);
@@ -425,8 +430,9 @@ static bool take_word(struct parser *p, const char *word)
         p->pos = 0;
         return true;
     }
-    if (cmd->subs && !cmd->positionals)
-        return fail_subcommand(p, word);
+    const char *near = cmd->subs && !p->only_words ? similar_sub(cmd, word) : NULL;
+    if (near || (cmd->subs && !cmd->positionals))
+        return fail_subcommand(p, word, near);
     return fail_unknown(p, word);
 }
 

@@ -199,6 +199,9 @@ static const struct {
      "<CHANNEL>\n\nUsage: hq output-log <LOG> cat <JOB> <CHANNEL>\n"},
     {"output-log x cat last stdout",
      "invalid value 'last' for '<JOB>': invalid digit found in string\n"},
+    {"log x grepp", "unrecognized subcommand 'grepp'\n\n  tip: a similar subcommand "
+                    "exists: 'grep'\n\nUsage: hq log [OPTIONS] <LOG> <COMMAND>"},
+    {"log x nonsense", "unexpected argument 'nonsense' found\n\nUsage: hq log "},
     {"doc nonsense", "unrecognized subcommand 'nonsense'\n\nUsage: hq doc [OPTIONS] "
                      "[COMMAND]\n"},
     {"generate-completion csh",
