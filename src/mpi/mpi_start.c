@@ -2,74 +2,15 @@
 
 #include <mpi.h>
 #include <stdlib.h>
+#include "base/launcher_env.h"
 
 extern char **environ;
-
-/* Names that tie a process to its launcher; a '*' stands for any rest. */
-static const char *const launcher_names[] = {
-    "PMIX_*",
-    "PMI_*",
-    "ORTE_*",
-    "PRTE_*",
-    "OMPI_COMM_*",
-    "OMPI_APP_CTX_NUM_PROCS",
-    "OMPI_FIRST_RANKS",
-    "OMPI_NUM_APP_CTX",
-    "OMPI_UNIVERSE_SIZE",
-    "OMPI_COMMAND",
-    "OMPI_FILE_LOCATION",
-    "OMPI_ARGV",
-    "OMPI_MCA_orte_*",
-    "OMPI_MCA_ess",
-    "OMPI_MCA_ess_*",
-    "OMPI_MCA_pmix",
-    "OMPI_MCA_pmix_*",
-    "OMPI_MCA_initial_wdir",
-    "OMPI_MCA_shmem_RUNTIME*",
-    "OMPI_MCA_mpi_oversubscribe",
-    "OMPI_MCA_rmaps_*",
-    "OMPI_MCA_plm",
-    "OMPI_MCA_plm_*",
-    "OMPI_MCA_ras*",
-    "SLURM_STEP*",
-    "SLURM_PROCID",
-    "SLURM_LOCALID",
-    "SLURM_GTIDS",
-    "SLURM_TASK_PID",
-    "SLURM_SRUN_COMM_*",
-    "SLURM_LAUNCH_NODE_IPADDR",
-    "SLURM_MPI_TYPE",
-    "SLURM_PMIX*",
-    "SLURM_PMI_*",
-    "HYDRA_*",
-    "HYDI_*",
-    "MPIR_*",
-    "I_MPI_HYDRA_*",
-    "MPI_LOCALNRANKS",
-    "MPI_LOCALRANKID",
-};
-
-static bool matches(const char *entry, const char *pattern)
-{
-    size_t n = strlen(pattern);
-    if (pattern[n - 1] == '*')
-        return strncmp(entry, pattern, n - 1) == 0;
-    return strncmp(entry, pattern, n) == 0 && entry[n] == '=';
-}
-
-static bool from_launcher(const char *entry)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(launcher_names); i++)
-        if (matches(entry, launcher_names[i]))
-            return true;
-    return false;
-}
 
 static void scrub(void)
 {
     for (char **e = environ; e && *e;) {
         const char *equals = strchr(*e, '=');
-        if (!equals || !from_launcher(*e)) {
+        if (!equals || !launcher_env_is_rank(*e)) {
             e++;
             continue;
         }

@@ -616,46 +616,37 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
     struct server *s = c->server;
     struct error err = ERROR_INIT;
     int rc = 0;
-#define ON(name, action)                     \
-    case MSG_##name: {                       \
-        struct msg_##name m;                 \
-        rc = msg_get_##name(body, &m, &err); \
-        if (rc == 0) {                       \
-            action;                          \
-        }                                    \
-        break;                               \
-    }
     switch (type) {
-        ON(REQ_SERVER_INFO, on_server_info(c))
-        ON(REQ_SERVER_STOP, log_info("Received Stop command from client"); reply_ok(c);
-           server_stop(s))
-        ON(REQ_SUBMIT, on_submit(c, &m))
-        ON(REQ_JOB_RESUBMIT, on_resubmit(c, &m))
-        ON(REQ_JOB_OPEN, on_job_open(c, &m))
-        ON(REQ_JOB_CLOSE,
-           jobs_request(c, JOBS_CLOSE, m.jobs, 0, (struct span){NULL, 0}))
-        ON(REQ_JOB_CANCEL,
-           jobs_request(c, JOBS_CANCEL, m.jobs, 0,
-                        m.has_reason ? m.reason : (struct span){NULL, 0}))
-        ON(REQ_JOB_FORGET,
-           jobs_request(c, JOBS_FORGET, m.jobs, m.states, (struct span){NULL, 0}))
-        ON(REQ_JOB_LIST, on_job_list(c, &m))
-        ON(REQ_JOB_DETAIL, on_job_detail(c, &m))
-        ON(REQ_TASK_PAGE, on_task_page(c, &m))
-        ON(REQ_PLACEMENTS, on_placements(c, &m))
-        ON(REQ_JOB_WAIT, on_job_wait(c, &m))
-        ON(REQ_WORKER_LIST, on_worker_list(c, &m))
-        ON(REQ_WORKER_STOP, on_worker_stop(c, &m))
-        ON(REQ_DEBUG_DUMP, on_debug_dump(c, &m))
-        ON(REQ_TASK_EXPLAIN, on_explain(c, &m))
-        ON(REQ_WORKER_WAIT, c->worker_wait = MAX(m.count, 1u); wait_workers_changed(s))
-        ON(REQ_LOG_FIND, on_log_find(c, &m))
-        ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
+        MESSAGE_ON(REQ_SERVER_INFO, on_server_info(c))
+        MESSAGE_ON(REQ_SERVER_STOP, log_info("Received Stop command from client");
+                   reply_ok(c); server_stop(s))
+        MESSAGE_ON(REQ_SUBMIT, on_submit(c, &m))
+        MESSAGE_ON(REQ_JOB_RESUBMIT, on_resubmit(c, &m))
+        MESSAGE_ON(REQ_JOB_OPEN, on_job_open(c, &m))
+        MESSAGE_ON(REQ_JOB_CLOSE,
+                   jobs_request(c, JOBS_CLOSE, m.jobs, 0, (struct span){NULL, 0}))
+        MESSAGE_ON(REQ_JOB_CANCEL,
+                   jobs_request(c, JOBS_CANCEL, m.jobs, 0,
+                                m.has_reason ? m.reason : (struct span){NULL, 0}))
+        MESSAGE_ON(REQ_JOB_FORGET, jobs_request(c, JOBS_FORGET, m.jobs, m.states,
+                                                (struct span){NULL, 0}))
+        MESSAGE_ON(REQ_JOB_LIST, on_job_list(c, &m))
+        MESSAGE_ON(REQ_JOB_DETAIL, on_job_detail(c, &m))
+        MESSAGE_ON(REQ_TASK_PAGE, on_task_page(c, &m))
+        MESSAGE_ON(REQ_PLACEMENTS, on_placements(c, &m))
+        MESSAGE_ON(REQ_JOB_WAIT, on_job_wait(c, &m))
+        MESSAGE_ON(REQ_WORKER_LIST, on_worker_list(c, &m))
+        MESSAGE_ON(REQ_WORKER_STOP, on_worker_stop(c, &m))
+        MESSAGE_ON(REQ_DEBUG_DUMP, on_debug_dump(c, &m))
+        MESSAGE_ON(REQ_TASK_EXPLAIN, on_explain(c, &m))
+        MESSAGE_ON(REQ_WORKER_WAIT, c->worker_wait = MAX(m.count, 1u);
+                   wait_workers_changed(s))
+        MESSAGE_ON(REQ_LOG_FIND, on_log_find(c, &m))
+        MESSAGE_ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
     default:
         rc = error_set(&err, ERR_UNSUPPORTED, "the server does not know the request %s",
                        msg_name(type));
     }
-#undef ON
     if (rc != 0)
         client_reply_error(c, &err);
 }

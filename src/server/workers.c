@@ -171,47 +171,49 @@ static int take_overview(struct worker_link *link, struct span overview,
     return 0;
 }
 
+/* What the worker gives as the reason of its end; the server's own reason goes before.
+ */
+static void on_goodbye(struct worker_link *link, uint8_t reason)
+{
+    if (reason > WORKER_RUNNING && reason < WORKER_END_COUNT && !link->stop_deadline_us)
+        link->end = (enum worker_end)reason;
+}
+
+static void on_notify(struct worker_link *link, const struct msg_TASK_NOTIFY *m)
+{
+    struct job *job = state_job(&link->server->state, m->job);
+    if (job && m->slot < job->n_slots)
+        wait_notify(link->server, job, m->slot, link->id, m->message);
+}
+
 /* Whatever a worker sends before it is registered, except the registration, is refused.
  */
 static void dispatch(struct worker_link *link, uint8_t type, struct span body)
 {
     struct error err = ERROR_INIT;
     int rc = 0;
-#define ON(name, action)                     \
-    case MSG_##name: {                       \
-        struct msg_##name m;                 \
-        rc = msg_get_##name(body, &m, &err); \
-        if (rc == 0) {                       \
-            action;                          \
-        }                                    \
-        break;                               \
-    }
     switch (type) {
-        ON(WORKER_REGISTER, on_register(link, &m))
-        ON(WORKER_HEARTBEAT, (void)m)
-        ON(TASKS_STARTED, report_started(link, m.starts))
-        ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
-        ON(GRANTS_REFUSED, on_refused(link, &m))
-        ON(TASKS_RETRACTED,
-           report_retracted(link, m.class_id, m.variant, m.runs, false))
-        ON(TASKS_REJECTED, report_retracted(link, m.class_id, m.variant, m.runs, true))
-        ON(WORKER_GOODBYE,
-           if (m.reason > WORKER_RUNNING && m.reason < WORKER_END_COUNT &&
-               !link->stop_deadline_us) link->end = (enum worker_end)m.reason)
-        ON(TASK_NOTIFY, struct job *job = state_job(&link->server->state, m.job);
-           if (job && m.slot < job->n_slots)
-               wait_notify(link->server, job, m.slot, link->id, m.message))
-        ON(LOG_OPEN, log_open(link, &m))
-        ON(LOG_LEASE, log_lease(link, m.log, m.uid))
-        ON(LOG_LEASE_END, log_lease_end(link, m.uid, m.lease))
-        ON(LOG_CLOSED, (void)m)
-        ON(JOB_OUTPUT, output_report(link, &m))
-        ON(PLACEMENTS, report_placements(link, m.list))
-        ON(WORKER_OVERVIEW, rc = take_overview(link, m.overview, &err))
+        MESSAGE_ON(WORKER_REGISTER, on_register(link, &m))
+        MESSAGE_ON(WORKER_HEARTBEAT, (void)m)
+        MESSAGE_ON(TASKS_STARTED, report_started(link, m.starts))
+        MESSAGE_ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
+        MESSAGE_ON(GRANTS_REFUSED, on_refused(link, &m))
+        MESSAGE_ON(TASKS_RETRACTED,
+                   report_retracted(link, m.class_id, m.variant, m.runs, false))
+        MESSAGE_ON(TASKS_REJECTED,
+                   report_retracted(link, m.class_id, m.variant, m.runs, true))
+        MESSAGE_ON(WORKER_GOODBYE, on_goodbye(link, m.reason))
+        MESSAGE_ON(TASK_NOTIFY, on_notify(link, &m))
+        MESSAGE_ON(LOG_OPEN, log_open(link, &m))
+        MESSAGE_ON(LOG_LEASE, log_lease(link, m.log, m.uid))
+        MESSAGE_ON(LOG_LEASE_END, log_lease_end(link, m.uid, m.lease))
+        MESSAGE_ON(LOG_CLOSED, (void)m)
+        MESSAGE_ON(JOB_OUTPUT, output_report(link, &m))
+        MESSAGE_ON(PLACEMENTS, report_placements(link, m.list))
+        MESSAGE_ON(WORKER_OVERVIEW, rc = take_overview(link, m.overview, &err))
     default:
         rc = error_set(&err, ERR_CORRUPT, "unexpected message %s", msg_name(type));
     }
-#undef ON
     if (rc != 0) {
         log_warn("Worker %u (%s): %s; connection dropped", link->id,
                  io_conn_peer(link->conn), err.text);

@@ -48,6 +48,20 @@ enum message_type {
 #include "wire/messages.def"
 #undef MESSAGE
 
+/*
+ * A case of a switch over the type of a message: decodes `body` into `m` and does what
+ * follows. `rc` and `err` of the function around it take what the decoder says.
+ */
+#define MESSAGE_ON(name, ...)                \
+    case MSG_##name: {                       \
+        struct msg_##name m;                 \
+        rc = msg_get_##name(body, &m, &err); \
+        if (rc == 0) {                       \
+            __VA_ARGS__;                     \
+        }                                    \
+        break;                               \
+    }
+
 /* Next message of a batch: type and body. 0, or ERR_CLOSED at the end, or ERR_CORRUPT.
  */
 int msg_next(struct cursor *batch, uint8_t *type, struct span *body) MUST_CHECK;

@@ -292,38 +292,29 @@ static void dispatch(struct worker *w, uint8_t type, struct span body)
 {
     struct error err = ERROR_INIT;
     int rc = 0;
-#define ON(name, action)                     \
-    case MSG_##name: {                       \
-        struct msg_##name m;                 \
-        rc = msg_get_##name(body, &m, &err); \
-        if (rc == 0) {                       \
-            action;                          \
-        }                                    \
-        break;                               \
-    }
     switch (type) {
-        ON(WORKER_REGISTERED, on_registered(w, &m))
-        ON(CLASS_DEFINE, defs_class(w, m.class_id, m.request))
-        ON(JOB_DEFINE, defs_job(w, m.job, m.name))
-        ON(BODY_DEFINE, defs_body(w, &m))
-        ON(GROUP_DEFINE, defs_group(w, &m))
-        ON(JOB_DROP, defs_drop_job(w, m.job); output_limits_drop_job(w, m.job))
-        ON(JOB_OUTPUT_FULL, output_limits_full(w, m.job, m.bytes))
-        ON(TASKS_ASSIGN, if (worker_serving(w)) lanes_assign(w, &m))
-        ON(TASKS_RETRACT, if (worker_serving(w)) lanes_retract(w, &m))
-        ON(GANG_START, if (worker_serving(w)) lanes_gang(w, &m))
-        ON(TASKS_CANCEL, lanes_cancel(w, m.job, m.ranges))
-        ON(TASKS_ACK, report_ack(w, m.seq))
-        ON(WORKER_STOP, log_info("Received stop command");
-           worker_leave(w, m.reason < WORKER_END_COUNT ? (enum worker_end)m.reason
-                                                       : WORKER_STOPPED))
-        ON(RSP_ERROR, (void)error_set(&err, ERR_INVALID, "%.*s", (int)m.message.n,
-                                      (const char *)m.message.p);
-           worker_fail(w, &err))
+        MESSAGE_ON(WORKER_REGISTERED, on_registered(w, &m))
+        MESSAGE_ON(CLASS_DEFINE, defs_class(w, m.class_id, m.request))
+        MESSAGE_ON(JOB_DEFINE, defs_job(w, m.job, m.name))
+        MESSAGE_ON(BODY_DEFINE, defs_body(w, &m))
+        MESSAGE_ON(GROUP_DEFINE, defs_group(w, &m))
+        MESSAGE_ON(JOB_DROP, defs_drop_job(w, m.job); output_limits_drop_job(w, m.job))
+        MESSAGE_ON(JOB_OUTPUT_FULL, output_limits_full(w, m.job, m.bytes))
+        MESSAGE_ON(TASKS_ASSIGN, if (worker_serving(w)) lanes_assign(w, &m))
+        MESSAGE_ON(TASKS_RETRACT, if (worker_serving(w)) lanes_retract(w, &m))
+        MESSAGE_ON(GANG_START, if (worker_serving(w)) lanes_gang(w, &m))
+        MESSAGE_ON(TASKS_CANCEL, lanes_cancel(w, m.job, m.ranges))
+        MESSAGE_ON(TASKS_ACK, report_ack(w, m.seq))
+        MESSAGE_ON(WORKER_STOP, log_info("Received stop command"); worker_leave(
+                       w, m.reason < WORKER_END_COUNT ? (enum worker_end)m.reason
+                                                      : WORKER_STOPPED))
+        MESSAGE_ON(RSP_ERROR,
+                   (void)error_set(&err, ERR_INVALID, "%.*s", (int)m.message.n,
+                                   (const char *)m.message.p);
+                   worker_fail(w, &err))
     default:
         streams_message(w, type, body);
     }
-#undef ON
     if (rc != 0)
         worker_fail(w, &err);
 }
