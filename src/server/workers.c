@@ -140,12 +140,14 @@ static void on_register(struct worker_link *link, const struct msg_WORKER_REGIST
     registered(link, &config, m);
 }
 
+static void on_freed(struct worker_link *link, const struct msg_ALLOCATION_FREED *m)
+{
+    (void)m;
+    sched_freed(link->server->sched, link->id);
+}
+
 static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED *m)
 {
-    if (m->count == 0) {
-        sched_freed(link->server->sched, link->id);
-        return;
-    }
     sched_grant_refused(link->server->sched, link->id, m->class_id, m->variant,
                         m->count);
     free(link->refusal);
@@ -198,6 +200,7 @@ static void dispatch(struct worker_link *link, uint8_t type, struct span body)
         MESSAGE_ON(TASKS_STARTED, report_started(link, m.starts))
         MESSAGE_ON(TASKS_ENDED, report_ended(link, m.seq, m.ends))
         MESSAGE_ON(GRANTS_REFUSED, on_refused(link, &m))
+        MESSAGE_ON(ALLOCATION_FREED, on_freed(link, &m))
         MESSAGE_ON(TASKS_RETRACTED,
                    report_retracted(link, m.class_id, m.variant, m.runs, false))
         MESSAGE_ON(TASKS_REJECTED,

@@ -283,9 +283,10 @@ static void seat_fill(struct worker *w, struct seat *s)
  * voided its grant before. What it was refused since then may be possible now. */
 static void tell_freed(struct worker *w)
 {
-    struct msg_GRANTS_REFUSED m = {.count = 0};
+    struct msg_ALLOCATION_FREED m;
+    memset(&m, 0, sizeof m);
     if (w->registered)
-        msg_put_GRANTS_REFUSED(io_conn_batch(w->conn), &m);
+        msg_put_ALLOCATION_FREED(io_conn_batch(w->conn), &m);
 }
 
 void seat_left(struct worker *w, struct task *t)
