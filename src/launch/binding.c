@@ -9,9 +9,6 @@
 #include <unistd.h>
 
 #define WORD_BITS (8 * sizeof(unsigned long))
-#ifndef MPOL_PREFERRED_MANY
-#define MPOL_PREFERRED_MANY 5 /* Linux 5.15 */
-#endif
 
 static void copy_cpus(struct binding *b, const uint8_t *cpus, size_t size)
 {
@@ -110,7 +107,7 @@ static bool set_policy(int mode, const unsigned long *nodes, size_t n)
     return syscall(SYS_set_mempolicy, mode, nodes, n * WORD_BITS + 1) == 0;
 }
 
-/* The policy MPOL_PREFERRED knows one domain only: the first. */
+/* The policy knows one domain only. */
 static bool prefer_first(const struct binding *b)
 {
     unsigned long one[ARRAY_SIZE(b->nodes)] = {0};
@@ -126,10 +123,7 @@ static bool apply_memory(const struct binding *b)
 {
     if (b->memory == LAUNCH_MEMORY_STRICT && b->n_nodes > 0)
         return set_policy(MPOL_BIND, b->nodes, b->n_nodes);
-    bool preferred =
-        b->memory == LAUNCH_MEMORY_PREFERRED && b->n_nodes > 0 &&
-        (set_policy(MPOL_PREFERRED_MANY, b->nodes, b->n_nodes) || prefer_first(b));
-    if (!preferred)
+    if (b->memory != LAUNCH_MEMORY_PREFERRED || !prefer_first(b))
         (void)syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0UL);
     return true; /* a wish only */
 }

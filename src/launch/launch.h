@@ -54,7 +54,11 @@ struct launcher_config {
     size_t cpus_size;
 };
 
-enum launch_memory { LAUNCH_MEMORY_OFF, LAUNCH_MEMORY_PREFERRED, LAUNCH_MEMORY_STRICT };
+enum launch_memory {
+    LAUNCH_MEMORY_OFF,
+    LAUNCH_MEMORY_PREFERRED, /* the first domain while there is some */
+    LAUNCH_MEMORY_STRICT     /* these domains alone; fails the task when refused */
+};
 
 struct launch_binding {
     const uint8_t *cpus; /* as above; length 0: the CPUs of the rank */
@@ -65,9 +69,9 @@ struct launch_binding {
      * kernel keeps moving them onto one. */
     bool has_home;
     uint32_t home;
-    const uint64_t *nodes;     /* NUMA domains: bit i%64 of word i/64 */
-    size_t n_nodes;            /* words */
-    enum launch_memory memory; /* STRICT fails the task when refused */
+    const uint64_t *nodes; /* NUMA domains: bit i%64 of word i/64 */
+    size_t n_nodes;        /* words */
+    enum launch_memory memory;
     bool must; /* CPUs that cannot be had fail the task, else it gets those of the rank
                 */
 };

@@ -3,8 +3,6 @@
 #include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define CPU_NONE UINT32_MAX
 
@@ -148,14 +146,4 @@ int pinner_plan(const struct pinner *p, const struct allocation *a,
         cpu_set_copy(&plan->cpus, &p->topo->mask);
     prefer_memory(p, memory, plan);
     return 0;
-}
-
-int pin_plan_apply_memory(const struct pin_plan *plan)
-{
-    if (plan->mempolicy == MPOL_DEFAULT)
-        return 0;
-    unsigned long bits = plan->nodes.n_words * CPU_SET_WORD_BITS;
-    /* The kernel reads one bit less than it is told. */
-    return (int)syscall(SYS_set_mempolicy, plan->mempolicy, plan->nodes.words,
-                        bits + 1);
 }

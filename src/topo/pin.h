@@ -39,7 +39,4 @@ int pinner_plan(const struct pinner *p, const struct allocation *a,
 /* The plan of a task without CPUs: the rank's full mask. */
 void pinner_plan_rank(const struct pinner *p, struct pin_plan *plan);
 
-/* set_mempolicy(2) as the plan says. Async-signal-safe. 0, or -1 with errno. */
-int pin_plan_apply_memory(const struct pin_plan *plan) MUST_CHECK;
-
 #endif

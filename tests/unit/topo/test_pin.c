@@ -135,16 +135,4 @@ static void test_strange_labels(void)
     bench_close(&b);
 }
 
-static void test_apply(void)
-{
-    struct pin_plan plan;
-    struct bench b;
-    bench_open(&b, "node:1 core:2 pu:1", NULL, NULL);
-    pinner_plan_rank(b.pinner, &plan);
-    CU_ASSERT_EQUAL(plan.mempolicy, MPOL_DEFAULT);
-    CU_ASSERT_EQUAL(pin_plan_apply_memory(&plan), 0);
-    bench_close(&b);
-}
-
-TEST_MAIN("pin", TEST(test_numa), TEST(test_one_domain), TEST(test_strange_labels),
-          TEST(test_apply))
+TEST_MAIN("pin", TEST(test_numa), TEST(test_one_domain), TEST(test_strange_labels))
