@@ -87,6 +87,7 @@ static void topology_json(struct json *j, const struct topo *t)
     json_begin_array(j);
     for (size_t i = 0; i < t->n_nodes; i++) {
         json_begin_object(j);
+        json_kbool(j, "allowed", t->nodes[i].allowed);
         for (uint32_t d = 0; d < t->n_domains; d++)
             if (t->domains[d].node == t->nodes[i].node)
                 cores_json(j, t, d);

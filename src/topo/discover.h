@@ -21,7 +21,8 @@ struct finding {
 void finding_release(struct finding *f);
 /* CPUs with numbers above the maximum are left out. */
 int finding_add(struct finding *f, const struct topo_pu *pu) MUST_CHECK;
-int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes) MUST_CHECK;
+int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes,
+                     bool allowed) MUST_CHECK;
 int finding_add_io(struct finding *f, const struct topo_io *io) MUST_CHECK;
 
 /* ERR_UNSUPPORTED when the library is missing or of another generation. */
@@ -36,6 +37,8 @@ uint64_t memory_limit(const char *root);
 /* Likewise for CPU time, in thousandths of a CPU. */
 uint64_t cpu_time_limit(const char *root);
 uint64_t memory_total(const char *root); /* 0: unknown */
+/* The NUMA nodes whose memory this process may use; false: unknown. */
+bool memory_nodes(const char *root, struct cpu_set *nodes);
 
 /* The GPUs of this machine, instead of those that hwloc saw, and (without hwloc) its
  * network cards. */
@@ -44,6 +47,9 @@ int devices_find(struct finding *f, const struct topo_source *source,
 /* The families that source->detect names, from t->ios and the environment. */
 int gpus_find(struct topo *t, const struct topo_source *source,
               struct error *err) MUST_CHECK;
+/* ERR_NOT_FOUND when a pool of GPUs names one that the driver does not know. */
+int gpus_check(const struct topo *t, const struct pool_set *given,
+               struct error *err) MUST_CHECK;
 /* The device that a label of a pool means, or NULL. */
 const struct topo_io *topo_find_io(const struct topo *t, const char *pool,
                                    const char *label);

@@ -32,8 +32,9 @@ static void put_memory(const struct topo *t, uint32_t node, struct buf *out)
 {
     for (size_t i = 0; i < t->n_nodes; i++)
         if (t->nodes[i].node == node && t->nodes[i].memory_bytes)
-            buf_printf(out, "  %.2f GiB",
-                       (double)t->nodes[i].memory_bytes / (double)(1u << 30));
+            buf_printf(out, "  %.2f GiB%s",
+                       (double)t->nodes[i].memory_bytes / (double)(1u << 30),
+                       t->nodes[i].allowed ? "" : ", not allowed");
 }
 
 /* "nvidia 0  0000:3b:00.0" */
@@ -191,8 +192,10 @@ void topo_draw(const struct topo *t, struct buf *out)
         char title[64];
         buf_clear(&box);
         size_t n = put_package(t, pus + i, t->n_pus - i, &box);
-        (void)snprintf(title, sizeof title, " socket %u: %zu cores, %zu threads ",
-                       pus[i].package, count_cores(pus + i, n), n);
+        size_t cores = count_cores(pus + i, n);
+        (void)snprintf(title, sizeof title, " socket %u: %zu core%s, %zu thread%s ",
+                       pus[i].package, cores, cores == 1 ? "" : "s", n,
+                       n == 1 ? "" : "s");
         put_box(title, buf_cstr(&box), out);
         i += n;
     }

@@ -58,12 +58,25 @@ static bool has_duplicates(const struct topo_family_devices *f)
     return false;
 }
 
+/* What batch systems and people write for "no GPU", and what ends a list for the
+ * vendors' libraries. */
+static bool is_none(const char *word, size_t n)
+{
+    static const char *const words[] = {"", "-1", "NoDevFiles"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strlen(words[i]) == n && memcmp(words[i], word, n) == 0)
+            return true;
+    return false;
+}
+
 /* Parts between commas, verbatim. An empty part makes the value useless. */
 static int read_variable(struct topo_family_devices *f, const char *name,
                          const char *value)
 {
     for (const char *p = value;; p++) {
         size_t n = strcspn(p, ",");
+        if (n && is_none(p, n))
+            break;
         if (n == 0 || n > POOL_LABEL_MAX || f->n >= GPUS_MAX) {
             log_warn("%s is not a list of devices (%s)", name, value);
             drop_devices(f);
@@ -75,7 +88,10 @@ static int read_variable(struct topo_family_devices *f, const char *name,
         if (!*p)
             break;
     }
-    log_info("Detected GPUs %s from `%s`", value, name);
+    if (f->n)
+        log_info("Detected GPUs %s from `%s`", value, name);
+    else
+        log_info("No GPUs, as `%s` is %s", name, value);
     if (has_duplicates(f)) {
         log_warn("%s contains duplicates (%s)", name, value);
         drop_devices(f);
@@ -139,23 +155,33 @@ static bool knows_uuids(const struct topo *t, enum topo_io_kind kind)
 }
 
 /* Where no driver tells of GPUs, or not by UUID, any word is believed. */
-static int check_devices(const struct topo *t, enum topo_family family,
-                         struct error *err)
+static int check_device(const struct topo *t, enum topo_family family, const char *who,
+                        const char *label, struct error *err)
 {
-    const struct topo_family_devices *f = &t->families[family];
     enum topo_io_kind kind = families[family].io;
     size_t n = count_ios(t, kind);
-    bool uuids = knows_uuids(t, kind);
-    for (size_t i = 0; i < f->n && n; i++) {
-        const char *label = f->devices[i].label;
-        bool known = is_number(label) || (uuids && strncmp(label, "GPU-", 4) == 0);
-        if (known && !find_gpu(t, kind, label))
-            return error_set(err, ERR_NOT_FOUND,
-                             "%s names device '%s', but this machine has %zu %s GPU%s",
-                             families[family].variable, label, n,
-                             families[family].maker, n == 1 ? "" : "s");
+    bool known =
+        is_number(label) || (knows_uuids(t, kind) && strncmp(label, "GPU-", 4) == 0);
+    if (n == 0 || !known || find_gpu(t, kind, label))
+        return 0;
+    return error_set(err, ERR_NOT_FOUND,
+                     "%s names device '%s', but this machine has %zu %s GPU%s", who,
+                     label, n, families[family].maker, n == 1 ? "" : "s");
+}
+
+int gpus_check(const struct topo *t, const struct pool_set *given, struct error *err)
+{
+    int rc = 0;
+    for (enum topo_family family = 0; family < FAMILY_COUNT; family++) {
+        const struct pool *p = pool_set_find(given, families[family].pool);
+        size_t n = p ? pool_index_count(p) : 0;
+        char who[64], scratch[16];
+        (void)snprintf(who, sizeof who, "Resource %s", families[family].pool);
+        /* The first that is missing ends it, however long a range is. */
+        for (size_t i = 0; i < n && rc == 0; i++)
+            rc = check_device(t, family, who, pool_label(p, (uint32_t)i, scratch), err);
     }
-    return 0;
+    return rc;
 }
 
 static int count_devices(struct topo_family_devices *f, size_t n)
@@ -189,9 +215,10 @@ static int find_family(struct topo *t, enum topo_family family, bool imagined,
     int rc = 0;
     if (value && *value && read_variable(f, families[family].variable, value) < 0)
         return error_nomem(err);
-    rc = check_devices(t, family, err);
-    /* Set but empty means no GPU. */
-    bool none = value && !*value;
+    for (size_t i = 0; i < f->n && rc == 0; i++)
+        rc = check_device(t, family, families[family].variable, f->devices[i].label,
+                          err);
+    bool none = value && is_none(value, strcspn(value, ","));
     size_t n = count_ios(t, families[family].io);
     if (rc == 0 && f->n == 0 && n && !none) {
         if (!imagined)

@@ -272,7 +272,7 @@ static int read_nodes(const struct hwloc_calls *calls, hwloc_topology_t topology
         bool ours = !allowed || calls->bitmap_isset(allowed, node->os_index);
         uint64_t bytes = node->attr->numanode.local_memory;
         f->memory_bytes += ours ? bytes : 0;
-        if (finding_add_node(f, node->os_index, bytes) < 0)
+        if (finding_add_node(f, node->os_index, bytes, ours) < 0)
             return error_nomem(err);
     }
     return 0;

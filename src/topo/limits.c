@@ -21,6 +21,20 @@ uint64_t memory_total(const char *root)
     return bytes;
 }
 
+bool memory_nodes(const char *root, struct cpu_set *nodes)
+{
+    static const char key[] = "\nMems_allowed_list:";
+    struct buf text = BUF_INIT(FILE_MAX);
+    const char *line = NULL;
+    if (sysfs_read(&text, root, "/proc/self/status"))
+        line = strstr(buf_cstr(&text), key);
+    if (line)
+        line += sizeof key - 1;
+    bool ok = line && cpu_set_parse(nodes, line + strspn(line, " \t"));
+    buf_release(&text);
+    return ok;
+}
+
 /* A number of bytes, or UINT64_MAX for "max" and what cannot be read. */
 static uint64_t read_limit(const char *root, const char *mount, const char *group,
                            const char *file)

@@ -77,9 +77,19 @@ void pinner_plan_rank(const struct pinner *p, struct pin_plan *plan)
     plan->whole = true;
 }
 
+/* Whether there is memory for us on that NUMA node. */
+static bool has_memory(const struct topo *t, uint32_t node)
+{
+    for (size_t i = 0; i < t->n_nodes; i++)
+        if (t->nodes[i].node == node)
+            return t->nodes[i].allowed;
+    return false;
+}
+
 /* Memory near the domains of the task's CPUs. Several domains: by default the kernel's
  * choice, which is the domain of the CPU that touches first. A wish is of no use where
- * there is one domain only; an order is carried out even there. */
+ * there is one domain only, or no memory there for us; an order is carried out even
+ * then, and fails the task by name. */
 static void prefer_memory(const struct pinner *p, enum membind_mode memory,
                           struct pin_plan *plan)
 {
@@ -87,7 +97,8 @@ static void prefer_memory(const struct pinner *p, enum membind_mode memory,
         return;
     if (memory == MEMBIND_STRICT)
         plan->mempolicy = MPOL_BIND;
-    else if (!p->topo->single_node && cpu_set_count(&plan->nodes) == 1)
+    else if (!p->topo->single_node && cpu_set_count(&plan->nodes) == 1 &&
+             has_memory(p->topo, cpu_set_next(&plan->nodes, 0)))
         plan->mempolicy = MPOL_PREFERRED;
 }
 

@@ -283,6 +283,8 @@ int topo_resources(const struct topo *t, unsigned detect, bool no_ht,
             given = &set->pools[i];
     detect = topo_detect_except(detect, set);
     int rc = topo_detect_check(detect, set, err);
+    if (rc == 0)
+        rc = gpus_check(t, set, err);
     if (rc == 0 && given && no_ht)
         rc = drop_second_threads(t, given, err);
     if (rc == 0 && (detect & DETECT_CPUS))

@@ -32,7 +32,7 @@ int finding_add(struct finding *f, const struct topo_pu *pu)
     return 0;
 }
 
-int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes)
+int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes, bool allowed)
 {
     if (node >= NODES_MAX)
         return 0;
@@ -40,7 +40,7 @@ int finding_add_node(struct finding *f, uint32_t node, uint64_t bytes)
     if (!grown)
         return ERR_NOMEM;
     f->nodes = grown;
-    f->nodes[f->n_nodes++] = (struct topo_node){node, bytes};
+    f->nodes[f->n_nodes++] = (struct topo_node){node, bytes, allowed};
     return 0;
 }
 
@@ -131,7 +131,7 @@ static int add_nodes(struct finding *f, const char *root, struct cpu_set *seen,
             !cpu_set_parse(&cpus, buf_cstr(text)))
             continue;
         uint64_t bytes = node_memory(root, node, text);
-        if (finding_add_node(f, node, bytes) < 0 ||
+        if (finding_add_node(f, node, bytes, true) < 0 ||
             add_cpus(f, root, &cpus, node, seen, text) < 0)
             return ERR_NOMEM;
     }

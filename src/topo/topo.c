@@ -130,6 +130,19 @@ static uint64_t slurm_mebibytes(void)
     return value;
 }
 
+/* Memory of the NUMA nodes that a cpuset leaves us; UINT64_MAX where it leaves all or
+ * their sizes are not known. */
+static uint64_t allowed_memory(const struct topo *t)
+{
+    uint64_t bytes = 0;
+    bool less = false;
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        bytes += t->nodes[i].allowed ? t->nodes[i].memory_bytes : 0;
+        less |= !t->nodes[i].allowed;
+    }
+    return less && bytes ? bytes : UINT64_MAX;
+}
+
 static void find_memory(struct topo *t, const struct topo_source *source,
                         uint64_t total)
 {
@@ -140,8 +153,12 @@ static void find_memory(struct topo *t, const struct topo_source *source,
     }
     bool imagined = source->synthetic || source->xml;
     uint64_t here = imagined ? total : memory_total(source->root);
-    uint64_t limit = imagined ? UINT64_MAX : memory_limit(source->root);
-    t->memory_bytes = MIN(here, limit);
+    if (!imagined) {
+        uint64_t limit = memory_limit(source->root);
+        uint64_t nodes = allowed_memory(t);
+        here = MIN(here, MIN(limit, nodes));
+    }
+    t->memory_bytes = here;
     log_info("Detected %lluB of memory (%.2f GiB)", (unsigned long long)t->memory_bytes,
              (double)t->memory_bytes / (double)(1u << 30));
 }
@@ -192,6 +209,16 @@ static int by_kind_and_bus(const void *a, const void *b)
     return diff ? diff : strcmp(x->name, y->name);
 }
 
+/* A cpuset may keep the memory of some nodes from us. */
+static void restrict_nodes(struct finding *f, const char *root)
+{
+    struct cpu_set allowed;
+    if (!memory_nodes(root, &allowed))
+        return;
+    for (size_t i = 0; i < f->n_nodes; i++)
+        f->nodes[i].allowed = cpu_set_has(&allowed, f->nodes[i].node);
+}
+
 /* Takes nodes and devices. */
 static void take_rest(struct topo *t, struct finding *f)
 {
@@ -226,6 +253,8 @@ int topo_discover(struct topo **topo, const struct topo_source *source,
         cpu_set_copy(&mask, source->mask ? source->mask : &f.allowed);
     else if (rc == 0)
         rc = cpu_set_of_self(&mask, err);
+    if (rc == 0 && !imagined)
+        restrict_nodes(&f, source->root);
     if (rc == 0)
         take_rest(t, &f);
     if (rc == 0)

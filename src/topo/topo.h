@@ -51,6 +51,7 @@ struct topo_domain {
 struct topo_node {
     uint32_t node;
     uint64_t memory_bytes; /* 0: unknown */
+    bool allowed;          /* a cpuset lets us use its memory */
 };
 
 /* A GPU or network card of the machine, whether or not it is a resource. */

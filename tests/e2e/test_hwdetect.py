@@ -116,3 +116,10 @@ def test_gpus_of_the_environment(bare):
     twice = bare.hq("worker", "hwdetect", env={"CUDA_VISIBLE_DEVICES": "1,1"})
     assert "contains duplicates (1,1)" in twice.stderr and "gpus" not in twice.stdout
     assert "gpus/amd" not in detect(bare, env={"ROCR_VISIBLE_DEVICES": ""})
+
+
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_words_for_no_gpu(bare, value):
+    """People write -1, Slurm writes NoDevFiles in a job without GPUs."""
+    result = bare.hq("worker", "hwdetect", env={"CUDA_VISIBLE_DEVICES": value})
+    assert "gpus" not in result.stdout and "Detected GPUs" not in result.stderr

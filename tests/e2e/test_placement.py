@@ -13,7 +13,7 @@ ALLOWED = sorted(os.sched_getaffinity(0))
 NODES = re.findall(r"\d+", Path("/sys/devices/system/node/online").read_text()) \
     if Path("/sys/devices/system/node/online").exists() else ["0"]
 HAS_NUMA_MAPS = Path("/proc/self/numa_maps").exists()
-# Prints its mask, then the policy of its heap after touching a page of it.
+# Prints its mask and its maps after touching each page of a mapping of its own.
 PROBE = ("import os, mmap, json\n"
          "m = mmap.mmap(-1, 1 << 20)\n"
          "m[:] = b'x' * len(m)\n"
@@ -103,7 +103,7 @@ def test_strict_memory_is_bound_before_the_program_runs(real):
 
 @pytest.mark.skipif(not HAS_NUMA_MAPS, reason="no numa_maps here")
 def test_first_touch_lands_on_the_preferred_node(real):
-    """With several domains by the pages of the anonymous map that the probe touched;
+    """With several domains by the pages of the map that the probe touched;
     with one by the policy that was recorded and set."""
     job, seen = probe(real, "--cpus", "1")
     where = placement(real, job)
@@ -113,7 +113,7 @@ def test_first_touch_lands_on_the_preferred_node(real):
         return
     node = where["nodes"][0]
     assert policies == {f"prefer:{node}"}
-    touched = [line for line in seen["maps"] if "anon=256" in line]
+    touched = [line for line in seen["maps"] if "dirty=256" in line]
     assert touched and all(re.findall(r"N(\d+)=", line) == [str(node)]
                            for line in touched)
 
@@ -246,6 +246,127 @@ def test_worker_tells_where_indices_lie(real):
         cpus = [r["values"] for entry in resources["locality"]
                 for r in entry["resources"] if r["name"] == "cpus"]
         assert sorted(int(c) for values in cpus for c in values) == ALLOWED
+
+
+# -- as on a machine of several domains ------------------------------------------------
+
+def bits(i):
+    """A set of one number as hwloc writes it."""
+    return ",".join([f"0x{1 << i % 32:08x}"] + ["0x00000000"] * (i // 32))
+
+
+def socket_xml(i, cpu):
+    """A socket with one CPU and memory of its own."""
+    sets = (f'cpuset="{bits(cpu)}" complete_cpuset="{bits(cpu)}" '
+            f'nodeset="{bits(i)}" complete_nodeset="{bits(i)}"')
+    return (f'<object type="Package" os_index="{i}" {sets} gp_index="{10 * i + 11}">'
+            f'<object type="NUMANode" os_index="{i}" {sets} gp_index="{10 * i + 12}" '
+            'local_memory="1073741824"/>'
+            f'<object type="Core" os_index="{i}" {sets} gp_index="{10 * i + 13}">'
+            f'<object type="PU" os_index="{cpu}" {sets} gp_index="{10 * i + 14}"/></object>'
+            "</object>")
+
+
+@pytest.fixture
+def sockets(env):
+    """Starts workers that believe in two sockets with one of this machine's CPUs each:
+    HWLOC_XMLFILE is the library's own variable. The kernel is the real one."""
+    if len(ALLOWED) < 2:
+        pytest.skip("needs two CPUs")
+    both = ",".join(f"0x{word:08x}" for word in split_words(
+        1 << ALLOWED[0] | 1 << ALLOWED[1]))
+    sets = (f'cpuset="{both}" complete_cpuset="{both}" allowed_cpuset="{both}" '
+            'nodeset="0x3" complete_nodeset="0x3" allowed_nodeset="0x3"')
+    file = env.write("machine.xml",
+                     '<?xml version="1.0" encoding="UTF-8"?>\n'
+                     '<topology version="2.0">'
+                     f'<object type="Machine" os_index="0" {sets} gp_index="1">'
+                     f"{socket_xml(0, ALLOWED[0])}{socket_xml(1, ALLOWED[1])}"
+                     "</object></topology>\n")
+    seen = env.json("worker", "hwdetect", env={"HWLOC_XMLFILE": str(file)})
+    if "locality" not in seen:
+        pytest.skip("hwloc is not there")
+    env.start = lambda *args: env.start_worker(
+        "--detect-resources=cpus", *args, cpus=None, env={"HWLOC_XMLFILE": str(file)})
+    return env
+
+
+def split_words(value):
+    """32 bits each, the highest first."""
+    words = []
+    while value:
+        words.insert(0, value & 0xffffffff)
+        value >>= 32
+    return words
+
+
+def policies_of(seen):
+    return {line.split()[1] for line in seen["maps"]}
+
+
+def test_default_is_the_domain_and_its_memory(sockets):
+    """CPUs of the first domain only, and pages from there: also first touch."""
+    sockets.start()
+    resources = sockets.workers()[0]["configuration"]["resources"]
+    assert resources["resources"] == [{"kind": "groups", "name": "cpus", "groups": [
+        [str(ALLOWED[0])], [str(ALLOWED[1])]]}]
+    job, seen = probe(sockets)
+    where = placement(sockets, job)
+    assert seen["cpus"] == [ALLOWED[0]] and where["nodes"] == [0]
+    assert where["binding"] == "domains" and where["memory"] == "preferred"
+    if HAS_NUMA_MAPS:
+        assert policies_of(seen) == {"prefer:0"}
+        touched = [line for line in seen["maps"] if "dirty=256" in line]
+        assert touched and all(" N0=256" in line for line in touched)
+    row = sockets.hq("task", "info", job, 0).fields()["Placement"]
+    assert "NUMA nodes: 0" in row and "memory: preferred" in row
+
+    for options, binding, memory, policy in (
+            (("--membind", "strict"), "domains", "strict", "bind:0"),
+            (("--membind", "off"), "domains", "default", "default"),
+            (("--pin", "taskset"), "exact", "preferred", "prefer:0")):
+        job, seen = probe(sockets, *options)
+        where = placement(sockets, job)
+        assert (where["binding"], where["memory"]) == (binding, memory)
+        assert seen["cpus"] == [ALLOWED[0]]
+        assert not HAS_NUMA_MAPS or policies_of(seen) == {policy}
+    for options in (("--pin", "none"), ("--cpus", "2")):
+        job, seen = probe(sockets, *options)
+        assert seen["cpus"] == ALLOWED[:2] and placement(sockets, job)["memory"] == "default"
+        assert policies_of(seen) <= {"default"}
+
+
+def test_pinned_and_other_tasks_take_turns(sockets):
+    """They share a lane of the worker; each gets what it asked for."""
+    sockets.start()
+    blocker = sockets.submit("--cpus", "2", "--", "sleep", "1000")
+    sockets.wait_stats(blocker, running=1)
+    ways = (("--pin", "none"), (), ("--pin", "taskset"), ("--membind", "off")) * 3
+    jobs = [sockets.submit(*way, "--", "python3", "-c", PROBE) for way in ways]
+    sockets.hq("job", "cancel", blocker)
+    for way, job in zip(ways, jobs):
+        sockets.wait_job(job)
+        where = placement(sockets, job)
+        seen = json.loads(sockets.hq("job", "cat", job, "stdout").stdout)
+        assert seen["cpus"] == cpus_of(where["cpus"])
+        assert seen["cpus"] == ALLOWED[:2] if "none" in way else len(seen["cpus"]) == 1
+        wish = way in ((), ("--pin", "taskset")) and (where["nodes"] == [0] or len(NODES) > 1)
+        assert where["memory"] == ("preferred" if wish else "default")
+
+
+@pytest.mark.skipif(len(NODES) > 1, reason="the kernel has that domain")
+def test_domain_without_memory_for_us(sockets):
+    """A wish is dropped and not recorded as kept, an order fails the task by name."""
+    sockets.start()
+    first = sockets.submit("--", "sleep", "1000")
+    sockets.wait_stats(first, running=1)
+    job, seen = probe(sockets)
+    where = placement(sockets, job)
+    assert seen["cpus"] == [ALLOWED[1]] and where["nodes"] == [1]
+    assert where["memory"] == "default" and policies_of(seen) <= {"default"}
+    job = sockets.submit("--membind", "strict", "--", "true")
+    sockets.wait_job(job)
+    assert "memory" in sockets.json("task", "info", job, 0)[0]["error"]
 
 
 def test_mask_survives_in_children(real):

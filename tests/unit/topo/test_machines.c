@@ -199,6 +199,11 @@ static void test_placement(void)
          "0,1,4,5 | mask 0-1,4-5 prefer 0"},
         {"limited-slice", false, "cpus=1.5", PIN_DOMAINS, MEMBIND_PREFERRED,
          "21,20 | mask 4-5,20-21 prefer 0"},
+        /* CPUs of a node whose memory the cpuset keeps: no wish, but an order */
+        {"limited-slice", false, "cpus=6", PIN_DOMAINS, MEMBIND_PREFERRED,
+         "8,9,10,24,25,26 | mask 8-10,24-26 default 1"},
+        {"limited-slice", false, "cpus=6", PIN_DOMAINS, MEMBIND_STRICT,
+         "8,9,10,24,25,26 | mask 8-10,24-26 bind 1"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct machine m;
@@ -341,40 +346,51 @@ static void test_random_histories(void)
 static void test_drawing(void)
 {
     static const struct {
-        const char *name, *expected;
+        const char *name, *mask, *expected;
     } cases[] = {
-        {"memory-only-nodes", "+- socket 0: 4 cores, 4 threads ---+\n"
-                              "| NUMA node 0  64.00 GiB           |\n"
-                              "|     [0] [1] [2] [3]              |\n"
-                              "+----------------------------------+\n"
-                              "+- socket 1: 4 cores, 4 threads ---+\n"
-                              "| NUMA node 1  64.00 GiB           |\n"
-                              "|     [4] [5] [6] [7]              |\n"
-                              "|     gpu nvidia 0  0000:86:00.0   |\n"
-                              "+----------------------------------+\n"
-                              "NUMA node 2  256.00 GiB  without CPUs\n"
-                              "NUMA node 3  256.00 GiB  without CPUs\n"},
-        {"hybrid", "+- socket 0: 12 cores, 16 threads ------------+\n"
-                   "| NUMA node 0  32.00 GiB                      |\n"
-                   "|     P [0 1] [2 3] [4 5] [6 7]               |\n"
-                   "|     E [8] [9] [10] [11] [12] [13] [14] [15] |\n"
-                   "|     network enp87s0  0000:57:00.0           |\n"
-                   "+---------------------------------------------+\n"},
-        {"limited-slice", "+- socket 0: 2 cores, 4 threads ---+\n"
-                          "| NUMA node 0  64.00 GiB           |\n"
-                          "|     [4 20] [5 21]                |\n"
-                          "|     gpu nvidia 0  0000:17:00.0   |\n"
-                          "+----------------------------------+\n"
-                          "+- socket 1: 3 cores, 6 threads ---+\n"
-                          "| NUMA node 1  64.00 GiB           |\n"
-                          "|     [8 24] [9 25] [10 26]        |\n"
-                          "|     gpu nvidia 1  0000:86:00.0   |\n"
-                          "+----------------------------------+\n"},
+        {"memory-only-nodes", NULL,
+         "+- socket 0: 4 cores, 4 threads ---+\n"
+         "| NUMA node 0  64.00 GiB           |\n"
+         "|     [0] [1] [2] [3]              |\n"
+         "+----------------------------------+\n"
+         "+- socket 1: 4 cores, 4 threads ---+\n"
+         "| NUMA node 1  64.00 GiB           |\n"
+         "|     [4] [5] [6] [7]              |\n"
+         "|     gpu nvidia 0  0000:86:00.0   |\n"
+         "+----------------------------------+\n"
+         "NUMA node 2  256.00 GiB  without CPUs\n"
+         "NUMA node 3  256.00 GiB  without CPUs\n"},
+        {"hybrid", NULL,
+         "+- socket 0: 12 cores, 16 threads ------------+\n"
+         "| NUMA node 0  32.00 GiB                      |\n"
+         "|     P [0 1] [2 3] [4 5] [6 7]               |\n"
+         "|     E [8] [9] [10] [11] [12] [13] [14] [15] |\n"
+         "|     network enp87s0  0000:57:00.0           |\n"
+         "+---------------------------------------------+\n"},
+        {"limited-slice", NULL,
+         "+- socket 0: 2 cores, 4 threads ---+\n"
+         "| NUMA node 0  64.00 GiB           |\n"
+         "|     [4 20] [5 21]                |\n"
+         "|     gpu nvidia 0  0000:17:00.0   |\n"
+         "+----------------------------------+\n"
+         "+- socket 1: 3 cores, 6 threads ------+\n"
+         "| NUMA node 1  64.00 GiB, not allowed |\n"
+         "|     [8 24] [9 25] [10 26]           |\n"
+         "|     gpu nvidia 1  0000:86:00.0      |\n"
+         "+-------------------------------------+\n"},
+        {"limited-slice", "4",
+         "+- socket 0: 1 core, 1 thread ---+\n"
+         "| NUMA node 0  64.00 GiB         |\n"
+         "|     [4]                        |\n"
+         "|     gpu nvidia 0  0000:17:00.0 |\n"
+         "+--------------------------------+\n"
+         "NUMA node 1  64.00 GiB, not allowed  without CPUs\n"
+         "    gpu nvidia 1  0000:86:00.0\n"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct machine m;
         struct buf out = BUF_INIT(BUF_MAX_DEFAULT);
-        machine_open(&m, cases[i].name, NULL, false, NULL);
+        machine_open(&m, cases[i].name, cases[i].mask, false, NULL);
         topo_draw(m.topo, &out);
         check_text(cases[i].name, buf_cstr(&out), cases[i].expected);
         buf_release(&out);

@@ -213,6 +213,19 @@ static void test_memory(void)
                 "9223372036854771712\n");
     fixture_put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "536870912\n");
     CU_ASSERT_STRING_EQUAL(memory_of(plain), "cpus: [0]; mem: sum(512)");
+    /* a cpuset with the memory of some nodes only */
+    put_two_nodes();
+    fixture_put("/sys/devices/system/node/node0/meminfo",
+                "Node 0 MemTotal: 307200 kB\n");
+    fixture_put("/sys/devices/system/node/node1/meminfo",
+                "Node 1 MemTotal: 204800 kB\n");
+    fixture_put("/sys/devices/system/node/node2/meminfo",
+                "Node 2 MemTotal: 102400 kB\n");
+    fixture_put("/proc/self/status", "Name:\tx\nMems_allowed_list:\t0-2\n");
+    CU_ASSERT_STRING_EQUAL(memory_of(plain), "cpus: [0]; mem: sum(512)");
+    fixture_put("/proc/self/status", "Name:\tx\nMems_allowed_list:\t1-2\nX:\t0\n");
+    CU_ASSERT_STRING_EQUAL(memory_of(plain), "cpus: [0]; mem: sum(300)");
+    fixture_put("/proc/self/status", "Name:\tx\n");
     /* Slurm's word, when it gives one */
     (void)setenv("SLURM_MEM_PER_NODE", "2000", 1);
     CU_ASSERT_STRING_EQUAL(memory_of(slurm), "cpus: [0]; mem: sum(2000)");
@@ -277,8 +290,9 @@ static void test_gpu_variables(void)
     CU_ASSERT_STRING_EQUAL(gpus_of("GPU-aa,GPU-bb", "1"),
                            "; gpus/nvidia: [GPU-aa,GPU-bb]; gpus/amd: [1]");
     CU_ASSERT_STRING_EQUAL(gpus_of("1,1", NULL), "");
-    CU_ASSERT_STRING_EQUAL(gpus_of("NoDevFiles", NULL), "; gpus/nvidia: [NoDevFiles]");
-    CU_ASSERT_STRING_EQUAL(gpus_of("-1", NULL), "; gpus/nvidia: [-1]");
+    CU_ASSERT_STRING_EQUAL(gpus_of("NoDevFiles", "-1"), "");
+    CU_ASSERT_STRING_EQUAL(gpus_of("2,-1,3", NULL), "; gpus/nvidia: [2]");
+    CU_ASSERT_STRING_EQUAL(gpus_of("-12", NULL), "; gpus/nvidia: [-12]");
     CU_ASSERT_STRING_EQUAL(gpus_of("0, 1", NULL), "; gpus/nvidia: [0, 1]");
     CU_ASSERT_STRING_EQUAL(gpus_of("0,,1", NULL), "");
     fixture_put("/proc/driver/nvidia/gpus/0000:3b:00.0/information", "Model: X\n");
@@ -288,6 +302,9 @@ static void test_gpu_variables(void)
                            "; gpus/nvidia: range(0-1); gpus/amd: [5]");
     CU_ASSERT_STRING_EQUAL(gpus_of("1", NULL), "; gpus/nvidia: [1]");
     CU_ASSERT_STRING_EQUAL(gpus_of("", NULL), "");
+    /* Slurm's word in a job without GPUs; the driver knows two, they are not ours. */
+    CU_ASSERT_STRING_EQUAL(gpus_of("NoDevFiles", NULL), "");
+    CU_ASSERT_STRING_EQUAL(gpus_of("-1", NULL), "");
     fixture_close();
 }
 
@@ -406,6 +423,45 @@ static void test_gpus_that_do_not_exist(void)
     fixture_close();
 }
 
+/* Of resources that the command line gives. */
+static void test_given_gpus_that_do_not_exist(void)
+{
+    static const struct {
+        const char *given, *result;
+    } cases[] = {
+        {"gpus/nvidia=[0,1]", "gpus/nvidia: [0,1]"},
+        {"gpus/nvidia=[[1],[GPU-1111]]", "gpus/nvidia: [[1],[GPU-1111]]"},
+        {"gpus/nvidia=[0,7]", "Resource gpus/nvidia names device '7', but this machine "
+                              "has 2 NVIDIA GPUs"},
+        {"gpus/nvidia=range(1-4294967295)", "Resource gpus/nvidia names device '2', "
+                                            "but this machine has 2 NVIDIA GPUs"},
+        {"gpus/nvidia=[GPU-33]", "Resource gpus/nvidia names device 'GPU-33', but this "
+                                 "machine has 2 NVIDIA GPUs"},
+        /* names that no driver gives, amounts, GPUs of a kind that nobody knows here */
+        {"gpus/nvidia=[a,b]", "gpus/nvidia: [a,b]"},
+        {"gpus/nvidia=sum(9)", "gpus/nvidia: sum(9)"},
+        {"gpus/amd=[0,9]", "gpus/amd: [0,9]"},
+        {"slots=[9]", "slots: [9]"},
+    };
+    fixture_open();
+    put_two_nodes();
+    fixture_put("/proc/driver/nvidia/gpus/0000:86:00.0/information",
+                "GPU UUID:        GPU-1111-aaaa\n");
+    fixture_put("/proc/driver/nvidia/gpus/0000:3b:00.0/information",
+                "GPU UUID:        GPU-2222-bbbb\n");
+    struct topo_source source = {.root = fixture_root};
+    struct topo *t = fixture_discover(source, "0");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char expected[256];
+        (void)snprintf(expected, sizeof expected, "%s%s", cases[i].result,
+                       strncmp(cases[i].result, "Res", 3) == 0 ? "" : "; cpus: [0]");
+        CU_ASSERT_STRING_EQUAL(fixture_resources(t, DETECT_CPUS, false, cases[i].given),
+                               expected);
+    }
+    topo_destroy(t);
+    fixture_close();
+}
+
 static void test_detect_words(void)
 {
     static const struct {
@@ -447,4 +503,5 @@ TEST_MAIN("topo", TEST(test_sysfs), TEST(test_hwloc), TEST(test_hwloc_xml),
           TEST(test_broken_xml), TEST(test_without_numa), TEST(test_this_machine),
           TEST(test_memory), TEST(test_cpu_time), TEST(test_gpu_variables),
           TEST(test_gpu_domains), TEST(test_gpus_that_do_not_exist),
-          TEST(test_network_cards), TEST(test_detect_words))
+          TEST(test_given_gpus_that_do_not_exist), TEST(test_network_cards),
+          TEST(test_detect_words))
