@@ -215,7 +215,8 @@ struct sched {
     struct u64map worker_of;      /* id -> pointer */
     VEC(struct worker *) workers; /* by index, NULL where one left */
     uint32_t n_workers;
-    VEC(struct worker *) thrifty; /* with a minimal utilisation */
+    VEC(struct worker *) thrifty; /* with a minimal utilisation, */
+    size_t thrifty_at;            /* and the next to look at */
     VEC(struct worker *) dirty;
     /* Bit (worker, class): the worker may hold a further grant. room[word * stride +
      * class]; room_sum has a bit for every word of room. */
@@ -299,6 +300,8 @@ uint32_t worker_fit(const struct worker *w, const struct way *way, const int64_t
                     uint32_t max);
 void worker_take(struct worker *w, const struct way *way, uint32_t n);
 void worker_give(struct worker *w, const struct way *way, uint32_t n);
+/* It wants a share of its cpus used or none, and is below with so many more used. */
+bool worker_below_minimum(const struct sched *s, const struct worker *w, int64_t more);
 void worker_unblock(struct sched *s, struct worker *w);
 bool worker_is_idle(const struct worker *w);
 /* Keeps idle_since_us right; call after any change of tasks, gang, reservation. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/xmem.h"
 #include "sched/internal.h"
+#include "sched/room.h"
 
 struct lane *lane_find(const struct worker *w, uint32_t class_id, uint8_t variant)
 {
@@ -150,10 +151,13 @@ uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot
 
 void lane_grant(struct sched *s, struct lane *l, uint32_t n)
 {
-    (void)s;
+    struct worker *w = l->worker;
+    bool below = worker_below_minimum(s, w, 0);
     l->grants += n;
     l->class->grants += n;
-    worker_take(l->worker, lane_way(l), n);
+    worker_take(w, lane_way(l), n);
+    if (below && !worker_below_minimum(s, w, 0))
+        room_open(s, w); /* it was closed whatever its room */
 }
 
 /* The grants are over: their allocations were freed, or never made. */

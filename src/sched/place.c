@@ -31,16 +31,6 @@ bool place_allowed_now(const struct sched *s, const struct worker *w,
             (w->reserved == c || class_ends_in_time(s, w, c)));
 }
 
-/* The worker wants a share of its cpus used or none, and is below. */
-static bool worker_below_minimum(const struct sched *s, const struct worker *w,
-                                 int64_t more)
-{
-    if (w->min_utilization <= 0 || s->cpus >= w->n_resources)
-        return false;
-    double used = (double)(w->total[s->cpus] - w->free[s->cpus] + more);
-    return used + 0.5 < w->min_utilization * (double)w->total[s->cpus];
-}
-
 /* Further grants of the way that the worker can hold now. */
 static uint32_t place_count(struct sched *s, struct worker *w, struct task_class *c,
                             uint8_t variant, int32_t priority, const int64_t *free,
@@ -162,11 +152,17 @@ static bool thrifty_reaches(struct sched *s, struct worker *w)
     return more > 0 && !worker_below_minimum(s, w, more);
 }
 
-/* Workers with a minimal utilisation, as one decision each. */
+/* Workers with a minimal utilisation, as one decision each. Goes on where the budget of
+ * the step before ended. */
 void place_thrifty(struct sched *s)
 {
-    for (size_t t = 0; t < s->thrifty.len && s->waiting; t++) {
-        struct worker *w = s->thrifty.data[t];
+    for (; s->thrifty_at < s->thrifty.len && s->waiting; s->thrifty_at++) {
+        if (s->budget == 0) {
+            s->out_of_budget = true;
+            return;
+        }
+        s->budget -= MIN(s->budget, s->order.len);
+        struct worker *w = s->thrifty.data[s->thrifty_at];
         if (w->draining || w->gang || !worker_below_minimum(s, w, 0) ||
             !thrifty_reaches(s, w))
             continue;
@@ -180,8 +176,8 @@ void place_thrifty(struct sched *s)
             }
         }
         w->utilization_open = false;
-        room_open(s, w);
     }
+    s->thrifty_at = 0;
 }
 
 /* Priority of the most important waiting tasks. */

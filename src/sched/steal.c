@@ -92,14 +92,17 @@ static uint32_t worker_free_slots(struct sched *s, struct worker *w,
                                   struct task_class *c, int32_t priority, uint32_t max)
 {
     uint32_t slots = 0;
-    if (!place_allowed(w, priority) || w->min_utilization > 0)
+    if (!place_allowed(w, priority))
         return 0;
     for (uint32_t v = 0; v < c->n_ways && !slots; v++) {
         const struct lane *l = lane_find(w, c->id, (uint8_t)v);
-        uint32_t n =
-            l && (l->dead || l->blocked) ? 0 : worker_fit(w, &c->ways[v], w->free, max);
-        if (n && worker_in_time(s, w, &c->ways[v]))
-            slots = gap_limit(s, w, &c->ways[v], priority, n);
+        const struct way *way = &c->ways[v];
+        if ((l && (l->dead || l->blocked)) || !worker_in_time(s, w, way) ||
+            (way->uses_cpus && worker_below_minimum(s, w, 0)))
+            continue;
+        uint32_t n = worker_fit(w, way, w->free, max);
+        if (n)
+            slots = gap_limit(s, w, way, priority, n);
     }
     return slots;
 }

@@ -81,6 +81,14 @@ void worker_give(struct worker *w, const struct way *way, uint32_t n)
     w->changes++;
 }
 
+bool worker_below_minimum(const struct sched *s, const struct worker *w, int64_t more)
+{
+    if (w->min_utilization <= 0 || s->cpus >= w->n_resources)
+        return false;
+    double used = (double)(w->total[s->cpus] - w->free[s->cpus] + more);
+    return used + 0.5 < w->min_utilization * (double)w->total[s->cpus];
+}
+
 void worker_unblock(struct sched *s, struct worker *w)
 {
     if (!w->n_blocked)

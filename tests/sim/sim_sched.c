@@ -510,7 +510,7 @@ static void check_standing(struct history *h, const struct task_run *t)
     for (size_t i = 0; i < h->cluster.workers.len; i++) {
         const struct sim_worker *w = h->cluster.workers.data[i];
         struct standing standing = {sc, w, false};
-        if (!w->link || !fits(w, sc) || w->thrifty)
+        if (!w->link || !fits(w, sc))
             continue;
         sched_explain(h->sched, sc->id, job->priority, w->id, on_hold, &standing);
         if (!standing.held)

@@ -164,6 +164,34 @@ static void test_min_utilization(void)
     end();
 }
 
+/* What opens such a worker for others, whoever reaches the minimum. */
+static void test_min_utilization_reached(void)
+{
+    begin(); /* by a task that came with the worker */
+    worker_in(1, "cpus=range(0-7)", "default", 0, 0.5);
+    uint32_t one = class_of("cpus=1"), four = class_of("cpus=4");
+    sched_ready(sched, one, 0, 1, 0, 3);
+    CHECK_STEP("");
+    sched_ready(sched, four, 0, 2, 0, 1);
+    CU_ASSERT(sched_adopt(sched, 1, four, 0, 0, 2, 0));
+    CHECK_STEP("w1 c0.0 +3 1:0-2");
+    end();
+
+    begin(); /* then it also gets what waits behind others, and is not closed for it */
+    worker(1, "cpus=range(0-0)");
+    one = class_of("cpus=1");
+    four = class_of("cpus=4");
+    sched_ready(sched, one, 0, 1, 0, 2);
+    CHECK_STEP("w1 c0.0 +1 1:0-1");
+    worker_in(2, "cpus=range(0-7)", "default", 0, 0.5);
+    CHECK_STEP("");
+    sched_ready(sched, four, 0, 2, 0, 1);
+    CHECK_STEP("w2 c1.0 +1 2:0-0 | retract w1 c0.0 1");
+    sched_retracted(sched, 1, one, 0, &(struct task_run){1, 1, 1, 0}, 1);
+    CHECK_STEP("w2 c0.0 +1 1:1-1");
+    end();
+}
+
 static void test_time(void)
 {
     begin(); /* remaining life against the time that is asked for */
@@ -284,4 +312,5 @@ static void test_large_among_small(void)
 TEST_MAIN("place", TEST(test_large_among_small), TEST(test_low_workers_first),
           TEST(test_order), TEST(test_gaps), TEST(test_variants),
           TEST(test_weights_and_sizes), TEST(test_all), TEST(test_min_utilization),
-          TEST(test_time), TEST(test_drain_and_leave), TEST(test_late_classes))
+          TEST(test_min_utilization_reached), TEST(test_time),
+          TEST(test_drain_and_leave), TEST(test_late_classes))
