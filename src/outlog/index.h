@@ -33,7 +33,6 @@ void outlog_entries_sort(struct outlog_entry *e, size_t n);
 
 #define OUTLOG_PAGE_LEAF 0u
 #define OUTLOG_PAGE_LEVEL_MAX 15u
-#define OUTLOG_PAGE_EXTENTS 0x40u
 #define OUTLOG_PAGE_JOBS 0x41u
 #define OUTLOG_INNER_BYTES 32u
 #define OUTLOG_ENTRY_MAX 64u   /* no encoded entry is longer */

@@ -89,15 +89,21 @@ void outlog_job_row_encode(const struct outlog_job_row *j,
         put_u32(out + 32 + 4 * i, j->n_states[i]);
 }
 
-void outlog_job_row_decode(const uint8_t p[OUTLOG_JOB_ROW_BYTES],
-                           struct outlog_job_row *j)
+bool page_next_job(struct page_cursor *pc, struct outlog_job_row *j)
 {
+    if (pc->left == 0 || pc->kind != OUTLOG_PAGE_JOBS)
+        return false;
+    struct span raw = cursor_take(&pc->c, OUTLOG_JOB_ROW_BYTES);
+    if (pc->c.failed)
+        return false;
     *j = (struct outlog_job_row){
-        .job = get_u32(p),
-        .n_instances = get_u32(p + 4),
-        .n_blocks = get_u64(p + 8),
-        .bytes = {get_u64(p + 16), get_u64(p + 24)},
+        .job = get_u32(raw.p),
+        .n_instances = get_u32(raw.p + 4),
+        .n_blocks = get_u64(raw.p + 8),
+        .bytes = {get_u64(raw.p + 16), get_u64(raw.p + 24)},
     };
     for (size_t i = 0; i < OUTLOG_STATE_COUNT; i++)
-        j->n_states[i] = get_u32(p + 32 + 4 * i);
+        j->n_states[i] = get_u32(raw.p + 32 + 4 * i);
+    pc->left--;
+    return true;
 }

@@ -2,7 +2,7 @@
 #ifndef HQ_OUTLOG_SLOT_H
 #define HQ_OUTLOG_SLOT_H
 
-#include "outlog/format.h"
+#include "outlog/index.h"
 
 struct outlog_counts {
     uint64_t n_jobs, n_tasks, n_instances, n_blocks;
@@ -40,7 +40,7 @@ struct outlog_job_row {
 };
 void outlog_job_row_encode(const struct outlog_job_row *j,
                            uint8_t out[OUTLOG_JOB_ROW_BYTES]);
-void outlog_job_row_decode(const uint8_t p[OUTLOG_JOB_ROW_BYTES],
-                           struct outlog_job_row *j);
+/* Next row of a page of the job table; false at the end, or when it is malformed. */
+bool page_next_job(struct page_cursor *pc, struct outlog_job_row *j);
 
 #endif

@@ -1,98 +1,87 @@
 /*
- * HyperQueue's stream files, as a whole. Byte 0 of the input: 0: the rest is the file,
- * else the rest are its records behind a good header. Nothing may crash; each byte is
- * data of one record, part of a record, or reported as damaged; runs come in order.
+ * HyperQueue's stream files. Byte 0 of the input: 0: the rest is the file, else the
+ * rest are its records behind a good header. Each byte is data of one record, part of a
+ * record, or reported as damaged; runs come in order.
  */
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "outlog/check.h"
+#include "fuzz_outlog.h"
 #include "outlog/hqs.h"
-#include "outlog/reader.h"
 
 #define INPUT_MAX 65536
+#define RECORD_MIN 6u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t header[] = "hqsf0000\6AbC123\1";
 
-struct sums {
-    uint64_t output, damaged;
-};
-
-static void on_damage(void *arg, const struct outlog_damage *d)
+/* Numbers count from 0 in each run, whatever the order in the file. */
+static void check_runs(const struct extent_info *x)
 {
-    struct sums *s = arg;
-    HQ_ASSERT(d->path[0] && d->what[0]);
-    s->damaged += d->bytes;
+    for (size_t i = 0; i < x->n_entries; i++) {
+        const struct outlog_entry *e = &x->entries[i];
+        bool begins = i == 0 || e->key.job != e[-1].key.job ||
+                      e->key.task != e[-1].key.task ||
+                      e->key.instance != e[-1].key.instance;
+        HQ_ASSERT(e->key.seq == (begins ? 0 : e[-1].key.seq + 1));
+        HQ_ASSERT(i == 0 || outlog_key_cmp(&e[-1].key, &e->key) < 0);
+        HQ_ASSERT(e->inner == 0);
+    }
 }
 
-static void read_runs(struct outlog_reader *r, struct sums *sums)
+static void read_records(struct scan *s, struct extent_info *x, size_t size)
 {
-    struct outlog_runs *it;
-    struct outlog_run run;
-    struct error err = ERROR_INIT;
-    uint64_t last = 0;
-    HQ_ASSERT(outlog_runs_create(&it, r, &err) == 0);
-    while (outlog_runs_next(it, &run, &err) == 1) {
-        uint64_t now = (uint64_t)run.job << 32 | run.task;
-        HQ_ASSERT(now >= last && run.n_refs > 0 && !run.gaps);
-        last = now;
-        for (size_t i = 0; i < run.n_refs; i++) {
-            const uint8_t *p;
-            size_t n;
-            HQ_ASSERT(outlog_read_block(r, &run.refs[i], &p, &n) == 0);
-            HQ_ASSERT(n == run.refs[i].e.output && (n == 0 || p[n - 1] <= 255));
-            sums->output += n;
+    uint64_t output = 0, damaged = 0;
+    enum scan_result r;
+    while ((r = scan_next(s)) != SCAN_END) {
+        if (r != SCAN_BLOCK) {
+            HQ_ASSERT(s->damage_what[0] && s->damage_bytes > 0);
+            damaged += s->damage_bytes;
+            continue;
         }
+        if (s->e.output) {
+            const uint8_t *p = scan_data(s);
+            HQ_ASSERT(p);
+            fuzz_touch(p, s->e.output);
+        }
+        HQ_ASSERT(x->n_entries <= size / RECORD_MIN);
+        x->entries[x->n_entries++] = s->e;
+        output += s->e.output;
     }
-    outlog_runs_destroy(it);
-}
-
-static uint64_t read_blocks(struct outlog_reader *r)
-{
-    struct outlog_block_filter all = {.any_job = true, .channel = -1, .verify = true};
-    struct outlog_blocks *it;
-    struct outlog_ref ref;
-    struct error err = ERROR_INIT;
-    uint64_t output = 0;
-    HQ_ASSERT(outlog_blocks_create(&it, r, &all, &err) == 0);
-    while (outlog_blocks_next(it, &ref, &err) == 1) {
-        HQ_ASSERT(ref.e.output == 0 || outlog_blocks_data(it));
-        output += ref.e.output;
-    }
-    outlog_blocks_destroy(it);
-    return output;
+    HQ_ASSERT(s->pos == s->end);
+    HQ_ASSERT(output + RECORD_MIN * x->n_entries <= size);
+    HQ_ASSERT(damaged > 0 || size == 0 || x->n_entries > 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
-    static char path[64];
-    struct error err = ERROR_INIT;
-    struct outlog_reader *r;
-    struct outlog_check_report report;
-    struct sums sums = {0};
+    struct fuzz_log log;
+    struct scan s;
     if (size == 0 || size > INPUT_MAX)
         return 0;
-    if (fd < 0) {
-        fd = memfd_create("stream", MFD_CLOEXEC);
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
     size_t head = data[0] ? sizeof header - 1 : 0;
-    HQ_ASSERT(ftruncate(fd, 0) == 0);
-    HQ_ASSERT(pwrite(fd, header, head, 0) == (ssize_t)head);
-    HQ_ASSERT(pwrite(fd, data + 1, size - 1, (off_t)head) == (ssize_t)(size - 1));
-    if (outlog_reader_open(&r, path, NULL, &err) < 0) {
-        HQ_ASSERT(!head && err.text[0]);
+    size_t n = head + size - 1;
+    uint8_t *p = malloc(n + !n);
+    HQ_ASSERT(p);
+    memcpy(p, header, head);
+    memcpy(p + head, data + 1, size - 1);
+    fuzz_log_init(&log);
+    log.file.size = n;
+    if (!hqs_open(&log.file, p, n)) {
+        HQ_ASSERT(!head);
+        fuzz_log_release(&log);
+        free(p);
         return 0;
     }
-    outlog_reader_on_damage(r, on_damage, &sums);
-    read_runs(r, &sums);
-    HQ_ASSERT(sums.output <= size);
-    HQ_ASSERT(sums.damaged > 0 || sums.output < size);
-    HQ_ASSERT(read_blocks(r) == sums.output);
-    HQ_ASSERT(outlog_check(r, NULL, NULL, &report, &err) == 0);
-    outlog_reader_destroy(r);
+    struct extent_info *x = log.file.all.items;
+    x->entries = calloc(n / RECORD_MIN + 1, sizeof *x->entries);
+    HQ_ASSERT(x->entries);
+    fuzz_log_scan(&log, &s, x, 0, p, n);
+    read_records(&s, x, n - (size_t)x->x.offset);
+    outlog_entries_sort(x->entries, x->n_entries);
+    hqs_finish_entries(x);
+    check_runs(x);
+    scan_release(&s);
+    free(x->entries);
+    free(x);
+    fuzz_log_release(&log);
     return 0;
 }

@@ -3,11 +3,12 @@
  * the entries, behind a header with a right checksum, so that the decoder is reached.
  * What it accepts must be in order and encode to pages that decode to the same.
  */
-#include <stdlib.h>
 #include "outlog/index.h"
 
 #define SEED UINT64_C(99)
 #define PLACE UINT64_C(4096)
+/* An entry has a control byte, place, output and time. */
+#define ENTRIES_MAX ((OUTLOG_PAGE_BYTES - OUTLOG_PAGE_HEADER_BYTES) / 4)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,7 +43,7 @@ static void canonical(struct outlog_entry *e)
 
 static void round_trip(struct outlog_entry *e, size_t n)
 {
-    struct buf out = BUF_INIT(1 << 22);
+    struct buf out = BUF_INIT(1 << 18);
     for (size_t i = 0; i < n; i++)
         canonical(&e[i]);
     outlog_index_encode(e, n, SEED, PLACE, &out);
@@ -65,17 +66,16 @@ static void round_trip(struct outlog_entry *e, size_t n)
 
 static void read_leaf(struct page_cursor *pc)
 {
-    struct outlog_entry *e = calloc((size_t)pc->left + 1, sizeof *e);
+    static struct outlog_entry e[ENTRIES_MAX + 1];
     size_t n = 0;
-    HQ_ASSERT(e);
     while (page_next(pc, &e[n])) {
+        HQ_ASSERT(n < ENTRIES_MAX);
         HQ_ASSERT(e[n].type >= OUTLOG_BLOCK_STDOUT && e[n].type <= OUTLOG_BLOCK_EVENT);
         HQ_ASSERT(e[n].state < OUTLOG_STATE_COUNT && e[n].output <= OUTLOG_PAYLOAD_MAX);
         HQ_ASSERT(n == 0 || outlog_key_cmp(&e[n - 1].key, &e[n].key) <= 0);
         n++;
     }
     round_trip(e, n);
-    free(e);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
