@@ -188,6 +188,19 @@ static void compare_index(struct checker *c, struct logfile *f, struct extent_in
     source_release(&s);
 }
 
+/* What a reader only needs when something else is damaged. */
+static void check_identity(struct checker *c, const struct logfile *f, uint64_t extent)
+{
+    uint8_t raw[OUTLOG_PART_BYTES];
+    struct outlog_ident ident;
+    size_t n = logfile_read(f, extent + OUTLOG_IDENTITY_AT, raw, sizeof raw);
+    if (outlog_identity_decode(raw, n, &ident))
+        return;
+    c->report->n_index_damages++;
+    finding(c, f, extent + OUTLOG_IDENTITY_AT, sizeof raw,
+            "damaged copy of the log's identity");
+}
+
 static int take_look(struct checker *c, struct logfile *f, struct look *l)
 {
     struct extent_info *x = l->x;
@@ -199,6 +212,8 @@ static int take_look(struct checker *c, struct logfile *f, struct look *l)
     if (!x->headerless) {
         c->report->n_extents++;
         c->report->n_open_extents += x->closed ? 0 : 1;
+        if (!f->hqs)
+            check_identity(c, f, x->x.offset);
         if (x->closed)
             compare_index(c, f, x, &l->found);
     } else if (l->found.n_entries) {
@@ -234,13 +249,33 @@ static int check_extents(struct checker *c, struct logfile *f, struct extent_lis
 /* ---- the tree ---------------------------------------------------------------------
  */
 
+/* The first place where an inner page should be and is not; 0: none. */
+static uint64_t bad_inner_page(const struct logfile *f)
+{
+    uint64_t at = f->slot.leaves + f->slot.leaves_bytes;
+    while (at < f->slot.jobs) {
+        uint8_t page[OUTLOG_PAGE_BYTES];
+        struct page_cursor pc;
+        size_t n =
+            logfile_read(f, at, page, (size_t)MIN(f->slot.jobs - at, sizeof page));
+        if (!page_open(&pc, page, n, f->seed, at) || pc.kind == OUTLOG_PAGE_LEAF ||
+            pc.kind > OUTLOG_PAGE_LEVEL_MAX)
+            return at;
+        at += pc.length;
+    }
+    return 0;
+}
+
 static void check_tree(struct checker *c, struct logfile *f)
 {
-    if (!f->sealed)
-        return;
     struct source s;
     struct outlog_key first = {0};
-    uint64_t n = 0;
+    uint64_t n = 0, bad = bad_inner_page(f);
+    if (bad) {
+        c->report->n_index_damages++;
+        finding(c, f, bad, 0, "damaged index");
+        return;
+    }
     bool ok = source_init(&s, SOURCE_TREE, f, NULL, &first);
     while (ok && source_next(&s))
         n++;
@@ -250,6 +285,71 @@ static void check_tree(struct checker *c, struct logfile *f)
     if (s.bad || n != f->slot.counts.n_blocks)
         c->report->n_index_damages++;
     source_release(&s);
+}
+
+/* The rows add up to what the slot says. */
+static bool jobs_right(const struct logfile *f)
+{
+    const struct outlog_slot *slot = &f->slot;
+    uint64_t at = slot->jobs, end = slot->jobs + slot->jobs_bytes;
+    struct outlog_counts sum = {0};
+    uint8_t page[OUTLOG_PAGE_BYTES];
+    while (at < end) {
+        struct page_cursor pc;
+        struct outlog_job_row row;
+        size_t n = logfile_read(f, at, page, (size_t)MIN(end - at, sizeof page));
+        if (!page_open(&pc, page, n, f->seed, at))
+            return false;
+        while (page_next_job(&pc, &row)) {
+            if (sum.n_jobs++ && row.job <= sum.max_job)
+                return false;
+            sum.max_job = row.job;
+            sum.n_instances += row.n_instances;
+            sum.n_blocks += row.n_blocks;
+            sum.bytes[0] += row.bytes[0];
+            sum.bytes[1] += row.bytes[1];
+        }
+        if (pc.left)
+            return false;
+        at += pc.length;
+    }
+    return sum.n_jobs == slot->counts.n_jobs && sum.max_job == slot->counts.max_job &&
+           sum.n_instances == slot->counts.n_instances &&
+           sum.n_blocks == slot->counts.n_blocks &&
+           sum.bytes[0] == slot->counts.bytes[0] &&
+           sum.bytes[1] == slot->counts.bytes[1];
+}
+
+static void check_index_extent(struct checker *c, struct logfile *f)
+{
+    struct extent_info x;
+    if (!logfile_extent_at(f, f->slot.index_extent, &x) || !x.closed) {
+        c->report->n_index_damages++;
+        finding(c, f, f->slot.index_extent, OUTLOG_IDENTITY_AT,
+                "damaged header of the index");
+    }
+    check_identity(c, f, f->slot.index_extent);
+    if (jobs_right(f))
+        return;
+    c->report->n_index_damages++;
+    finding(c, f, f->slot.jobs, f->slot.jobs_bytes, "damaged job table");
+}
+
+/* A slot is empty or valid: one that was written half is as good as none, though. */
+static void check_slots(struct checker *c, const struct logfile *f)
+{
+    static const uint32_t places[] = {OUTLOG_SLOT_A, OUTLOG_SLOT_B};
+    static const uint8_t empty[OUTLOG_SLOT_BYTES];
+    for (size_t i = 0; i < ARRAY_SIZE(places) && !f->hqs; i++) {
+        uint8_t raw[OUTLOG_SLOT_BYTES];
+        struct outlog_slot slot;
+        size_t n = logfile_read(f, places[i], raw, sizeof raw);
+        if (memcmp(raw, empty, n) == 0 ||
+            outlog_slot_decode(raw, n, f->seed, places[i], &slot))
+            continue;
+        c->report->n_index_damages++;
+        finding(c, f, places[i], sizeof raw, "damaged state slot");
+    }
 }
 
 /* ---- runs -------------------------------------------------------------------------
@@ -341,8 +441,13 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
             report->n_damages++;
         if (rc == 0)
             rc = check_extents(&c, f, l, err);
-        if (rc == 0)
-            check_tree(&c, f);
+        if (rc == 0) {
+            check_slots(&c, f);
+            if (f->sealed) {
+                check_index_extent(&c, f);
+                check_tree(&c, f);
+            }
+        }
     }
     if (rc == 0) {
         r->on_damage = NULL;
