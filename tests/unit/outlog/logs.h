@@ -177,6 +177,7 @@ static inline bool run_is_right(struct outlog_reader *reader,
 
 struct tally {
     uint64_t runs, whole, finished;
+    uint64_t whole_tasks; /* bits, tasks below 64 */
     struct rig_damage damage;
     int rc;
 };
@@ -201,8 +202,10 @@ static inline struct tally tally_log(const char *path)
         bool right = run_is_right(reader, &run);
         if (right && run.finished && !run.gaps &&
             outlog_read_end(reader, &run.refs[run.n_refs - 1], &end) == 0 &&
-            end.bytes[0] == run.bytes[0])
+            end.bytes[0] == run.bytes[0]) {
             t.whole++;
+            t.whole_tasks |= run.task < 64 ? UINT64_C(1) << run.task : 0;
+        }
         t.rc = 0;
     }
     outlog_runs_destroy(it);
