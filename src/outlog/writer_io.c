@@ -135,7 +135,8 @@ static void group_fail(struct wlog *log, struct group *g, const char *text, int 
  * its good end, so nothing is ever appended there. */
 static void group_write_failed(struct wlog *log, struct group *g, int rc)
 {
-    log_warn("%s: %s", log->path, g->err.text);
+    error_prefix(&g->err, "'%s': ", log->path);
+    log_warn("%s", g->err.text);
     close_extent(log);
     free(log->fail_text);
     log->fail_text = strdup(g->err.text);

@@ -59,7 +59,7 @@ def test_full_disk(bare):
 
 
 FAULTS = ["outlog.write:3=EIO", "outlog.write:2=ENOSPC", "outlog.write:4=EDQUOT",
-          "outlog.open:1=EACCES", "outlog.read:5=EIO", "launch.pipe:20=EMFILE"]
+          "outlog.write:5=ESTALE", "outlog.open:1=EACCES", "outlog.read:5=EIO", "launch.pipe:20=EMFILE"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

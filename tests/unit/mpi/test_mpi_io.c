@@ -1,5 +1,5 @@
 /*
- * The writer over MPI-IO, as an isolated world of one, with each MPI-IO component that
+ * The writer over MPI-IO, as an isolated world of one, with the MPI-IO component that
  * OMPI_MCA_io may name. MPI can be started once per process: all cases share one
  * writer.
  */
@@ -74,6 +74,11 @@ static void test_full_disk(void)
     full_disk(&ops, &start);
 }
 
+static void test_failing_writes(void)
+{
+    failing_writes(&ops, &start);
+}
+
 static void test_hints(void)
 {
     static const char *const hints[] = {"striping_factor=2", "nonsense", "cb_nodes=1",
@@ -100,4 +105,4 @@ static void test_stop(void)
 }
 
 TEST_MAIN("mpi io", TEST(test_identity), TEST(test_write), TEST(test_full_disk),
-          TEST(test_hints), TEST(test_stop))
+          TEST(test_failing_writes), TEST(test_hints), TEST(test_stop))
