@@ -1,7 +1,7 @@
 /*
  * Checking a log: every byte is accounted for. Each extent is scanned, each index
- * compared with what the scan found, the seal read with all its pages, each finished run
- * compared with what its end record says.
+ * compared with what the scan found, the seal read with all its pages, each finished
+ * run compared with what its end record says.
  */
 #ifndef HQ_OUTLOG_CHECK_H
 #define HQ_OUTLOG_CHECK_H
