@@ -221,9 +221,7 @@ static void help_hold(struct buf *out, const struct hold *h, uint32_t worker)
                    worker);
         break;
     case SCHED_HOLD_REFUSED:
-        buf_printf(out,
-                   "%sany end of a task on worker %u, or a policy that is less strict",
-                   gap, worker);
+        buf_printf(out, "%sthe end of a task on worker %u", gap, worker);
         break;
     case SCHED_HOLD_GANG:
         buf_printf(out, "%sthe end of %u@%u", gap, h->job, h->task);

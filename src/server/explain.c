@@ -53,7 +53,7 @@ static void explain_variant(struct server *s, const struct worker *w,
 struct holds {
     struct server *server;
     const struct request *request;
-    uint32_t worker;
+    uint32_t worker, class_id;
     struct buf out;
     size_t n;
 };
@@ -64,8 +64,13 @@ static const char *hold_text(const struct holds *h, const struct sched_hold *hol
     if (hold->kind == SCHED_HOLD_RESOURCE)
         return h->request->variants[hold->variant].entries[hold->entry].name;
     const struct worker_link *link = worker_link_of(h->server, h->worker);
-    return hold->kind == SCHED_HOLD_REFUSED && link && link->refusal ? link->refusal
-                                                                     : "";
+    size_t n = link && hold->kind == SCHED_HOLD_REFUSED ? link->refusals.len : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct refusal *r = &link->refusals.data[i];
+        if (r->class_id == h->class_id && r->variant == hold->variant)
+            return r->why;
+    }
+    return "";
 }
 
 static void put_hold(void *arg, const struct sched_hold *hold)
@@ -131,6 +136,7 @@ static void put_holds(struct server *s, struct job *job, uint32_t slot, uint32_t
     struct holds h = {.server = s,
                       .request = sched_class_request(s->sched, g->class_id),
                       .worker = worker,
+                      .class_id = g->class_id,
                       .out = BUF_INIT(BUF_MAX_DEFAULT)};
     sched_explain(s->sched, g->class_id, job_body_of(job, g)->priority, worker,
                   put_hold, &h);

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 #include "base/list.h"
+#include "base/vec.h"
 #include "io/io.h"
 #include "journal/journal.h"
 #include "model/hw_state.h"
@@ -25,6 +26,13 @@
 #include "wire/lists.h"
 
 struct waiting_reply;
+
+/* Why a worker refused grants of a class and variant. */
+struct refusal {
+    uint32_t class_id;
+    uint8_t variant;
+    char *why;
+};
 
 /* A connected worker. Before it registered, id is 0. */
 struct worker_link {
@@ -49,7 +57,7 @@ struct worker_link {
     struct u64map known_jobs;
     uint32_t *placements; /* by the worker's number - 1: ours, 0: not kept */
     uint32_t n_placements;
-    char *refusal; /* what it said when it last refused a grant; NULL */
+    VEC(struct refusal) refusals; /* the last one of each class; the latest ones */
 };
 
 struct client_link {

@@ -9,6 +9,8 @@
 #define STOP_DEADLINE_US (60 * 1000000ULL) /* a stop request that is not obeyed */
 #define OVERVIEW_BYTES_MAX ((size_t)1 << 20)
 #define HEARTBEAT_FLOOR_NS (150 * 1000000ULL)
+#define REFUSALS_MAX 64
+#define WHY_BYTES_MAX ((size_t)16 << 10)
 
 struct worker_link *worker_link_of(const struct server *s, uint32_t worker)
 {
@@ -26,7 +28,9 @@ static void link_destroy(struct worker_link *link)
     u64map_release(&link->known_bodies);
     u64map_release(&link->known_jobs);
     free(link->placements);
-    free(link->refusal);
+    for (size_t i = 0; i < link->refusals.len; i++)
+        free(link->refusals.data[i].why);
+    vec_release(&link->refusals);
     free(link);
 }
 
@@ -146,12 +150,36 @@ static void on_freed(struct worker_link *link, const struct msg_ALLOCATION_FREED
     sched_freed(link->server->sched, link->id);
 }
 
+/* Kept for `task explain`. */
+static void keep_refusal(struct worker_link *link, const struct msg_GRANTS_REFUSED *m)
+{
+    size_t at = 0;
+    if (m->why.n == 0)
+        return;
+    struct refusal made = {
+        m->class_id, m->variant,
+        xstrndup((const char *)m->why.p, MIN(m->why.n, WHY_BYTES_MAX))};
+    while (at < link->refusals.len &&
+           (link->refusals.data[at].class_id != m->class_id ||
+            link->refusals.data[at].variant != m->variant))
+        at++;
+    if (at == link->refusals.len && at == REFUSALS_MAX)
+        at = 0; /* the oldest, as each goes to the end */
+    if (at < link->refusals.len) {
+        free(link->refusals.data[at].why);
+        link->refusals.len--;
+        memmove(&link->refusals.data[at], &link->refusals.data[at + 1],
+                (link->refusals.len - at) * sizeof made);
+    }
+    if (!vec_push(&link->refusals, made))
+        free(made.why);
+}
+
 static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED *m)
 {
     sched_grant_refused(link->server->sched, link->id, m->class_id, m->variant,
                         m->count);
-    free(link->refusal);
-    link->refusal = m->why.n ? xstrndup((const char *)m->why.p, m->why.n) : NULL;
+    keep_refusal(link, m);
 }
 
 /* Shown by `worker info`, and kept in the journal. */

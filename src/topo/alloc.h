@@ -109,9 +109,10 @@ int alloc_try(struct alloc_state *s, const struct request_variant *v,
               struct allocation *out) MUST_CHECK;
 /* Whether alloc_take would succeed now. */
 bool alloc_fits(const struct alloc_state *s, const struct alloc_plan *plan);
-/* Says what of the plan cannot be had now; nothing when all can. */
-void alloc_print_lack(const struct alloc_state *s, const struct alloc_plan *plan,
-                      struct buf *out);
+/* Says what of the plan cannot be had now; nothing when all can. `pools` are those of
+ * alloc_create. */
+void alloc_print_lack(const struct alloc_state *s, const struct pool_set *pools,
+                      const struct alloc_plan *plan, struct buf *out);
 /* Gives everything back and releases *a. */
 void alloc_free(struct alloc_state *s, struct allocation *a);
 

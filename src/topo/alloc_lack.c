@@ -1,52 +1,83 @@
 /* What keeps a plan from being honoured, in words for people. */
 #include "topo/alloc_state.h"
 
-static void begin(struct buf *out, const struct alloc_pool *p)
+struct lack {
+    const struct alloc_pool *pool;
+    const struct pool *labels;
+    const struct alloc_plan_entry *entry;
+    struct buf *out;
+};
+
+static void begin(const struct lack *l)
 {
-    buf_puts(out, out->len ? "; " : "");
-    buf_printf(out, "%s: ", p->name);
+    buf_puts(l->out, l->out->len ? "; " : "");
+    buf_printf(l->out, "%s: ", l->pool->name);
+    amount_print(l->entry->amount, l->out);
 }
 
-static void print_groups(const struct alloc_pool *p, bool parts, struct buf *out)
+/* " and 0.25 of b": the largest part of an index in use. */
+static void print_part(const struct lack *l, const struct alloc_group *g)
 {
-    for (uint32_t g = 0; g < p->n_groups; g++) {
-        buf_printf(out, "%s%u", g ? ", " : "", p->groups[g].n_free);
-        uint16_t part = parts ? alloc_largest_partial(p, &p->groups[g]) : 0;
-        if (part) {
-            buf_puts(out, " and a part of ");
-            amount_print(part, out);
-        }
+    uint16_t part = alloc_largest_partial(l->pool, g);
+    char scratch[16];
+    for (uint32_t i = 0; i < g->n_partial; i++) {
+        if (l->pool->rest[g->partial[i]] != part)
+            continue;
+        buf_puts(l->out, " and ");
+        amount_print(part, l->out);
+        buf_printf(l->out, " of %s", pool_label(l->labels, g->partial[i], scratch));
+        break;
     }
 }
 
-static void print_free(const struct alloc_pool *p, const struct alloc_plan_entry *e,
-                       struct buf *out)
+static void print_groups(const struct lack *l)
 {
-    begin(out, p);
-    amount_print(e->amount, out);
-    if (p->n_groups == 0) {
-        buf_puts(out, " asked, ");
-        amount_print(p->free_sum, out);
-        buf_puts(out, " free");
+    for (uint32_t g = 0; g < l->pool->n_groups; g++) {
+        buf_printf(l->out, "%s%u", g ? ", " : "", l->pool->groups[g].n_free);
+        if (l->entry->fraction)
+            print_part(l, &l->pool->groups[g]);
+    }
+}
+
+static void print_free(const struct lack *l)
+{
+    begin(l);
+    if (l->pool->n_groups == 0) {
+        buf_puts(l->out, " asked, ");
+        amount_print(l->pool->free_sum, l->out);
+        buf_puts(l->out, " free");
         return;
     }
-    buf_puts(out, p->n_groups > 1 ? " asked, free per group: " : " asked, free: ");
-    print_groups(p, e->fraction != 0, out);
+    buf_puts(l->out, l->pool->n_groups > 1 ? " asked, whole ones free per group: "
+                                           : " asked, whole ones free: ");
+    print_groups(l);
 }
 
 /* Enough indices are free, but not in the groups that the entry insists on. */
-static void print_groups_lack(const struct alloc_pool *p,
-                              const struct alloc_plan_entry *e, struct buf *out)
+static void print_groups_lack(const struct lack *l)
 {
-    begin(out, p);
-    amount_print(e->amount, out);
-    buf_printf(out, " must come from %u group%s, free per group: ", e->min_groups,
-               e->min_groups == 1 ? "" : "s");
-    print_groups(p, e->fraction != 0, out);
+    begin(l);
+    buf_printf(l->out,
+               " must come from %u group%s, free per group: ", l->entry->min_groups,
+               l->entry->min_groups == 1 ? "" : "s");
+    print_groups(l);
 }
 
-void alloc_print_lack(const struct alloc_state *s, const struct alloc_plan *plan,
-                      struct buf *out)
+/* All that strict entries ask for is free, but not in coupled groups. */
+static void print_coupling_lack(const struct alloc_state *s,
+                                const struct alloc_plan *plan, struct buf *out)
+{
+    const char *comma = "";
+    for (uint32_t i = 0; i < plan->n; i++)
+        if (plan->entries[i].strict) {
+            buf_printf(out, "%s%s", comma, s->pools[plan->entries[i].pool].name);
+            comma = ", ";
+        }
+    buf_puts(out, ": groups that are coupled are not free together");
+}
+
+void alloc_print_lack(const struct alloc_state *s, const struct pool_set *pools,
+                      const struct alloc_plan *plan, struct buf *out)
 {
     struct group_demand demands[REQUEST_ENTRIES_MAX];
     size_t start = out->len;
@@ -54,18 +85,24 @@ void alloc_print_lack(const struct alloc_state *s, const struct alloc_plan *plan
         buf_puts(out, "this worker can never provide it");
         return;
     }
-    for (uint32_t i = 0; i < plan->n; i++)
-        if (!alloc_entry_fits(&s->pools[plan->entries[i].pool], &plan->entries[i]))
-            print_free(&s->pools[plan->entries[i].pool], &plan->entries[i], out);
-    if (out->len > start)
+    for (uint32_t i = 0; i < plan->n; i++) {
+        const struct alloc_plan_entry *e = &plan->entries[i];
+        const struct lack l = {&s->pools[e->pool], &pools->pools[e->pool], e, out};
+        if (!alloc_entry_fits(l.pool, e))
+            print_free(&l);
+    }
+    if (out->len > start || !plan->strict)
         return;
     (void)alloc_demands(s, plan, false, demands);
-    for (uint32_t i = 0, k = 0; i < plan->n && plan->strict; i++) {
+    for (uint32_t i = 0, k = 0; i < plan->n; i++) {
         const struct alloc_plan_entry *e = &plan->entries[i];
+        const struct lack l = {&s->pools[e->pool], &pools->pools[e->pool], e, out};
         if (e->strict && group_count_min(&demands[k]) > e->min_groups)
-            print_groups_lack(&s->pools[e->pool], e, out);
+            print_groups_lack(&l);
         k += e->selects;
     }
-    if (out->len == start && plan->strict)
-        buf_puts(out, "no coupled groups are free together");
+    if (out->len == start && !alloc_fits(s, plan))
+        print_coupling_lack(s, plan, out);
+    if (out->len > start)
+        buf_puts(out, "; without '!' it could start");
 }

@@ -480,7 +480,7 @@ static void take_grants(struct worker *w, struct lane *l, uint32_t grants)
         return;
     struct buf why = BUF_INIT(WHY_MAX);
     if (l->queued)
-        alloc_print_lack(w->alloc, &l->plan, &why);
+        alloc_print_lack(w->alloc, &w->setup->config.pools, &l->plan, &why);
     struct msg_GRANTS_REFUSED m = {.class_id = l->class_id,
                                    .variant = l->variant,
                                    .count = left,

@@ -245,8 +245,27 @@ def test_groups_that_do_not_fit(env):
     wait_until(lambda: "refused" in holds(env, job, worker=1), "the refusal")
     text = holds(env, job, worker=1)["refused"]["text"]
     assert text == ("what is free there does not fit together: cpus: 2 must come from "
-                    "1 group, free per group: 1, 1")
-    assert "less strict" in explain(env, job)["why"]["help"]
+                    "1 group, free per group: 1, 1; without '!' it could start")
+    assert explain(env, job)["why"]["help"] == "the end of a task on worker 1"
+
+
+def test_each_task_has_its_own_refusal(env):
+    """Two tasks wait on one worker, for CPUs of one group and for part of a device."""
+    env.start_worker("--resource", "gpus/nvidia=[a,b]", cpus="2x4")
+    blocker(env, "--cpus", "4 scatter")
+    for _ in range(2):
+        blocker(env, "--cpus", 0.5, "--resource", "gpus/nvidia=0.75")
+    texts = {}
+    for name, options in (("groups", ["--cpus", "3 compact!"]),
+                          ("device", ["--cpus", 0.5, "--resource", "gpus/nvidia=0.5"])):
+        job = env.submit(*options, "true")
+        wait_until(lambda: "refused" in holds(env, job, worker=1), "the refusal")
+        texts[name] = job
+    groups, device = (holds(env, job, worker=1)["refused"]["text"]
+                      for job in texts.values())
+    assert "cpus: 3 must come from 1 group" in groups and "gpus" not in groups
+    assert device.endswith("gpus/nvidia: 0.5 asked, whole ones free: 0 and 0.25 of b") or \
+        device.endswith("gpus/nvidia: 0.5 asked, whole ones free: 0 and 0.25 of a")
 
 
 def test_minimal_utilization(env):

@@ -315,6 +315,69 @@ static void test_coupling_strict(void)
     bench_close(&b);
 }
 
+/* What keeps a request waiting, in words. */
+static void test_lack(void)
+{
+    static const struct {
+        const char *pools, *couplings;
+        const char *held[4];
+        const char *request, *text;
+    } cases[] = {
+        {"cpus=1x4;mem=sum(5.5)", NULL, {"cpus=1;mem=5"}, "cpus=2;mem=0.5", ""},
+        {"cpus=1x4;mem=sum(5.5)",
+         NULL,
+         {"cpus=3;mem=5"},
+         "cpus=2;mem=1",
+         "cpus: 2 asked, whole ones free: 1; mem: 1 asked, 0.5 free"},
+        {"cpus=[a,b]",
+         NULL,
+         {"cpus=0.7", "cpus=0.6"},
+         "cpus=0.5",
+         "cpus: 0.5 asked, whole ones free: 0 and 0.4 of a"},
+        {"cpus=2x2",
+         NULL,
+         {"cpus=1.5", "cpus=2"},
+         "cpus=0.6",
+         "cpus: 0.6 asked, whole ones free per group: 0 and 0.5 of 0, 0"},
+        {"cpus=2x2", NULL, {NULL}, "cpus=5", "this worker can never provide it"},
+        {"cpus=2x2", NULL, {NULL}, "gpus=1", "this worker can never provide it"},
+        {"cpus=2x4",
+         NULL,
+         {"cpus=4 scatter"},
+         "cpus=3 compact!",
+         "cpus: 3 must come from 1 group, free per group: 2, 2; without '!' it could "
+         "start"},
+        /* free cpus [0,4,0], gpus [0,0,2] */
+        {COUPLED,
+         DIAGONAL,
+         {"cpus=4;gpus=2", "gpus=2", "cpus=4;gpus=1", NULL},
+         "cpus=4 tight!;gpus=1 tight!",
+         "cpus, gpus: groups that are coupled are not free together; without '!' it "
+         "could start"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct buf out = BUF_INIT(BUF_MAX_DEFAULT);
+        struct request_variant v;
+        struct alloc_plan plan;
+        struct bench b;
+        char pools[256];
+        (void)snprintf(pools, sizeof pools, "%s", cases[i].pools);
+        bench_open(&b, pools, cases[i].couplings);
+        for (size_t k = 0; k < ARRAY_SIZE(cases[i].held) && cases[i].held[k]; k++)
+            CU_ASSERT_STRING_NOT_EQUAL(run(&b, cases[i].held[k]), "busy");
+        variant_parse(&v, cases[i].request);
+        alloc_plan_make(b.state, &v, &plan);
+        buf_puts(&out, "");
+        alloc_print_lack(b.state, &b.pools, &plan, &out);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&out), cases[i].text);
+        if (strcmp(buf_cstr(&out), cases[i].text) != 0)
+            printf("\n%s: %s\n", cases[i].request, buf_cstr(&out));
+        request_variant_release(&v);
+        buf_release(&out);
+        bench_close(&b);
+    }
+}
+
 static void test_gang_and_nothing(void)
 {
     struct bench b;
@@ -417,4 +480,5 @@ static void test_random(void)
 
 TEST_MAIN("alloc", TEST(test_examples), TEST(test_best_fit), TEST(test_sum),
           TEST(test_freed_in_reverse), TEST(test_strict), TEST(test_coupling),
-          TEST(test_coupling_strict), TEST(test_gang_and_nothing), TEST(test_random))
+          TEST(test_coupling_strict), TEST(test_lack), TEST(test_gang_and_nothing),
+          TEST(test_random))
