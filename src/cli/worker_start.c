@@ -149,7 +149,7 @@ static int find_resources(struct worker_start *ws, const struct args *a,
     if (rc != 0)
         return rc;
     struct topo_source source = {.detect = detect,
-                                 .slurm_memory = manager->manager == MANAGER_SLURM};
+                                 .slurm = manager->manager == MANAGER_SLURM};
     rc = topo_discover(&ws->topo, &source, err);
     if (rc == 0 && ws->is_mpi && ws->id.local_size > 1) {
         struct topo_division d = {0};

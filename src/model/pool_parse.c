@@ -8,6 +8,7 @@
 
 #define KIND_LABEL "resource kind"
 #define TOO_MANY "There are too many indices"
+#define TOO_MANY_GROUPS "There are too many groups"
 
 /* The parsers below return 0 with *found saying whether the alternative applied (else
  * it noted why not), or a negative code with the message set. */
@@ -39,7 +40,9 @@ static int parse_product(struct grammar *g, struct pool *p, bool *found,
     if (each == 0)
         return grammar_reason(
             g, start, NULL, "Each group has to contain at least a single element", err);
-    if ((uint64_t)groups * each > POOL_ITEMS_MAX || groups > POOL_GROUPS_MAX)
+    if (groups > POOL_GROUPS_MAX)
+        return grammar_reason(g, start, NULL, TOO_MANY_GROUPS, err);
+    if ((uint64_t)groups * each > POOL_ITEMS_MAX)
         return grammar_reason(g, start, NULL, TOO_MANY, err);
     if (groups == 1) {
         p->kind = POOL_RANGE;
@@ -159,7 +162,7 @@ static int parse_groups(struct grammar *g, struct pool *p, bool *found,
         return 0;
     do {
         if (p->n_groups >= POOL_GROUPS_MAX)
-            return grammar_reason(g, start, NULL, "There are too many groups", err);
+            return grammar_reason(g, start, NULL, TOO_MANY_GROUPS, err);
         int rc = parse_list(g, p, empty, found, err);
         if (rc < 0 || !*found)
             return rc;

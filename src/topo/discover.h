@@ -53,6 +53,7 @@ int gpus_check(const struct topo *t, const struct pool_set *given,
 /* The device that a label of a pool means, or NULL. */
 const struct topo_io *topo_find_io(const struct topo *t, const char *pool,
                                    const char *label);
+uint32_t topo_variable(const char *name); /* a number in the environment, or 0 */
 uint32_t topo_domain_of_node(const struct topo *t, uint32_t node); /* or DOMAIN_NONE */
 
 #endif

@@ -1,11 +1,11 @@
 /* The share of one of several ranks on a node. */
-#include "topo/topo.h"
+#include "topo/discover.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 
-static uint32_t read_number(const char *name)
+uint32_t topo_variable(const char *name)
 {
     const char *text = getenv(name);
     char *end;
@@ -17,8 +17,8 @@ static uint32_t read_number(const char *name)
 
 void topo_division_read(struct topo_division *d)
 {
-    d->job_cpus = read_number("SLURM_CPUS_ON_NODE");
-    d->job_gpus = read_number("SLURM_GPUS_ON_NODE");
+    d->job_cpus = topo_variable("SLURM_CPUS_ON_NODE");
+    d->job_gpus = topo_variable("SLURM_GPUS_ON_NODE");
 }
 
 /* Which ranks have CPUs in a domain: first … first + n - 1. */

@@ -117,17 +117,12 @@ static int make_domains(struct topo *t, struct error *err)
     return 0;
 }
 
-/* MiB that Slurm granted; 0: not told, or all. */
+/* MiB that Slurm granted on this node; 0: not told, or all. */
 static uint64_t slurm_mebibytes(void)
 {
-    const char *text = getenv("SLURM_MEM_PER_NODE");
-    uint64_t value = 0;
-    for (; text && *text; text++) {
-        if (*text < '0' || *text > '9' || value > UINT32_MAX)
-            return 0;
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value;
+    uint64_t node = topo_variable("SLURM_MEM_PER_NODE");
+    uint64_t cpu = topo_variable("SLURM_MEM_PER_CPU");
+    return node ? node : MIN(cpu * topo_variable("SLURM_CPUS_ON_NODE"), UINT32_MAX);
 }
 
 /* Memory of the NUMA nodes that a cpuset leaves us; UINT64_MAX where it leaves all or
@@ -146,7 +141,7 @@ static uint64_t allowed_memory(const struct topo *t)
 static void find_memory(struct topo *t, const struct topo_source *source,
                         uint64_t total)
 {
-    uint64_t granted = source->slurm_memory ? slurm_mebibytes() : 0;
+    uint64_t granted = source->slurm ? slurm_mebibytes() : 0;
     if (granted) {
         t->memory_bytes = granted << 20;
         return;
@@ -174,6 +169,18 @@ static void note_cpu_time(struct topo *t, const struct topo_source *source)
                  "of %zu that it may use; --cpus can offer less",
                  (unsigned long long)t->cpu_time / 1000,
                  (unsigned long long)t->cpu_time / 100 % 10, t->n_pus);
+}
+
+/* Slurm does not bind its jobs everywhere. What is offered stays what the kernel lets
+ * us use, as with HyperQueue. */
+static void note_job_cpus(const struct topo *t, const struct topo_source *source)
+{
+    uint32_t granted = source->slurm ? topo_variable("SLURM_CPUS_ON_NODE") : 0;
+    if ((source->detect & DETECT_CPUS) && granted && granted < t->n_pus)
+        log_warn(
+            "Slurm gave this job %u CPU%s of this node, and it may use %zu; --cpus "
+            "can offer less",
+            granted, granted == 1 ? "" : "s", t->n_pus);
 }
 
 static int find_cpus(struct topo *t, const struct topo_source *source,
@@ -263,6 +270,7 @@ int topo_discover(struct topo **topo, const struct topo_source *source,
         rc = make_domains(t, err);
     if (rc == 0) {
         note_cpu_time(t, source);
+        note_job_cpus(t, source);
         rc = gpus_find(t, source, err);
     }
     if (rc == 0 && (source->detect & DETECT_MEM))

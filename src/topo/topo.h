@@ -96,7 +96,7 @@ struct topo {
 /* Where to look; zero-initialised: here. */
 struct topo_source {
     unsigned detect;       /* DETECT_*: which devices, and whether memory matters */
-    bool slurm_memory;     /* SLURM_MEM_PER_NODE counts: a Slurm job was recognised */
+    bool slurm;            /* SLURM_* counts: a Slurm job was recognised */
     bool no_hwloc;         /* use sysfs */
     bool detailed;         /* for a drawing: kinds of cores, all devices */
     const char *root;      /* in front of /sys and /proc; implies no_hwloc */

@@ -52,6 +52,21 @@ def test_slurm_memory(bare):
     assert sizes["mem"] == 2000 * 10000
 
 
+@pytest.mark.skipif(len(ALLOWED) < 2, reason="needs two CPUs")
+def test_slurm_without_binding(bare):
+    """A job may use more CPUs than it was given: all are offered, with a warning."""
+    job = {"SLURM_JOB_ID": 7, "SLURM_CPUS_ON_NODE": 1, "SLURM_MEM_PER_CPU": 300}
+    bare.start_server()
+    worker = bare.start_worker("--manager", "slurm", cpus=None,
+                               env={**job, "PATH": "/nonexistent"})
+    resources = {r["name"]: r
+                 for r in bare.workers()[0]["configuration"]["resources"]["resources"]}
+    assert cpus_in(resources["cpus"]) == ALLOWED
+    assert resources["mem"]["size"] == 300 * 10000
+    assert f"Slurm gave this job 1 CPU of this node, and it may use {len(ALLOWED)}" in \
+        worker.text()
+
+
 def test_drawing(bare):
     text = bare.hq("worker", "hwdetect", "--drawing").stdout
     drawing = text[text.index("\nDrawing:\n"):]

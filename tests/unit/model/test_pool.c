@@ -172,6 +172,9 @@ static void test_cpus_refused(void)
         {"2x4000000000", NULL,
          END WHILE "resource kind" ELSE
                    "  2x4000000000\n  |\n  --- There are too many indices\n"},
+        {"257x1", NULL,
+         END WHILE "resource kind" ELSE
+                   "  257x1\n  |\n  --- There are too many groups\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_parse(&cases[i], pool_parse_cpus);

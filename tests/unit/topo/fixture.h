@@ -17,7 +17,8 @@ static UNUSED void fixture_open(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fixture_root));
     log_set_level(LOG_ERROR);
     static const char *const variables[] = {
-        "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_MEM_PER_NODE"};
+        "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_MEM_PER_NODE",
+        "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE"};
     for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
         (void)unsetenv(variables[i]);
 }

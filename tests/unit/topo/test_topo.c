@@ -195,7 +195,7 @@ static const char *memory_of(struct topo_source source)
 
 static void test_memory(void)
 {
-    struct topo_source plain = {0}, slurm = {.slurm_memory = true};
+    struct topo_source plain = {0}, slurm = {.slurm = true};
     fixture_open();
     CU_ASSERT_STRING_EQUAL(memory_of(plain), "cpus: [0]");
     fixture_put("/proc/meminfo", "MemTotal:       24682417 kB\nMemFree: 1 kB\n");
@@ -235,6 +235,13 @@ static void test_memory(void)
     (void)setenv("SLURM_MEM_PER_NODE", "lots", 1);
     CU_ASSERT_STRING_EQUAL(memory_of(slurm), "cpus: [0]; mem: sum(512)");
     (void)unsetenv("SLURM_MEM_PER_NODE");
+    (void)setenv("SLURM_MEM_PER_CPU", "100", 1);
+    CU_ASSERT_STRING_EQUAL(memory_of(slurm), "cpus: [0]; mem: sum(512)");
+    (void)setenv("SLURM_CPUS_ON_NODE", "3", 1);
+    CU_ASSERT_STRING_EQUAL(memory_of(slurm), "cpus: [0]; mem: sum(300)");
+    CU_ASSERT_STRING_EQUAL(memory_of(plain), "cpus: [0]; mem: sum(512)");
+    (void)unsetenv("SLURM_MEM_PER_CPU");
+    (void)unsetenv("SLURM_CPUS_ON_NODE");
     fixture_close();
 }
 
