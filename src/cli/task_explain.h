@@ -27,6 +27,7 @@ struct hold {
     uint8_t variant;
     char *text; /* name of the resource, or the worker's reason */
     uint64_t need, have, total;
+    uint64_t left_us; /* until the gang for which it is kept starts; 0: unknown */
     uint32_t job, task;
     int32_t priority;
 };

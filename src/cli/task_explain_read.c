@@ -71,6 +71,7 @@ static void read_hold(struct cursor *c, struct hold *h)
     h->need = cursor_varint(c);
     h->have = cursor_varint(c);
     h->total = cursor_varint(c);
+    h->left_us = cursor_varint(c);
     h->job = cursor_varint32(c);
     h->task = cursor_varint32(c);
     h->priority = (int32_t)cursor_zigzag(c);
@@ -79,7 +80,7 @@ static void read_hold(struct cursor *c, struct hold *h)
 
 static void read_holds(struct cursor *c, struct candidate *w)
 {
-    size_t n = cursor_count(c, 9);
+    size_t n = cursor_count(c, 10);
     w->holds = xcalloc(n + 1, sizeof *w->holds);
     for (; w->n_holds < n && !c->failed; w->n_holds++)
         read_hold(c, &w->holds[w->n_holds]);

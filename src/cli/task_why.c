@@ -16,6 +16,12 @@ static void put_amount(struct buf *out, uint64_t amount)
     amount_print(amount, out);
 }
 
+/* Nanoseconds, rounded up to what people read. */
+static uint64_t in_seconds(uint64_t us)
+{
+    return (us + 999999) / 1000000 * 1000000000;
+}
+
 static void put_resource(struct buf *out, const struct hold *h)
 {
     buf_printf(out, "%s: ", h->text);
@@ -41,6 +47,10 @@ static void put_hold(struct buf *out, const struct hold *h)
     case SCHED_HOLD_RESERVED:
         buf_printf(out, "it is kept free for task %u@%u of priority %d", h->job,
                    h->task, h->priority);
+        if (h->left_us) {
+            buf_puts(out, ", which starts there within ");
+            duration_print(in_seconds(h->left_us), out);
+        }
         break;
     case SCHED_HOLD_PRIORITY:
         buf_printf(out, "task %u@%u of priority %d goes first there", h->job, h->task,
@@ -252,8 +262,12 @@ static void help_priority(struct buf *out, const struct candidate *w)
             (!first || h->priority > first->priority))
             first = h;
     }
-    if (first)
-        buf_printf(out, "a priority above %d", first->priority);
+    if (!first)
+        return;
+    buf_printf(out, "a priority above %d", first->priority);
+    if (first->kind == SCHED_HOLD_RESERVED && first->left_us)
+        buf_printf(out, ", or a --time-limit that ends before task %u@%u starts",
+                   first->job, first->task);
 }
 
 /* Counts the holds of the worker's best variant. */
@@ -390,6 +404,8 @@ static void json_hold(struct json *j, const struct hold *h)
         json_kint(j, "priority", h->priority);
     if (h->kind == SCHED_HOLD_RESOURCE)
         json_kstr(j, "resource", h->text);
+    if (h->kind == SCHED_HOLD_RESERVED && h->left_us)
+        json_kdouble(j, "seconds_left", (double)h->left_us / 1e6);
     if (h->job)
         json_other_task(j, h);
     json_kstr(j, "text", buf_cstr(&text));

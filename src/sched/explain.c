@@ -12,7 +12,7 @@ static void tell(const struct told *t, struct sched_hold hold)
 }
 
 static void tell_class(const struct told *t, enum sched_hold_kind kind,
-                       const struct task_class *c)
+                       const struct task_class *c, uint64_t left_us)
 {
     struct queue *q = class_top(c);
     if (!q)
@@ -20,6 +20,7 @@ static void tell_class(const struct told *t, enum sched_hold_kind kind,
     struct ready_run first = ready_set_first(&q->ready);
     tell(t, (struct sched_hold){.kind = kind,
                                 .variant = SCHED_ALL_VARIANTS,
+                                .left_us = left_us,
                                 .job = first.job,
                                 .slot = first.slot,
                                 .priority = q->priority});
@@ -41,8 +42,9 @@ static const struct task_class *worker_rival(const struct sched *s,
     return best;
 }
 
-static void tell_worker(const struct told *t, const struct worker *w,
-                        const struct task_class *c, int32_t priority)
+static void tell_worker(const struct sched *s, const struct told *t,
+                        const struct worker *w, const struct task_class *c,
+                        int32_t priority)
 {
     if (w->draining)
         tell(t, (struct sched_hold){.kind = SCHED_HOLD_DRAINING,
@@ -53,8 +55,11 @@ static void tell_worker(const struct told *t, const struct worker *w,
                                     .job = w->gang->job,
                                     .slot = w->gang->slot,
                                     .priority = w->gang->priority});
-    if (w->reserved && w->reserved != c && priority <= w->reserved_priority)
-        tell_class(t, SCHED_HOLD_RESERVED, w->reserved);
+    if (w->reserved && w->reserved != c && priority <= w->reserved_priority &&
+        !place_allowed_now(s, w, c, priority))
+        tell_class(t, SCHED_HOLD_RESERVED, w->reserved,
+                   w->reserved_until_us > s->now_us ? w->reserved_until_us - s->now_us
+                                                    : 0);
 }
 
 /* Returns whether anything is short. */
@@ -148,10 +153,10 @@ void sched_explain(const struct sched *s, uint32_t class_id, int32_t priority,
         return;
     const struct task_class *c = s->classes.data[class_id];
     const struct told t = {fn, arg};
-    tell_worker(&t, w, c, priority);
+    tell_worker(s, &t, w, c, priority);
     const struct task_class *rival = worker_rival(s, w, priority);
     if (rival)
-        tell_class(&t, SCHED_HOLD_PRIORITY, rival);
+        tell_class(&t, SCHED_HOLD_PRIORITY, rival, 0);
     for (uint32_t v = 0; v < c->n_ways && !c->gang; v++)
         tell_variant(s, &t, w, c, (uint8_t)v);
     if (c->gang)

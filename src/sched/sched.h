@@ -208,6 +208,7 @@ struct sched_hold {
     uint8_t variant;
     uint32_t entry; /* of the variant */
     uint64_t need, have, total;
+    uint64_t left_us; /* RESERVED: until the gang starts at the latest; 0: unknown */
     uint32_t job, slot;
     int32_t priority;
 };

@@ -84,6 +84,7 @@ static void put_hold(void *arg, const struct sched_hold *hold)
     buf_varint(&h->out, hold->need);
     buf_varint(&h->out, hold->have);
     buf_varint(&h->out, hold->total);
+    buf_varint(&h->out, hold->left_us);
     buf_varint(&h->out, job ? job->id : 0);
     buf_varint(&h->out, job ? job_task_id(job, hold->slot) : 0);
     buf_zigzag(&h->out, hold->priority);

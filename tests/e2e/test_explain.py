@@ -218,6 +218,30 @@ def test_gang_and_reservation(env):
     env.wait_job(gang)
 
 
+def test_time_limit_that_fits_before_a_gang(env):
+    """What runs there has a limit, so the gang's start is known."""
+    for _ in range(2):
+        env.start_worker(cpus=2)
+    blocker(env, "--cpus", 1, "--time-limit", "1h")
+    gang = env.submit("--nodes", 2, "true")
+    wait_until(lambda: "busy" in holds(env, gang, worker=1), "the gang to wait")
+    small = env.submit("sleep", "1000")
+    hold = holds(env, small, worker=2)["reserved"]
+    # Limits that are nearly alike count as one: an eighth more at most.
+    assert 0 < hold["seconds_left"] <= 3600 * 9 / 8
+    assert hold["text"].startswith(f"it is kept free for task {gang}@0 of priority 0, "
+                                   "which starts there within ")
+    assert explain(env, small)["why"]["help"] == (
+        f"a priority above 0, or a --time-limit that ends before task {gang}@0 starts")
+    env.submit_and_wait("--time-limit", "1m", "true")
+    long = env.submit("--time-limit", "2h", "true")
+    assert "reserved" in holds(env, long, worker=2)
+    short = ("--time-limit", "1m", "--cpus", 2)
+    blocker(env, *short)
+    other = env.submit(*short, "true")
+    assert "reserved" not in holds(env, other, worker=2), "only the CPUs hold it back"
+
+
 def test_running_gang(env):
     for _ in range(2):
         env.start_worker(cpus=1)
