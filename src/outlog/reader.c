@@ -12,8 +12,21 @@
 /* ---- opening ----------------------------------------------------------------------
  */
 
+static bool has_file(const struct outlog_reader *r, const struct logfile *f)
+{
+    for (size_t i = 0; i < r->n_files; i++)
+        if (r->files[i]->device == f->device && r->files[i]->inode == f->inode)
+            return true;
+    return false;
+}
+
+/* A file that was named before, itself or by its directory, is there already. */
 static int add_file(struct outlog_reader *r, struct logfile *f, struct error *err)
 {
+    if (has_file(r, f)) {
+        logfile_destroy(f);
+        return 0;
+    }
     struct logfile **grown = realloc(r->files, (r->n_files + 1) * sizeof(void *));
     if (!grown) {
         logfile_destroy(f);

@@ -26,6 +26,8 @@ struct outlog_blocks {
     struct stream **heap;
     size_t n_heap;
     bool given; /* the block of heap[0] was given out: go on from it */
+    struct outlog_key last; /* given out */
+    bool any;               /* `last` is valid */
 };
 
 static bool before(const struct stream *a, const struct stream *b)
@@ -206,24 +208,35 @@ void outlog_blocks_destroy(struct outlog_blocks *it)
     free(it);
 }
 
+static void pass_given(struct outlog_blocks *it)
+{
+    if (!stream_next(it, it->heap[0]))
+        it->heap[0] = it->heap[--it->n_heap];
+    sift_down(it, 0);
+    it->given = false;
+}
+
 int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
                        struct error *err)
 {
-    if (it->given) {
-        if (!stream_next(it, it->heap[0]))
-            it->heap[0] = it->heap[--it->n_heap];
-        sift_down(it, 0);
-        it->given = false;
+    for (;;) {
+        if (it->given)
+            pass_given(it);
+        int rc = open_due(it, err);
+        if (rc < 0)
+            return rc;
+        if (it->n_heap == 0)
+            return 0;
+        it->given = true;
+        ref->e = it->heap[0]->scan.e;
+        ref->file = it->heap[0]->f->number;
+        /* The same block again: copies of one file are read together. */
+        if (it->any && outlog_key_cmp(&ref->e.key, &it->last) == 0)
+            continue;
+        it->any = true;
+        it->last = ref->e.key;
+        return 1;
     }
-    int rc = open_due(it, err);
-    if (rc < 0)
-        return rc;
-    if (it->n_heap == 0)
-        return 0;
-    ref->e = it->heap[0]->scan.e;
-    ref->file = it->heap[0]->f->number;
-    it->given = true;
-    return 1;
 }
 
 const uint8_t *outlog_blocks_data(struct outlog_blocks *it)

@@ -141,6 +141,8 @@ int logfile_open(struct outlog_reader *r, const char *path, struct logfile **out
     } else if (!S_ISREG(st.st_mode)) {
         rc = error_set(err, ERR_INVALID, "'%s' is not a regular file", path);
     } else {
+        f->device = st.st_dev;
+        f->inode = st.st_ino;
         f->size = (uint64_t)st.st_size;
         size_t n = logfile_read(f, 0, super, sizeof super);
         rc = outlog_superblock_decode(super, n, &f->ident, err);

@@ -2,6 +2,7 @@
 #ifndef HQ_OUTLOG_READER_IMPL_H
 #define HQ_OUTLOG_READER_IMPL_H
 
+#include <sys/types.h>
 #include "outlog/packer.h"
 #include "outlog/reader.h"
 #include "outlog/slot.h"
@@ -41,6 +42,8 @@ struct logfile {
     char *path;
     int fd;
     bool shared;     /* path and fd are those of another reader */
+    dev_t device;
+    ino_t inode;
     uint32_t number; /* index in reader->files */
     uint64_t size;
     uint64_t seed;

@@ -133,33 +133,33 @@ static int start(struct outlog_runs *it, struct error *err)
     }
 }
 
+/* The source with the smallest entry goes on. */
+static int move_on(struct outlog_runs *it, struct error *err)
+{
+    bool more = advance(it, it->heap[0]);
+    if (it->heap[0]->bad)
+        return start(it, err);
+    if (!more)
+        it->heap[0] = it->heap[--it->n_heap];
+    sift_down(it, 0);
+    return 0;
+}
+
 /* The smallest entry; 1, 0 at the end, negative. */
 static int next_entry(struct outlog_runs *it, struct outlog_ref *ref, struct error *err)
 {
-    for (;;) {
-        if (it->n_heap == 0)
-            return 0;
-        struct source *s = it->heap[0];
-        ref->e = s->e;
-        ref->file = s->f->number;
-        bool seen = it->skip_last && outlog_key_cmp(&s->e.key, &it->last) <= 0;
-        bool more = advance(it, s);
-        it->skip_last = true;
-        if (!seen)
-            it->last = ref->e.key;
-        if (s->bad) {
-            int rc = start(it, err);
-            if (rc < 0)
-                return rc;
-        } else {
-            if (!more)
-                it->heap[0] = it->heap[--it->n_heap];
-            sift_down(it, 0);
-        }
-        /* The same block twice: copies of one file in a directory. */
-        if (!seen)
-            return 1;
-    }
+    if (it->n_heap == 0)
+        return 0;
+    ref->e = it->heap[0]->e;
+    ref->file = it->heap[0]->f->number;
+    it->skip_last = true;
+    it->last = ref->e.key;
+    int rc = move_on(it, err);
+    /* The same block again: copies of one file are read together. */
+    while (rc == 0 && it->n_heap &&
+           outlog_key_cmp(&it->heap[0]->e.key, &it->last) <= 0)
+        rc = move_on(it, err);
+    return rc < 0 ? rc : 1;
 }
 
 /* ---- runs -------------------------------------------------------------------------

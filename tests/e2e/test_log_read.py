@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import sqlite3
 import tarfile
 import time
@@ -146,6 +147,35 @@ def test_several_logs_as_one(bare):
     assert bare.log("x.hqs", "--also", "d", "cat", "stdout").stdout == "one\ntwo\n"
     assert "multiple server" in bare.log("x.hqs", "--also", "other.hqs", "jobs", code=1).stderr
     assert "'gone': No such file" in bare.log("x.hqs", "--also", "gone", "jobs", code=1).stderr
+
+
+@pytest.mark.parametrize("sealed", [[], ["b"], ["a", "b"]])
+def test_copies_of_a_log_are_one(pair, sealed):
+    """A backup beside the log, the same file twice: each block comes once, and none as
+    that of another task."""
+    pair.submit_and_wait("--log", "l", "--array", "1-20", "--", "sh", "-c",
+                         "echo out $HQ_TASK_ID; sleep 0.03; echo err $HQ_TASK_ID >&2; "
+                         "sleep 0.03; echo more $HQ_TASK_ID")
+    pair.stop_server()
+    (pair.work / "d").mkdir()
+    for copy in "a", "b":
+        shutil.copy(pair.work / "l", pair.work / "d" / f"{copy}.hqlog")
+    for copy in sealed:
+        pair.log(f"d/{copy}.hqlog", "seal")
+    os.symlink("l", pair.work / "link")
+    want = pair.log("l", "show", "--order", "task").stdout
+    for where, files in (["d"], 2), (["l", "--also", "l"], 1), (["l", "--also", "link"], 1), \
+            (["l", "--also", "d"], 3):
+        assert pair.json("log", *where, "summary")["summary"]["n_files"] == files
+        assert pair.log(*where, "show", "--order", "task").stdout == want
+        assert pair.log(*where, "cat", "stdout").stdout == \
+            "".join(f"out {t}\nmore {t}\n" for t in range(1, 21))
+        for t in 1, 7, 20:
+            assert pair.log(*where, "cat", "stdout", "--task", t).stdout == \
+                f"out {t}\nmore {t}\n"
+        assert pair.log(*where, "grep", "err 13").stdout == "1.13:1:err 13\n"
+        assert pair.log(*where, "grep", "-c", "more").stdout.count(":0:1\n") == 20
+        assert pair.log(*where, "check").fields()["Runs"] == "20 (0 unfinished)"
 
 
 @pytest.mark.parametrize("text", ["yesterday", "25:00", "2026-13-01", "2026-02-31", "10:00 XYZ",
