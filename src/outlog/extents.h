@@ -61,7 +61,7 @@ bool extents_add_lease(struct extents *x, const struct outlog_lease *lease);
  *   EXTENTS_DONE         all written
  *   EXTENTS_NEED_LEASE   *done has moved on; add a lease and call again
  *   EXTENTS_ROLLED       an extent was closed (*ended); call again
- *   negative             the write failed; call extents_abandon
+ *   negative             the write failed; call extents_close, then go on elsewhere
  */
 int extents_put(struct extents *x, uint8_t *data, size_t len, size_t *done,
                 uint64_t now_us, struct extents_ended *ended,

@@ -42,6 +42,16 @@ bool log_file_needs_sync(int fd)
            type == FUSE_MAGIC;
 }
 
+bool log_file_removed(int fd, const char *path)
+{
+    struct stat st, named;
+    if (fstat(fd, &st) != 0 || st.st_nlink > 0)
+        return false;
+    /* Some file systems count no links. */
+    return stat(path, &named) != 0 || named.st_dev != st.st_dev ||
+           named.st_ino != st.st_ino;
+}
+
 bool log_file_space(int fd, uint64_t *left)
 {
     struct statfs fs;

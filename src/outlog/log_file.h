@@ -24,6 +24,9 @@ int log_file_open(const char *path, const struct outlog_ident *id, bool may_repl
 /* Whether writes become visible to other nodes only after a sync (NFS and the like). */
 bool log_file_needs_sync(int fd);
 
+/* Whether the open file, once at that path, has no name any more. */
+bool log_file_removed(int fd, const char *path);
+
 /* Bytes that an ordinary user may still write there; false: not known. */
 bool log_file_space(int fd, uint64_t *left);
 

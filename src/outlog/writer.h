@@ -132,7 +132,7 @@ int outlog_task_begin(struct outlog_writer *w, const struct outlog_task_params *
 /*
  * Reads once from a non-blocking pipe, at most 64 KiB, straight into the group buffer.
  * With `hurry` (the program has ended) there is no lingering. Negative: reading failed,
- * treat as EOF.
+ * treat as EOF; on_done will carry the error.
  */
 int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
                      bool hurry, uint64_t now_us, uint64_t *retry_us,

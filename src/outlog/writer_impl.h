@@ -7,6 +7,7 @@
 #define HQ_OUTLOG_WRITER_IMPL_H
 
 #include <pthread.h>
+#include <sys/types.h>
 #include "base/list.h"
 #include "base/strmap.h"
 #include "outlog/cap.h"
@@ -65,6 +66,7 @@ struct group {
     size_t tail_at;
     struct group_member *members;
     size_t n_members, cap_members;
+    bool anew; /* it begins a new file: what was in the one before is lost */
     struct error err;
 };
 
@@ -125,6 +127,8 @@ struct wlog {
     void *file;
     int lock_fd;
     bool is_open, sync_each, want_posted;
+    dev_t device; /* of the file */
+    ino_t inode;
     uint64_t retry_at_us, retry_until_us; /* OPEN: somebody else replaces the file */
     uint64_t fail_until_us;               /* after a failed write */
     uint64_t space_seen_us;               /* when the free space was looked at */
@@ -147,7 +151,7 @@ struct outlog_task {
     struct output_cap cap;
     uint64_t bytes[OUTLOG_N_CHANNELS];
     uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
-    uint64_t group_serial;                    /* last group that holds a block of it */
+    uint64_t first_serial, group_serial; /* first, last group with a block of it; 0 */
     uint32_t n_groups;                        /* groups that hold blocks of it */
     struct outlog_end end;
     uint64_t end_due_us;
@@ -226,6 +230,7 @@ void task_done(struct outlog_task *t); /* writer_task.c */
 #define STREAMING "Streaming: "
 /* Puts "Streaming: " in front, but for "Error: Cannot create stream directory …". */
 void streaming_error(struct error *err);
+#define LOG_REMOVED "removed while it was written"
 void error_drop(struct error *err); /* frees outlog_task.broken */
 
 #endif

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "outlog/log_file.h"
 
@@ -141,8 +143,65 @@ static void group_write_failed(struct wlog *log, struct group *g, int rc)
     free(log->fail_text);
     log->fail_text = strdup(g->err.text);
     log->fail_sys = g->err.sys;
-    log->fail_until_us = clock_mono_us() + FAIL_FOR_US;
+    /* What is wrong with the handle alone needs no time to get better. */
+    bool stale = g->err.sys == ESTALE || g->err.sys == ENOENT;
+    log->fail_until_us = stale ? 1 : clock_mono_us() + FAIL_FOR_US;
     group_done(log, g, rc);
+}
+
+/* Notes which file the log is. */
+static bool is_other_file(struct wlog *log)
+{
+    struct stat st;
+    if (fstat(log->lock_fd, &st) != 0)
+        return false;
+    bool other = st.st_dev != log->device || st.st_ino != log->inode;
+    log->device = st.st_dev;
+    log->inode = st.st_ino;
+    return other;
+}
+
+#define REOPEN_TRIES 50u
+
+/* After a failed write by the path again: the old handle may be of a file that is not
+ * there any more. The old one is kept until then, so that nobody seals the log. */
+static int reopen_file(struct wlog *log, bool *anew, struct error *err)
+{
+    struct outlog_writer *w = log->w;
+    void *file;
+    int fd = -1;
+    int rc = path_mkparents(log->path, 0777, err);
+    for (unsigned i = 0; rc == 0; i++) {
+        rc = log_file_open(log->path, &log->ident, false, false, &fd, err);
+        if (rc != ERR_BUSY || i == REOPEN_TRIES)
+            break;
+        (void)usleep(RETRY_EVERY_US); /* another writer is making it anew */
+        rc = 0;
+    }
+    if (rc < 0)
+        return rc;
+    rc = w->c.io->open(w->c.io_ctx, log->path, &file, err);
+    if (rc < 0) {
+        (void)close(fd);
+        return rc;
+    }
+    (void)w->c.io->close(log->file, NULL);
+    (void)close(log->lock_fd);
+    log->file = log->x.file = file;
+    log->lock_fd = fd;
+    log->fail_until_us = 0;
+    *anew = is_other_file(log);
+    return 0;
+}
+
+/* What is written to a removed file is lost: tasks must not be told that it is kept. */
+static int check_file(const struct wlog *log, struct error *err)
+{
+    if (!log_file_removed(log->lock_fd, log->path))
+        return 0;
+    error_set(err, ERR_SYSTEM, LOG_REMOVED);
+    err->sys = ENOENT;
+    return ERR_SYSTEM;
 }
 
 /*
@@ -223,9 +282,12 @@ static void pump(struct wlog *log)
                        log->fail_sys);
             continue;
         }
-        log->fail_until_us = 0;
         struct extents_ended ended;
-        int rc = check_space(log, &g->err);
+        int rc = log->fail_until_us ? reopen_file(log, &g->anew, &g->err) : 0;
+        if (rc == 0)
+            rc = check_file(log, &g->err);
+        if (rc == 0)
+            rc = check_space(log, &g->err);
         if (rc == 0)
             rc = put_group(log, g, &ended);
         if (rc == EXTENTS_ROLLED) {
@@ -286,6 +348,7 @@ static int open_file(struct wlog *log, struct error *err)
         w->c.sync == OUTLOG_SYNC_GROUP ||
         (w->c.sync == OUTLOG_SYNC_AUTO && log_file_needs_sync(log->lock_fd));
     extents_init(&log->x, w->c.io, log->file, &log->ident, &w->origin);
+    (void)is_other_file(log);
     log->is_open = true;
     log->want_posted = false;
     log->fail_until_us = 0;

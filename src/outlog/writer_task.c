@@ -43,6 +43,7 @@ void group_submit(struct wlog *log)
     g->msg.log = log;
     g->done = 0;
     g->err.code = 0;
+    g->anew = false;
     log->in_flight++;
     writer_send(log->w, &g->msg);
 }
@@ -108,6 +109,7 @@ static bool group_join(struct group *g, struct outlog_task *t)
     }
     g->members[g->n_members++] = (struct group_member){t, false};
     t->group_serial = g->serial;
+    t->first_serial = t->first_serial ? t->first_serial : g->serial;
     t->n_groups++;
     return true;
 }
@@ -331,6 +333,19 @@ void outlog_task_drop(struct outlog_task *t)
         t->dropped = true;
 }
 
+static void task_break(struct outlog_task *t, const struct error *err)
+{
+    if (t->broken)
+        return;
+    t->broken = malloc(sizeof *t->broken);
+    if (!t->broken) {
+        t->broken = &no_memory;
+        return;
+    }
+    *t->broken = *err;
+    streaming_error(t->broken);
+}
+
 /* A task whose output cannot be kept: it is being killed, its pipe must not block. */
 static int read_away(struct outlog_task *t, int fd)
 {
@@ -412,8 +427,11 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
         return OUTLOG_EOF;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return OUTLOG_AGAIN;
-    if (n < 0)
-        return error_sys(err, "cannot read the output of the task");
+    if (n < 0) {
+        int rc = error_sys(err, "cannot read the output of the task");
+        task_break(t, err);
+        return rc;
+    }
     text_add(t->text, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES, (size_t)n);
     group_add_block(g, t, block_type(channel), 0, (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
@@ -444,17 +462,27 @@ void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
 /* ---- groups that come back ---------------------------------------------------------
  */
 
-static void task_break(struct outlog_task *t, const struct group *g)
+static void tell_broken(struct outlog_writer *w, struct outlog_task *t)
 {
-    if (t->broken)
+    if (t->ended || t->broken_told)
         return;
-    t->broken = malloc(sizeof *t->broken);
-    if (!t->broken) {
-        t->broken = &no_memory;
-        return;
+    t->broken_told = true;
+    w->c.events->on_broken(w->c.arg, t->user, t->broken);
+}
+
+/* Tasks with blocks in a file that is not there any more. */
+static void break_lost(struct wlog *log, const struct group *g)
+{
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_SYSTEM, "'%s': " LOG_REMOVED, log->path);
+    LIST_FOR_EACH_SAFE(&log->tasks, node, next)
+    {
+        struct outlog_task *t = CONTAINER_OF(node, struct outlog_task, all);
+        if (t->first_serial == 0 || t->first_serial >= g->serial || t->dropped)
+            continue;
+        task_break(t, &err);
+        tell_broken(log->w, t);
     }
-    *t->broken = g->err;
-    streaming_error(t->broken);
 }
 
 /* The end record is in the file, and so is the text view if there is one. */
@@ -471,7 +499,7 @@ static void member_back(struct outlog_writer *w, const struct group *g,
     struct outlog_task *t = m->task;
     t->n_groups--;
     if (g->msg.rc < 0)
-        task_break(t, g);
+        task_break(t, &g->err);
     if (t->dropped) {
         if (t->n_groups == 0)
             task_free(t);
@@ -481,9 +509,8 @@ static void member_back(struct outlog_writer *w, const struct group *g,
         text_send(t->text);
     } else if (m->end) {
         task_done(t);
-    } else if (g->msg.rc < 0 && !t->ended && !t->broken_told) {
-        t->broken_told = true;
-        w->c.events->on_broken(w->c.arg, t->user, t->broken);
+    } else if (g->msg.rc < 0) {
+        tell_broken(w, t);
     }
 }
 
@@ -496,6 +523,8 @@ void group_on_reply(struct group *g)
     w->stats.groups++;
     w->stats.bytes_written += g->len;
     log->n_tasks++; /* keeps the log while its tasks are told */
+    if (g->anew)
+        break_lost(log, g);
     for (size_t i = 0; i < g->n_members; i++)
         member_back(w, g, &g->members[i]);
     log->in_flight--;

@@ -1,6 +1,7 @@
 """What tasks may do with their output, limits of it, and file systems that fail."""
 import hashlib
 import re
+import shutil
 
 import pytest
 
@@ -166,6 +167,24 @@ def test_failed_write_through_mpi_io(env, io):
     job = env.submit_and_wait("--log", "/dev/full", "--", "echo", "x")
     assert env.tasks(job)[0]["error"].startswith("Streaming: ")
     assert env.states(env.submit_and_wait("--", "true")) == ["finished"]
+
+
+def test_log_removed_while_it_is_written(pair):
+    """Tasks whose output is gone fail by name; later ones write the log anew."""
+    wait = "until test -e go; do sleep 0.02; done"
+    job = pair.submit("--log", "d/l", "--array", "1-2", "--", "sh", "-c",
+                      f"echo begin; {wait}; echo end")
+    wait_until(lambda: (pair.work / "d" / "l").exists() and
+               pair.log("d/l", "grep", "-c", "begin", code=None).stdout.count(":1") == 2,
+               "the beginnings")
+    shutil.rmtree(pair.work / "d")
+    pair.write("go", "")
+    pair.wait_job(job)
+    errors = [t["error"] for t in pair.tasks(job).values()]
+    assert errors == [f"Streaming: '{pair.work}/d/l': removed while it was written"] * 2
+    again = pair.submit_and_wait("--log", "d/l", "--array", "1-3", "--", "echo", "new")
+    assert pair.stats(again) == {"finished": 3}
+    assert pair.log("d/l", "cat", again, "stdout").stdout == "new\n" * 3
 
 
 @pytest.mark.long
