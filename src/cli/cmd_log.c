@@ -72,7 +72,7 @@ static const struct opt_group choice_options = {
          .help = "Only output from this time on",
          .more =
              "A time is '2026-08-03 10:00', '10:00', RFC 3339, '@SECONDS' since 1970, "
-             "or how long ago it is: '10m'."},
+             "or how long ago it is: '10m'. Without a zone it is local time."},
         {.name = "until",
          .check = value_check_time,
          .help = "Only output from before this time"},
@@ -151,7 +151,7 @@ static const struct opt_group show_options = {
          .help = "Put a prefix in front of each line instead of each block"},
         {.name = "timestamps",
          .flags = OPT_SWITCH,
-         .help = "Put the time in front as well"},
+         .help = "Put the time in front as well, in UTC"},
         {.name = "grep", .help = "Only lines that hold this text"},
         {0},
     }};
@@ -217,7 +217,7 @@ static const struct cmd grep_cmd = {
 static const struct opt_group tail_options = {.opts = (const struct opt[]){
                                                   {.name = "lines",
                                                    .letter = 'n',
-                                                   .check = value_check_positive,
+                                                   .check = value_check_u32,
                                                    .value_default = "10",
                                                    .help = "Number of lines"},
                                                   {0},

@@ -114,39 +114,88 @@ int log_cmd_check(struct run *r, struct error *err)
 /* ---- seal -------------------------------------------------------------------------
  */
 
-static void tell_sealed(struct run *r, const char *path,
+static void sealed_json(struct json *j, const char *path,
+                        const struct outlog_seal_result *result)
+{
+    json_begin_object(j);
+    json_kstr(j, "file", path);
+    json_kuint(j, "index_size", result->index_bytes);
+    json_kuint(j, "n_blocks", result->n_blocks);
+    json_kuint(j, "n_tasks", result->n_tasks);
+    json_end_object(j);
+}
+
+static void tell_sealed(struct output *o, const char *path,
                         const struct outlog_seal_result *result)
 {
     struct buf size = BUF_INIT(64);
     text_print_size(&size, result->index_bytes);
-    if (r->out->mode == OUTPUT_CLI)
-        output_printf(r->out, "%s: %llu tasks, %llu blocks, index of %s\n", path,
-                      (unsigned long long)result->n_tasks,
-                      (unsigned long long)result->n_blocks, buf_cstr(&size));
+    output_printf(o, "%s: %llu tasks, %llu blocks, index of %s\n", path,
+                  (unsigned long long)result->n_tasks,
+                  (unsigned long long)result->n_blocks, buf_cstr(&size));
     buf_release(&size);
+}
+
+/* One file after another; those in front of one that fails stay sealed. */
+static int seal_files(struct run *r, const struct log_source *s,
+                      struct outlog_seal_result *results, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < outlog_reader_n_files(s->reader) && rc == 0; i++) {
+        const char *path = outlog_reader_path(s->reader, i);
+        struct outlog_seal_options o = {.now_us = clock_real_us()};
+        rc = outlog_seal(path, &o, &results[i], err);
+        if (rc < 0)
+            error_prefix(err, "'%s': ", path);
+        else if (r->out->mode == OUTPUT_CLI)
+            tell_sealed(r->out, path, &results[i]);
+    }
+    return rc;
 }
 
 int log_cmd_seal(struct run *r, struct error *err)
 {
     struct log_source s;
+    struct outlog_seal_result *results = NULL;
     int rc = log_source_open(&s, r, err);
     size_t n = rc == 0 ? outlog_reader_n_files(s.reader) : 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        const char *path = outlog_reader_path(s.reader, i);
-        struct outlog_seal_options o = {.now_us = clock_real_us()};
-        struct outlog_seal_result result;
-        rc = outlog_seal(path, &o, &result, err);
-        if (rc < 0)
-            error_prefix(err, "'%s': ", path);
-        else
-            tell_sealed(r, path, &result);
+    if (rc == 0 && !(results = calloc(n + 1, sizeof *results)))
+        rc = error_nomem(err);
+    if (rc == 0)
+        rc = seal_files(r, &s, results, err);
+    if (rc == 0 && r->out->mode == OUTPUT_JSON) {
+        struct json *j = output_json(r->out);
+        json_begin_array(j);
+        for (size_t i = 0; i < n; i++)
+            sealed_json(j, outlog_reader_path(s.reader, i), &results[i]);
+        json_end_array(j);
+        output_end_json(r->out);
     }
+    free(results);
     log_source_release(&s);
     return rc;
 }
 
 /* ---- repair -----------------------------------------------------------------------
  */
+
+static void tell_repaired(struct output *o, const struct outlog_repair_result *result)
+{
+    if (o->mode == OUTPUT_JSON) {
+        struct json *j = output_json(o);
+        json_begin_object(j);
+        json_kuint(j, "n_blocks", result->n_blocks);
+        json_kuint(j, "n_dropped", result->n_dropped);
+        json_end_object(j);
+        output_end_json(o);
+    } else if (o->mode == OUTPUT_CLI) {
+        output_printf(o, "%llu blocks copied", (unsigned long long)result->n_blocks);
+        if (result->n_dropped)
+            output_printf(o, ", %llu superseded ones left out",
+                          (unsigned long long)result->n_dropped);
+        output_puts(o, "\n");
+    }
+}
 
 int log_cmd_repair(struct run *r, struct error *err)
 {
@@ -162,14 +211,8 @@ int log_cmd_repair(struct run *r, struct error *err)
     int rc = log_source_open(&s, r, err);
     if (rc == 0)
         rc = outlog_repair(s.reader, args_str(r->args, "NEW"), &o, &result, err);
-    if (rc == 0 && r->out->mode == OUTPUT_CLI) {
-        output_printf(r->out, "%llu blocks copied",
-                      (unsigned long long)result.n_blocks);
-        if (result.n_dropped)
-            output_printf(r->out, ", %llu superseded ones left out",
-                          (unsigned long long)result.n_dropped);
-        output_puts(r->out, "\n");
-    }
+    if (rc == 0)
+        tell_repaired(r->out, &result);
     log_source_release(&s);
     return rc;
 }

@@ -79,20 +79,21 @@ static int cat_follow(struct cat *c, const struct run *r, struct error *err)
 /* Nothing is printed unless all of it can be. */
 static int cat_whole(struct cat *c, bool unfinished, struct error *err)
 {
+    int rc = log_choice_settle_job(&c->choice, &c->s, err);
     c->choice.must_exist = !c->choice.any_job;
-    int rc = log_walk(&c->s, &c->choice, unfinished ? existing : cat_check, c, err);
+    if (rc == 0)
+        rc = log_walk(&c->s, &c->choice, unfinished ? existing : cat_check, c, err);
     return rc < 0 ? rc : print_runs(c, err);
 }
 
 int log_cmd_cat(struct run *r, struct error *err)
 {
     struct cat c = {.out = r->out};
-    bool follow = args_declared(r->args, "follow") && args_flag(r->args, "follow");
     int rc = log_source_open(&c.s, r, err);
     if (rc == 0)
         rc = log_choice_read(&c.choice, &c.s, r, err);
     if (rc == 0)
-        rc = follow ? cat_follow(&c, r, err)
+        rc = c.s.follow ? cat_follow(&c, r, err)
                     : cat_whole(&c, args_flag(r->args, "allow-unfinished"), err);
     if (rc == 0)
         output_no_value(r->out);

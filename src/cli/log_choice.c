@@ -80,6 +80,19 @@ int log_choice_read(struct log_choice *c, const struct log_source *s,
     return rc;
 }
 
+int log_choice_settle_job(struct log_choice *c, const struct log_source *s,
+                          struct error *err)
+{
+    struct outlog_counts counts;
+    if (!c->any_job || !c->has_tasks)
+        return 0;
+    int rc = outlog_reader_counts(s->reader, &counts, err);
+    if (rc < 0 || counts.n_jobs != 1)
+        return rc;
+    c->any_job = false;
+    return idset_add(&c->jobs, counts.max_job, 1, 1) < 0 ? error_nomem(err) : 0;
+}
+
 void log_choice_release(struct log_choice *c)
 {
     idset_release(&c->jobs);

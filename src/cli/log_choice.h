@@ -27,6 +27,10 @@ int log_choice_read(struct log_choice *c, const struct log_source *s,
                     const struct run *r, struct error *err) MUST_CHECK;
 void log_choice_release(struct log_choice *c);
 
+/* Tasks were chosen, but no job: when the log holds one job alone, it is meant. */
+int log_choice_settle_job(struct log_choice *c, const struct log_source *s,
+                          struct error *err) MUST_CHECK;
+
 /* Whether the run passes what only a whole run can tell: state, writer, time. */
 bool log_choice_has_run(const struct log_choice *c, struct outlog_reader *r,
                         const struct outlog_run *run);

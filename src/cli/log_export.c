@@ -64,7 +64,8 @@ static int add_channel(struct exporter *x, const struct outlog_run *run,
     uint8_t type = channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
     int rc = log_batch_mark(&x->batch, MARK_CHANNEL, channel, err);
     for (size_t i = 0; i < run->n_refs && rc == 0; i++)
-        if (run->refs[i].e.type == type)
+        if (run->refs[i].e.type == type &&
+            log_choice_has_block(&x->choice, &run->refs[i].e))
             rc = log_batch_add(&x->batch, &run->refs[i], err);
     return rc < 0 ? rc : log_batch_mark(&x->batch, MARK_CLOSE, 0, err);
 }
@@ -95,8 +96,13 @@ static int describe(struct exporter *x, const struct outlog_run *run, struct err
         .cut = run->cut,
         .state = run->state,
         .last_us = run->last_us,
-        .bytes = {run->bytes[0], run->bytes[1]},
     };
+    for (size_t i = 0; i < run->n_refs; i++) {
+        const struct outlog_entry *e = &run->refs[i].e;
+        if (log_choice_has_block(&x->choice, e))
+            r->bytes[e->type == OUTLOG_BLOCK_STDERR ? OUTLOG_STDERR : OUTLOG_STDOUT] +=
+                e->output;
+    }
     const struct outlog_ref *last = &run->refs[run->n_refs - 1];
     if (!x->ops->whole_runs)
         return 0;
@@ -141,38 +147,59 @@ static int export(struct exporter *x, struct error *err)
     return rc < 0 ? rc : x->ops->finish(x, err);
 }
 
-static const struct export_ops *choose_form(const struct args *a)
+struct form {
+    const char *name;
+    const struct export_ops *ops;
+    const char *to; /* what --to names; NULL: it goes to standard output */
+};
+
+static const struct form *choose_form(const struct args *a)
 {
-    static const struct {
-        const char *name;
-        const struct export_ops *ops;
-    } forms[] = {{"json", &export_json},
-                 {"jsonl", &export_jsonl},
-                 {"dir", &export_files},
-                 {"tar", &export_tar},
-                 {"sqlite", &export_sqlite}};
+    static const struct form forms[] = {{"json", &export_json, NULL},
+                                        {"jsonl", &export_jsonl, NULL},
+                                        {"dir", &export_files, "DIR"},
+                                        {"tar", &export_tar, NULL},
+                                        {"sqlite", &export_sqlite, "FILE"}};
     const char *name = args_declared(a, "format") ? args_str(a, "format") : "json";
-    for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+    for (size_t i = 1; i < ARRAY_SIZE(forms); i++)
         if (strcmp(name, forms[i].name) == 0)
-            return forms[i].ops;
-    return &export_json;
+            return &forms[i];
+    return &forms[0];
+}
+
+static int read_to(struct exporter *x, const struct form *form, const struct args *a,
+                   struct error *err)
+{
+    if (args_declared(a, "to"))
+        x->to = args_str(a, "to");
+    if (form->to && !x->to)
+        return error_set(err, ERR_INVALID, "--format %s needs --to %s", form->name,
+                         form->to);
+    if (!form->to && x->to)
+        return error_set(err, ERR_INVALID,
+                         "--format %s goes to standard output and takes no --to",
+                         form->name);
+    return 0;
 }
 
 int log_cmd_export(struct run *r, struct error *err)
 {
+    const struct form *form = choose_form(r->args);
     struct exporter x = {.out = r->out,
                          .err = err,
                          .fd = -1,
-                         .ops = choose_form(r->args),
+                         .ops = form->ops,
                          .text = BUF_INIT(BUF_MAX_DEFAULT),
                          .path = BUF_INIT(BUF_MAX_DEFAULT)};
-    if (args_declared(r->args, "to"))
-        x.to = args_str(r->args, "to");
-    int rc = log_source_open(&x.s, r, err);
+    int rc = read_to(&x, form, r->args, err);
+    if (rc == 0)
+        rc = log_source_open(&x.s, r, err);
     if (rc == 0)
         rc = log_choice_read(&x.choice, &x.s, r, err);
-    x.choice.must_exist = !x.choice.any_job;
     x.with_job = x.choice.any_job;
+    if (rc == 0)
+        rc = log_choice_settle_job(&x.choice, &x.s, err);
+    x.choice.must_exist = !x.choice.any_job;
     if (rc == 0)
         rc = export(&x, err);
     if (rc == 0)

@@ -37,8 +37,6 @@ static void end_run(struct exporter *x UNUSED)
 
 static int begin_files(struct exporter *x, struct error *err)
 {
-    if (!x->to)
-        return error_set(err, ERR_INVALID, "--format dir needs --to DIR");
     if (x->choice.all_instances)
         return error_set(err, ERR_INVALID,
                          "runs of one task would have the same name: leave out "
@@ -124,14 +122,11 @@ static void put_number(uint8_t *field, size_t n, uint64_t v)
         field[i] = (uint8_t)('0' + (v & 7));
 }
 
-static int begin_tar(struct exporter *x, struct error *err)
+static int begin_tar(struct exporter *x UNUSED, struct error *err)
 {
     if (isatty(STDOUT_FILENO))
         return error_set(err, ERR_INVALID,
                          "a tar archive is nothing for a terminal: redirect it");
-    if (x->to)
-        return error_set(err, ERR_INVALID,
-                         "--format tar goes to standard output and takes no --to");
     return 0;
 }
 

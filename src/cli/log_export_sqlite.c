@@ -202,8 +202,6 @@ static int begin_database(struct exporter *x, struct error *err)
 
 static int begin(struct exporter *x, struct error *err)
 {
-    if (!x->to)
-        return error_set(err, ERR_INVALID, "--format sqlite needs --to FILE");
     x->sqlite = calloc(1, sizeof *x->sqlite);
     if (!x->sqlite)
         return error_nomem(err);

@@ -143,12 +143,23 @@ static int on_news(void *arg, const struct outlog_ref *ref, const uint8_t *data,
     return output || ended ? k->fn(k->arg, e, data, output ? e->output : 0, err) : 0;
 }
 
+/* Nothing is written to a file that was removed or moved away. NULL: none was. */
+static const char *gone_file(const struct log_follow *f)
+{
+    const struct outlog_reader *r = f->s->reader;
+    for (size_t i = 0; i < outlog_reader_n_files(r); i++)
+        if (outlog_reader_gone(r, i))
+            return outlog_reader_path(r, i);
+    return NULL;
+}
+
 int log_follow_run(struct log_follow *f, log_block_fn fn, void *arg, struct error *err)
 {
     struct sink sink = {f, fn, arg};
     uint64_t asked_us = 0;
     bool over = false;
     for (;;) {
+        const char *gone = gone_file(f);
         int rc = is_over(f, &asked_us, &over, err);
         /* What was written before it was over is read after that was asked. */
         int got = 1;
@@ -159,6 +170,10 @@ int log_follow_run(struct log_follow *f, log_block_fn fn, void *arg, struct erro
         }
         if (rc < 0 || over || f->run->out->sys)
             return rc;
+        if (gone)
+            return error_set(err, ERR_NOT_FOUND,
+                             "'%s' was removed or replaced while it was followed",
+                             gone);
         if (!(f->until_finished && all_ended(f)) && !wait_for_change(f))
             return 0;
     }

@@ -66,10 +66,9 @@ static int stream_of_job(const struct job_view *v, char **path, struct error *er
 }
 
 /* The job that the word names: an id or "last". */
-static int fetch_job(const struct run *r, const char *word, struct job_views *views,
+static int fetch_job(struct client *c, const char *word, struct job_views *views,
                      struct error *err)
 {
-    struct client *c = NULL;
     struct selector selector;
     struct buf encoded = BUF_INIT(BUF_MAX_DEFAULT);
     int rc = selector_parse(word, &selector, err);
@@ -77,25 +76,33 @@ static int fetch_job(const struct run *r, const char *word, struct job_views *vi
         return rc;
     selector_put(&encoded, &selector);
     selector_release(&selector);
-    rc = session_open(r, &c, err);
-    if (rc == 0)
-        rc = job_views_fetch(c, &encoded, views, err);
+    rc = job_views_fetch(c, &encoded, views, err);
     if (rc == 0 && views->n == 0)
         rc = error_set(err, ERR_NOT_FOUND, "Job %s not found", word);
-    client_close(c);
     buf_release(&encoded);
     return rc;
 }
 
-static int ask_server(const struct run *r, uint32_t *job, char **path,
+/* The job, its log and the server, whose files alone count where several servers
+ * write. When following, an open job without tasks may get a log yet: no path. */
+static int ask_server(struct log_source *s, const struct run *r, const char *word,
                       struct error *err)
 {
     struct job_views views = {0};
-    int rc = fetch_job(r, args_str(r->args, "LOG"), &views, err);
+    struct client *c = NULL;
+    int rc = session_open(r, &c, err);
+    if (rc == 0)
+        rc = fetch_job(c, word, &views, err);
     if (rc == 0) {
-        *job = views.items[0].detail.info.id;
-        rc = stream_of_job(&views.items[0], path, err);
+        const struct job_view *v = &views.items[0];
+        s->has_job = true;
+        s->job = v->detail.info.id;
+        if (!s->follow || v->n_groups || !v->detail.info.open)
+            rc = stream_of_job(v, &s->path, err);
     }
+    if (rc == 0 && !s->job_uid)
+        rc = session_server_uid(c, &s->job_uid, err);
+    client_close(c);
     job_views_release(&views);
     return rc;
 }
@@ -105,13 +112,34 @@ int log_source_job_ended(const struct log_source *s, const struct run *r, bool *
 {
     char id[16];
     struct job_views views = {0};
+    struct client *c = NULL;
     (void)snprintf(id, sizeof id, "%u", s->job);
-    int rc = fetch_job(r, id, &views, err);
+    int rc = session_open(r, &c, err);
+    if (rc == 0)
+        rc = fetch_job(c, id, &views, err);
     if (rc == 0)
         *ended = views.items[0].detail.finished_us && !views.items[0].detail.info.open;
+    client_close(c);
     job_views_release(&views);
     return rc;
 }
+
+#define WAIT_MS 200
+
+static int find_job(struct log_source *s, const struct run *r, struct error *err)
+{
+    char id[16];
+    int rc = ask_server(s, r, s->shown, err);
+    (void)snprintf(id, sizeof id, "%u", s->job);
+    while (rc == 0 && !s->path) {
+        (void)poll(NULL, 0, WAIT_MS);
+        rc = ask_server(s, r, id, err);
+    }
+    return rc;
+}
+
+/* ---- opening ----------------------------------------------------------------------
+ */
 
 /* A path that exists wins over the number of a job. */
 static bool names_job(const struct run *r, const char *word)
@@ -123,6 +151,11 @@ static bool names_job(const struct run *r, const char *word)
     return strcmp(word, "last") == 0 || text_to_u32(word, &id);
 }
 
+const char *log_source_path(const struct log_source *s)
+{
+    return s->path ? s->path : s->shown;
+}
+
 static int open_reader(const struct log_source *s, struct outlog_reader **out,
                        struct error *err)
 {
@@ -130,15 +163,19 @@ static int open_reader(const struct log_source *s, struct outlog_reader **out,
     const char **paths = malloc(n * sizeof *paths);
     if (!paths)
         return error_nomem(err);
-    paths[0] = s->path ? s->path : s->shown;
+    paths[0] = log_source_path(s);
     for (size_t i = 1; i < n; i++)
         paths[i] = s->also.items[i - 1];
-    int rc = outlog_reader_open_all(out, paths, n, s->server_uid, err);
+    bool by_job = s->has_job && !s->server_uid && s->also.n == 0;
+    int rc = outlog_reader_open_all(out, paths, n, by_job ? s->job_uid : s->server_uid,
+                                    err);
     free(paths);
-    return rc;
+    if (rc < 0 || !by_job || outlog_reader_n_files(*out))
+        return rc;
+    outlog_reader_destroy(*out);
+    *out = NULL;
+    return error_set(err, ERR_NOT_FOUND, "none of the server");
 }
-
-#define WAIT_MS 200
 
 /* A log that is just being made is an empty file for a moment. */
 static bool is_absent(const struct log_source *s, const struct error *err)
@@ -146,17 +183,16 @@ static bool is_absent(const struct log_source *s, const struct error *err)
     struct stat st;
     return err->code == ERR_NOT_FOUND ||
            (err->code == ERR_SYSTEM && err->sys == ENOENT) ||
-           (stat(s->path ? s->path : s->shown, &st) == 0 && S_ISREG(st.st_mode) &&
+           (stat(log_source_path(s), &st) == 0 && S_ISREG(st.st_mode) &&
             st.st_size == 0);
 }
 
 static int wait_for_reader(struct log_source *s, const struct run *r, struct error *err)
 {
-    bool follow = args_declared(r->args, "follow") && args_flag(r->args, "follow");
     bool ended = false;
     for (;;) {
         int rc = open_reader(s, &s->reader, err);
-        if (rc == 0 || !follow || ended || !is_absent(s, err))
+        if (rc == 0 || !s->follow || ended || !is_absent(s, err))
             return rc;
         if (s->has_job && args_flag(r->args, "until-finished") &&
             (rc = log_source_job_ended(s, r, &ended, err)) < 0)
@@ -171,8 +207,11 @@ static int wait_for_reader(struct log_source *s, const struct run *r, struct err
 static int name_file(const struct log_source *s, const struct run *r, int rc,
                      struct error *err)
 {
-    const char *path = s->path ? s->path : s->shown;
+    const char *path = log_source_path(s);
     struct stat st;
+    if (s->has_job && is_absent(s, err))
+        return error_set(err, ERR_NOT_FOUND, "There is no log of job %u at '%s'",
+                         s->job, path);
     if (err->sys != ENOTDIR || strncmp(args_path(r->args), "hq log", 6) != 0 ||
         s->also.n || stat(path, &st) != 0)
         return rc;
@@ -182,16 +221,15 @@ static int name_file(const struct log_source *s, const struct run *r, int rc,
 
 int log_source_open(struct log_source *s, const struct run *r, struct error *err)
 {
-    *s = (struct log_source){.shown = args_str(r->args, "LOG"), .known = U64MAP_INIT};
-    char *path = NULL;
-    int rc = 0;
-    if (names_job(r, s->shown)) {
-        s->has_job = true;
-        rc = ask_server(r, &s->job, &path, err);
-    }
-    s->path = path;
-    s->also = args_list(r->args, "also");
-    s->server_uid = args_str(r->args, "server-uid");
+    const struct args *a = r->args;
+    *s = (struct log_source){
+        .shown = args_str(a, "LOG"),
+        .also = args_list(a, "also"),
+        .server_uid = args_str(a, "server-uid"),
+        .follow = args_declared(a, "follow") && args_flag(a, "follow"),
+        .known = U64MAP_INIT,
+    };
+    int rc = names_job(r, s->shown) ? find_job(s, r, err) : 0;
     if (rc == 0 && (rc = wait_for_reader(s, r, err)) < 0)
         rc = name_file(s, r, rc, err);
     if (rc == 0)
@@ -202,12 +240,13 @@ int log_source_open(struct log_source *s, const struct run *r, struct error *err
 void log_source_release(struct log_source *s)
 {
     if (s->n_damages > DAMAGES_TOLD)
-        log_warn("%s: %llu damaged places in all, %llu bytes", s->shown,
+        log_warn("%s: %llu damaged places in all, %llu bytes", log_source_path(s),
                  (unsigned long long)s->n_damages,
                  (unsigned long long)s->damaged_bytes);
     outlog_reader_destroy(s->reader);
     s->reader = NULL;
     u64map_release(&s->known);
     free(s->path);
-    s->path = NULL;
+    free(s->job_uid);
+    s->path = s->job_uid = NULL;
 }

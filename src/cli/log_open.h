@@ -12,6 +12,8 @@ struct log_source {
     char *path;        /* of the job's log, when a job was named */
     struct args_list also;
     const char *server_uid;
+    bool follow;
+    char *job_uid; /* of the server, when a job was named */
     bool has_job; /* LOG named a job: verbs without one of their own mean this */
     uint32_t job;
     uint64_t n_damages, damaged_bytes;
@@ -22,6 +24,8 @@ struct log_source {
  * --follow waits until there is a log, or until the job has ended. */
 int log_source_open(struct log_source *s, const struct run *r,
                     struct error *err) MUST_CHECK;
+/* The file or directory that LOG means. */
+const char *log_source_path(const struct log_source *s);
 /* Whether the job that LOG named has ended, as the server says. */
 int log_source_job_ended(const struct log_source *s, const struct run *r, bool *ended,
                          struct error *err) MUST_CHECK;

@@ -211,7 +211,7 @@ static int print_new(void *arg, const struct outlog_entry *e, const uint8_t *dat
 static int show(struct show *w, const struct run *r, struct error *err)
 {
     int rc = 0;
-    w->following = args_declared(r->args, "follow") && args_flag(r->args, "follow");
+    w->following = w->s.follow;
     if (w->following)
         rc = log_follow_begin(&w->follow, r, &w->s, &w->choice, err);
     if (rc == 0)

@@ -68,9 +68,9 @@ int log_cmd_summary(struct run *r, struct error *err)
         struct outlog_reader_stats stats;
         outlog_reader_get_stats(s.reader, &stats);
         if (r->out->mode == OUTPUT_JSON)
-            summary_json(r->out, s.shown, stats.n_files, &c);
+            summary_json(r->out, log_source_path(&s), stats.n_files, &c);
         else if (r->out->mode == OUTPUT_CLI)
-            rc = summary_table(r->out, s.shown, stats.n_files, &c, err);
+            rc = summary_table(r->out, log_source_path(&s), stats.n_files, &c, err);
     }
     log_source_release(&s);
     return rc;

@@ -123,7 +123,7 @@ int log_cmd_tail(struct run *r, struct error *err)
         rc = log_printer_init(&t.printer, r->out, &t.s, err);
     t.printer.lines = true;
     if (rc == 0)
-        rc = args_flag(r->args, "follow")
+        rc = t.s.follow
                  ? tail_follow(&t, r, err)
                  : log_walk(&t.s, &t.choice, tail_run, &t, err);
     if (rc == 0)

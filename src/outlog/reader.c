@@ -281,6 +281,15 @@ const char *outlog_reader_path(const struct outlog_reader *r, size_t i)
     return r->files[i]->path;
 }
 
+bool outlog_reader_gone(const struct outlog_reader *r, size_t i)
+{
+    const struct logfile *f = r->files[i];
+    struct stat st;
+    if (stat(f->path, &st) == 0)
+        return st.st_dev != f->device || st.st_ino != f->inode;
+    return errno == ENOENT || errno == ENOTDIR || errno == ESTALE;
+}
+
 void outlog_reader_damage(struct outlog_reader *r, const struct outlog_damage *d)
 {
     r->stats.damaged_bytes += d->bytes;

@@ -48,6 +48,8 @@ int outlog_reader_share(struct outlog_reader **out, struct outlog_reader *of,
 
 size_t outlog_reader_n_files(const struct outlog_reader *r);
 const char *outlog_reader_path(const struct outlog_reader *r, size_t i); /* borrowed */
+/* Whether that path does not lead to the open file any more: removed or replaced. */
+bool outlog_reader_gone(const struct outlog_reader *r, size_t i);
 
 struct outlog_reader_stats {
     uint32_t n_files;

@@ -153,6 +153,34 @@ def test_bad_ways_to_follow(pair):
     assert "Job 77 not found" in pair.log("77", "show", "-f", code=1).stderr
 
 
+def test_follow_an_open_job_before_it_has_tasks(pair):
+    pair.hq("job", "open")
+    show = follow(pair, "last", "show", "-f", "--until-finished")
+    pair.submit("--job", "1", "--log", "l", "--", "echo", "first")
+    wait_until(lambda: show.text() == "1.0:0> first\n", "the first task")
+    pair.submit("--job", "1", "--log", "l", "--", "echo", "second")
+    wait_until(lambda: show.text().endswith("1.1:0> second\n"), "the second task")
+    pair.hq("job", "close", "1")
+    assert show.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_follow_a_file_that_goes_away(pair, how):
+    """What was written until then comes out; nothing waits for ever."""
+    pair.submit("--log", "l", "--", "sh", "-c", GATED)
+    wait_until(lambda: (pair.work / "l").exists(), "the log")
+    show = follow(pair, "l", "show", "-f")
+    wait_until(lambda: show.text() == "1.0:0> begin 0\n", "the first line")
+    if how == "removed":
+        (pair.work / "l").unlink()
+    else:
+        pair.write("other", "")
+        (pair.work / "other").rename(pair.work / "l")
+    assert show.wait() == 1
+    assert show.text() == "1.0:0> begin 0\n" \
+        "'l' was removed or replaced while it was followed\n"
+
+
 def test_a_reader_that_goes_away_ends_it(pair):
     pair.submit_and_wait("--log", "l", "--", "echo", "x")
     both = pair.run("sh", "-c", f"{HQ} log l show -f | head -n 1")

@@ -130,7 +130,7 @@ def test_tail_goes_over_chunks(bare):
     for n in 1, 2, 10, 100, 101, 500:
         want = [f"1.0:0> {line}" for line in text.split("\n")[-n:]]
         assert shown(bare, "tail", "-n", n) == want
-    bare.log("log", "tail", "-n", "0", code=2)
+    assert shown(bare, "tail", "-n", "0") == []
 
 
 def test_list_and_cat_choose_as_well(log):
@@ -206,6 +206,58 @@ def test_log_of_a_job_by_its_number(pair):
     none = pair.submit_and_wait("--", "true")
     assert "writes into no log" in pair.log(none, "show", code=1).stderr
     assert "Job 99 not found" in pair.log("99", "show", code=1).stderr
+    assert pair.json("log", job, "summary")["filename"] == str(pair.work / "l")
+    (pair.work / "l").unlink()
+    for verb in ["summary"], ["show"], ["cat", "stdout"]:
+        assert pair.log(job, *verb, code=1).stderr == \
+            f"There is no log of job {job} at '{pair.work / 'l'}'\n"
+
+
+def test_log_of_a_job_is_that_of_its_server(pair):
+    """Where several servers write, the number of a job means that of the one asked."""
+    pair.submit_and_wait("--stream", "d", "--", "echo", "of the first")
+    pair.submit_and_wait("--log", "l", "--", "echo", "first")
+    pair.stop_server()
+    pair.start_server()
+    pair.start_worker()
+    job = pair.submit_and_wait("--stream", "d", "--", "echo", "of the second")
+    assert "multiple server instances" in pair.log("d", "show", code=1).stderr
+    assert pair.log(job, "show").stdout == f"{job}.0:0> of the second\n"
+    assert pair.json("log", job, "summary")["summary"]["n_files"] == 1
+    # The log of the job that this server refused to write is another server's.
+    refused = pair.submit_and_wait("--log", "l", "--", "echo", "second")
+    assert pair.stats(refused) == {"failed": 1}
+    assert pair.log(refused, "show", code=1).stderr == \
+        f"There is no log of job {refused} at '{pair.work / 'l'}'\n"
+    uid = pair.json("server", "info")["server_uid"]
+    assert pair.json("log", "--server-uid", uid, "l", "summary")["summary"]["n_files"] == 0
+
+
+def test_tasks_that_are_not_there(log):
+    """Nothing is printed for tasks that were named but do not exist."""
+    hqs.write(log.work / "one.hqs", hqs.task(5, 0, "zero\n"), hqs.task(5, 2, "two\n"))
+    for verb in ["cat", "stdout"], ["export"], ["export", "--format", "jsonl"]:
+        for job in [], ["5"]:
+            refused = log.log("one.hqs", verb[0], *job, *verb[1:], "--task", "0-2", code=1)
+            assert refused.stderr == "Task 1 not found\n" and refused.stdout == ""
+    assert log.log("one.hqs", "cat", "stdout", "--task", "2,0").stdout == "two\nzero\n"
+    assert "job" in log.json("log", "one.hqs", "export", "--task", "2")[0]
+    # Of several jobs not all have each task.
+    assert log.log("log", "cat", "stdout", "--task", "0,10").stdout == "hello\nworld\n"
+
+
+def test_seal_and_repair_in_each_mode(pair):
+    pair.submit_and_wait("--log", "l", "--array", "1-3", "--", "echo", "x")
+    pair.stop_server()
+    found = pair.json("log", "l", "seal")
+    assert [(f["file"], f["n_tasks"]) for f in found] == [("l", 3)]
+    assert found[0]["index_size"] > 0
+    assert pair.json("log", "l", "repair", "new") == \
+        {"n_blocks": found[0]["n_blocks"], "n_dropped": 0}
+    for verb in ["seal"], ["repair", "new2"]:
+        quiet = pair.hq("--output-mode", "quiet", "log", "l", *verb)
+        assert quiet.stdout == quiet.stderr == ""
+    assert "exists already" in pair.json("log", "l", "repair", "new", code=1)["error"]
 
 
 def test_a_selector_of_a_million_ids(log):
@@ -249,6 +301,9 @@ def test_export_as_files(log):
     refused = log.log("log", "export", "3", "--format", "dir", "--to", "a/b", code=1)
     assert "cannot create 'a/b/job-3/0.stderr': File exists" in refused.stderr
     assert "needs --to" in log.log("log", "export", "--format", "dir", code=1).stderr
+    for form in "json", "jsonl", "tar":
+        assert log.log("log", "export", "--format", form, "--to", "o", code=1).stderr == \
+            f"--format {form} goes to standard output and takes no --to\n"
     log.write("file", "")
     log.log("log", "export", "--format", "dir", "--to", "file", code=1)
 
