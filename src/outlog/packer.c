@@ -9,7 +9,8 @@
 #define SAMPLE_BYTES 8192u /* looked at before all is packed */
 #define SKIP_MAX 15u
 #define MEASURE_MIN (64u << 10) /* less is no measure of speed */
-#define MEASURE_EVERY 64u       /* where packing is slower, it is tried so often */
+#define MEASURE_EVERY 512u      /* where packing is slower, it is tried so often */
+#define LOOK_BACK (2u << 20)    /* bytes over which work and waiting are compared */
 #define SHARE 4                 /* of the last measurement in the average: 1 / SHARE */
 
 struct packer {
@@ -19,7 +20,9 @@ struct packer {
     /* Averages, 0: unknown. */
     uint64_t pack_ps, store_ps; /* picoseconds a byte: packed; stored */
     uint64_t left_ppm;          /* what packing leaves */
-    uint32_t slower;            /* answers of packer_is_faster since it packed */
+    uint32_t slower;            /* groups stored as they are since one was packed */
+    bool late;                  /* output comes faster than it is packed … */
+    uint64_t waited_us, passed; /* … and since then: time without work, bytes */
     uint8_t sample[ZSTD_COMPRESSBOUND(SAMPLE_BYTES)];
 };
 
@@ -100,7 +103,13 @@ void packer_stored(struct packer *p, size_t bytes, uint64_t us)
         measure(&p->store_ps, speed_ps(bytes, us));
 }
 
-bool packer_is_faster(struct packer *p)
+void packer_waited(struct packer *p, uint64_t us)
+{
+    p->waited_us += us;
+}
+
+/* Whether packing and storing the less takes no longer than storing all of it. */
+static bool is_faster(struct packer *p)
 {
     if (p->pack_ps + p->store_ps * p->left_ppm / 1000000 <= p->store_ps ||
         ++p->slower >= MEASURE_EVERY) {
@@ -108,6 +117,19 @@ bool packer_is_faster(struct packer *p)
         return true;
     }
     return false;
+}
+
+bool packer_keeps_up(struct packer *p, size_t len, bool crowded)
+{
+    if (crowded) {
+        p->late = true;
+        p->waited_us = p->passed = 0;
+    } else if (p->late && p->waited_us >= p->pack_ps * LOOK_BACK / 1000000) {
+        p->late = false;
+    } else if (p->late && (p->passed += len) >= LOOK_BACK) {
+        p->waited_us = p->passed = 0;
+    }
+    return !p->late || is_faster(p);
 }
 
 size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *out,

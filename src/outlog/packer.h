@@ -25,10 +25,14 @@ size_t packer_pack(struct packer *p, const uint8_t *data, size_t len, uint8_t *o
 bool packer_is_hopeful(struct packer *p);
 /* Storing took so long: the bytes of data, or of what packer_pack made of them. */
 void packer_stored(struct packer *p, size_t bytes, uint64_t us);
+/* The thread that packs had nothing to do for so long. */
+void packer_waited(struct packer *p, uint64_t us);
 /*
- * Whether packing and storing the less takes no longer than storing all of it, by what
- * was measured. For when buffers run out; now and then true only to measure again.
+ * Whether to pack the group of len bytes at hand, by what was measured. `crowded`:
+ * groups wait for it. From then on output comes faster than it is packed, until the
+ * thread has had the time to pack what came; so long it is stored in the way that takes
+ * less time. Now and then true only to measure again.
  */
-bool packer_is_faster(struct packer *p);
+bool packer_keeps_up(struct packer *p, size_t len, bool crowded);
 
 #endif

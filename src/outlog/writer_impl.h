@@ -190,7 +190,6 @@ struct outlog_writer {
     /* I/O thread */
     struct list retries; /* logs whose OPEN is tried again, by step.node */
     struct packer *packer;
-    bool hurry;      /* groups came faster than they went */
     uint8_t *packed; /* room for one packed group, behind EXTENTS_HEADROOM */
     size_t packed_room;
 };

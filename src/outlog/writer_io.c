@@ -209,16 +209,12 @@ static int check_file(const struct wlog *log, struct error *err)
  * stored in the way that is faster: as it is into a page cache, packed onto a slow
  * disk.
  */
-static bool may_pack(struct outlog_writer *w)
+static bool may_pack(struct outlog_writer *w, size_t len)
 {
     pthread_mutex_lock(&w->lock);
-    uint32_t n = w->n_writing; /* the one at hand included */
+    bool crowded = w->n_writing >= w->c.n_groups / 2; /* the one at hand included */
     pthread_mutex_unlock(&w->lock);
-    if (n >= w->c.n_groups / 2)
-        w->hurry = true;
-    else if (n <= 1)
-        w->hurry = false;
-    return packer_is_hopeful(w->packer) && (!w->hurry || packer_is_faster(w->packer));
+    return packer_keeps_up(w->packer, len, crowded) && packer_is_hopeful(w->packer);
 }
 
 static int put_packed(struct wlog *log, struct group *g, size_t span,
@@ -239,7 +235,7 @@ static int put_group(struct wlog *log, struct group *g, struct extents_ended *en
     struct outlog_writer *w = log->w;
     uint64_t now_us = clock_real_us();
     size_t span = 0;
-    if (w->packer && g->done == 0 && may_pack(w))
+    if (w->packer && g->done == 0 && may_pack(w, g->len))
         span = packer_pack(w->packer, g->data, g->len, w->packed + EXTENTS_HEADROOM,
                            w->packed_room);
     g->store_begin_us = clock_mono_us();
@@ -478,6 +474,7 @@ static struct io_msg *take_next(struct outlog_writer *w, bool *stop)
 {
     pthread_mutex_lock(&w->lock);
     if (list_empty(&w->in) && !w->stop) {
+        uint64_t begin_us = clock_mono_us();
         if (list_empty(&w->retries)) {
             pthread_cond_wait(&w->work, &w->lock);
         } else {
@@ -490,6 +487,8 @@ static struct io_msg *take_next(struct outlog_writer *w, bool *stop)
             }
             (void)pthread_cond_timedwait(&w->work, &w->lock, &until);
         }
+        if (w->packer)
+            packer_waited(w->packer, clock_mono_us() - begin_us);
     }
     *stop = w->stop;
     /* What is left is freed where it lies. */

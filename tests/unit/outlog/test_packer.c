@@ -50,30 +50,61 @@ static void test_what_does_not_pay(void)
     packer_destroy(p);
 }
 
+static bool keeps_up(struct packer *p, bool crowded)
+{
+    return packer_keeps_up(p, LEN, crowded);
+}
+
 static void test_what_is_faster(void)
 {
     struct packer *p = packer_create();
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     make_data(true);
-    CU_ASSERT(packer_is_faster(p)); /* nothing is known */
+    CU_ASSERT(keeps_up(p, true)); /* nothing is known */
     CU_ASSERT(pack(p));
     /* A file that takes a second for it gains from every byte less. */
     for (int i = 0; i < 20; i++)
         packer_stored(p, LEN, 1000000);
     for (int i = 0; i < 200; i++)
-        CU_ASSERT(packer_is_faster(p));
+        CU_ASSERT(keeps_up(p, true));
     /* One that takes no time does not, but the speed is measured now and then. */
     for (int i = 0; i < 100; i++)
         packer_stored(p, LEN, 0);
     int n = 0;
-    for (int i = 0; i < 6400; i++)
-        n += packer_is_faster(p);
+    for (int i = 0; i < 51200; i++)
+        n += keeps_up(p, true);
     CU_ASSERT_EQUAL(n, 100);
     /* Few bytes are no measure. */
     for (int i = 0; i < 100; i++)
         packer_stored(p, 1000, 1000000);
-    CU_ASSERT_FALSE(packer_is_faster(p));
+    CU_ASSERT_FALSE(keeps_up(p, true));
     packer_destroy(p);
 }
 
-TEST_MAIN("outlog packer", TEST(test_what_does_not_pay), TEST(test_what_is_faster))
+static void test_time_to_pack(void)
+{
+    struct packer *p = packer_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    make_data(true);
+    CU_ASSERT(pack(p));
+    for (int i = 0; i < 20; i++)
+        packer_stored(p, LEN, 0);
+    for (int i = 0; i < 1000; i++)
+        CU_ASSERT(keeps_up(p, false)); /* as long as nothing has to wait */
+    CU_ASSERT_FALSE(keeps_up(p, true));
+    /* Short waits between many groups are no time to pack. */
+    for (int i = 0; i < 500; i++) {
+        packer_waited(p, 1);
+        CU_ASSERT_FALSE(keeps_up(p, false));
+    }
+    /* One long wait is, until groups have to wait again. */
+    packer_waited(p, 10000000);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT(keeps_up(p, false));
+    CU_ASSERT_FALSE(keeps_up(p, true));
+    CU_ASSERT_FALSE(keeps_up(p, false)); /* the wait was before */
+    packer_destroy(p);
+}
+
+TEST_MAIN("outlog packer", TEST(test_what_does_not_pay), TEST(test_what_is_faster),
+          TEST(test_time_to_pack))
