@@ -113,7 +113,11 @@ static void visit_bash_words(struct walk *w, const struct cmd *cmd, const char *
         print_words(pos->choices, " ", w->out);
         files = files || (pos->flags & (POS_FILE | POS_TRAILING));
     }
-    buf_printf(w->out, "\"%s ;;\n", files ? "; files=1" : "");
+    /* Subcommands come behind the positionals of the command above them. */
+    buf_printf(w->out, "\"%s ;;\n",
+               !files      ? ""
+               : cmd->subs ? "; [[ -n $given ]] || { plain=; files=1; }"
+                           : "; files=1");
 }
 
 static void print_bash(const struct cmd *root, struct buf *out)
@@ -128,13 +132,15 @@ static void print_bash(const struct cmd *root, struct buf *out)
         "}\n\n"
         "_hq() {\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-        "    local at=hq i words= plain= files=\n"
+        "    local at=hq i words= plain= files= given=\n"
         "    COMPREPLY=()\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "        case \"$at ${COMP_WORDS[i]}\" in\n");
     w.visit = visit_steps;
     walk_tree(&w, root);
-    buf_puts(out, "        esac\n"
+    buf_puts(out, "        *' '-*) ;;\n"
+                  "        *) given=1 ;;\n"
+                  "        esac\n"
                   "    done\n"
                   "    if [[ $cur == = ]]; then\n"
                   "        cur=\n"

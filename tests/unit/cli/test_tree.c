@@ -226,6 +226,9 @@ static void test_bash(void)
         {"hq job cat 1 std", "stdout stderr"},
         {"hq worker start --no", "--no-hyper-threading"},
         {"hq generate-completion z", "zsh"},
+        {"hq log /de", "/dev"},
+        {"hq log --also x run.hqlog su", "summary"},
+        {"hq log run.hqlog export --format sq", "sqlite"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         char offers[1024];
