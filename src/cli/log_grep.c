@@ -28,6 +28,9 @@ struct grep {
     bool failed;            /* no memory for it */
 };
 
+/* A line longer than this is looked at in parts. */
+#define LINE_MAX_BYTES ((size_t)16 << 20)
+
 /* ---- lines of a task --------------------------------------------------------------
  */
 
@@ -78,6 +81,11 @@ static void on_data(void *arg, const struct outlog_entry *e, const uint8_t *p, s
     }
     if (p < end)
         buf_append(&g->line, p, (size_t)(end - p));
+    if (g->line.len > LINE_MAX_BYTES) {
+        size_t part = log_match_cut(&g->match, g->line.data, g->line.len);
+        on_line(g, &g->at, g->line.data, part);
+        buf_consume(&g->line, part);
+    }
     g->failed = g->failed || g->line.failed;
 }
 

@@ -135,6 +135,25 @@ bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n)
     return found != m->invert;
 }
 
+static bool begins(const struct log_match *m, const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (m->ignore_case ? small(p[i]) : p[i]) == m->text[i])
+        i++;
+    return i == n;
+}
+
+size_t log_match_cut(const struct log_match *m, const uint8_t *p, size_t n)
+{
+    bool text = m && !m->is_regex && m->n > 1;
+    if (text && log_match_line(m, p, n) != m->invert)
+        return n;
+    for (size_t k = text ? MIN(m->n, n) - 1 : 0; k > 0; k--)
+        if (begins(m, p + n - k, k))
+            return n - k;
+    return n - 1;
+}
+
 /* Bit k - 1 stands for the first k bytes of the text, the last one for all longer
  * beginnings as well. */
 #define ENDS_MAX 64u

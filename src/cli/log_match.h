@@ -21,6 +21,10 @@ void log_match_release(struct log_match *m);
 
 /* Whether the line (without its line feed) is wanted. */
 bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n);
+/* How much of these bytes, the beginning of a long line, may be looked at for itself:
+ * no fixed text goes over the cut. Something stays for the rest where it can, so that
+ * the line's end is not one more line. `m` may be NULL. */
+size_t log_match_cut(const struct log_match *m, const uint8_t *p, size_t n);
 /*
  * Whether the fixed text lies in these bytes of a stream. Where not, *ends tells with
  * which beginnings of it they end, for log_match_goes_on with the bytes behind; 0:

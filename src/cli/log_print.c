@@ -12,7 +12,7 @@ struct open_line {
     struct buf text;       /* empty: free, or nothing is open */
 };
 
-/* A line longer than this is printed in parts. */
+/* A line longer than this is printed in parts, or those of them that match. */
 #define LINE_MAX_BYTES ((size_t)1 << 20)
 
 static int width_of(uint32_t v)
@@ -141,8 +141,11 @@ static int keep_rest(struct log_printer *p, const struct outlog_entry *e,
     buf_append(&l->text, rest, n);
     if (l->text.failed)
         return error_nomem(err);
-    if (l->text.len > LINE_MAX_BYTES)
-        print_open(p, l);
+    if (l->text.len > LINE_MAX_BYTES) {
+        size_t part = log_match_cut(p->match, l->text.data, l->text.len);
+        print_line(p, &l->e, l->text.data, part);
+        buf_consume(&l->text, part);
+    }
     return 0;
 }
 

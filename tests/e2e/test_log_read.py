@@ -88,6 +88,35 @@ def test_grep(log, words, lines, code):
     assert shown(log, "grep", *words, code=code) == lines
 
 
+def test_lines_without_an_end(bare):
+    """A line of any length costs bounded memory; a text over the border of two of its
+    parts is found, and its end is no further line."""
+    n, word = 96 << 20, b"needle"
+    line = bytearray(b"x" * n)
+    for at in (16 << 20) + (16 << 10), 1 << 20, 30 << 20:
+        for k in range(-8, 9, 2):
+            line[at + 64 * k - k:at + 64 * k - k + len(word)] = word
+    pieces = [bytes(line[at:at + (16 << 10)]) for at in range(0, n, 16 << 10)]
+    hqs.write(bare.work / "log" / "a.hqs", *[hqs.record(1, 0, 0, p) for p in pieces],
+              hqs.record(1, 0, 0, b"\nsecond needle\n"), hqs.record(1, 1, 0, b"other\n"))
+    # The shadow of a sanitizer alone is more than any limit.
+    may_limit = b"__asan_init" not in HQ.read_bytes() and b"__tsan_init" not in HQ.read_bytes()
+    limit = ["sh", "-c", f"{'ulimit -v 300000; ' * may_limit}exec {HQ} log log \"$@\"", "hq"]
+    for words in ["grep", "needle"], ["grep", "-i", "NEEDLE"], ["grep", "-E", "needle"], \
+            ["show", "--grep", "needle"]:
+        found = bare.run(*limit, *words).stdout.splitlines()
+        mark = ":" if words[0] == "grep" else "> "
+        assert found[-1] == f"1.0:0{mark}second needle"
+        assert all(f.startswith(f"1.0:0{mark}") and "needle" in f for f in found)
+        if words[1] != "-E":
+            assert sum(f.count("needle") for f in found) == 28
+    assert bare.run(*limit, "grep", "-v", "x").stdout == \
+        "1.0:0:second needle\n1.1:0:other\n"
+    shown_lines = bare.run(*limit, "show", "--lines").stdout.splitlines()
+    assert shown_lines[-2:] == ["1.0:0> second needle", "1.1:0> other"]
+    assert sum(len(part) - 7 for part in shown_lines[:-2]) == n and all(shown_lines)
+
+
 def test_grep_errors(log):
     assert "bad regular expression '('" in log.log("log", "grep", "-E", "(", code=1).stderr
     assert "more than a line" in log.log("log", "grep", "a\nb", code=1).stderr
