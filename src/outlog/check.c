@@ -432,6 +432,14 @@ int outlog_check(struct outlog_reader *r, outlog_damage_fn fn, void *arg,
     r->on_damage = on_damage;
     r->damage_arg = &c;
     int rc = make_readers(&c, err);
+    for (size_t i = 0; i < r->n_left_out; i++) {
+        const struct left_out *l = &r->left_out[i];
+        struct outlog_damage d = {l->path, 0, l->bytes, l->what};
+        report->n_damages++;
+        report->damaged_bytes += l->bytes;
+        if (fn)
+            fn(arg, &d);
+    }
     for (size_t i = 0; i < r->n_files && rc == 0; i++) {
         struct logfile *f = r->files[i];
         struct extent_list *l = logfile_extents(f, false, err);

@@ -53,6 +53,36 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
+/* Damage of a log as a whole, told when there is somebody to tell. Takes the path. */
+static int leave_out(struct outlog_reader *r, char *path, int rc, struct error *err)
+{
+    struct stat st;
+    struct left_out *grown =
+        realloc(r->left_out, (r->n_left_out + 1) * sizeof *r->left_out);
+    if (!grown) {
+        free(path);
+        return error_nomem(err);
+    }
+    r->left_out = grown;
+    r->left_out[r->n_left_out++] = (struct left_out){
+        .path = path,
+        .bytes = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0,
+        .what = rc == ERR_SYSTEM ? "log that cannot be opened" : "no output log",
+    };
+    return 0;
+}
+
+/* Whether the file ought to be a log. An empty one is just being made; HyperQueue leaves
+ * out those of its own that it does not know. */
+static bool is_missed(const char *path, int rc)
+{
+    struct stat st;
+    if (rc == ERR_SYSTEM)
+        return true;
+    return rc == ERR_CORRUPT && has_suffix(path, OUTLOG_SUFFIX) &&
+           stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
 static int open_dir_entry(struct outlog_reader *r, const char *dir, const char *name,
                           struct error *err)
 {
@@ -62,6 +92,8 @@ static int open_dir_entry(struct outlog_reader *r, const char *dir, const char *
     struct logfile *f = NULL;
     struct error why = ERROR_INIT;
     int rc = logfile_open(r, path, &f, &why);
+    if (rc < 0 && is_missed(path, rc))
+        return leave_out(r, path, rc, err);
     free(path);
     if (rc == 0)
         return add_file(r, f, err);
@@ -221,6 +253,9 @@ void outlog_reader_destroy(struct outlog_reader *r)
     for (size_t i = 0; i < r->n_files; i++)
         logfile_destroy(r->files[i]);
     free(r->files);
+    for (size_t i = 0; i < r->n_left_out; i++)
+        free(r->left_out[i].path);
+    free(r->left_out);
     window_release(&r->ahead);
     buf_release(&r->block);
     for (size_t i = 0; i < GROUP_CACHE; i++)
@@ -265,6 +300,11 @@ void outlog_reader_on_damage(struct outlog_reader *r, outlog_damage_fn fn, void 
 {
     r->on_damage = fn;
     r->damage_arg = arg;
+    for (size_t i = 0; fn && i < r->n_left_out; i++) {
+        const struct left_out *l = &r->left_out[i];
+        struct outlog_damage d = {l->path, 0, l->bytes, l->what};
+        outlog_reader_damage(r, &d);
+    }
     for (size_t i = 0; fn && i < r->n_files; i++)
         if (r->files[i]->superblock_bad)
             logfile_damage(r->files[i], 0, OUTLOG_SUPERBLOCK_BYTES,

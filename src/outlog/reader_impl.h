@@ -67,8 +67,17 @@ struct group_cache {
     uint64_t used;
 };
 
+/* A log of a directory that cannot be read. */
+struct left_out {
+    char *path;
+    uint64_t bytes;
+    const char *what;
+};
+
 struct outlog_reader {
     struct outlog_reader *of; /* whose files it shares, or NULL */
+    struct left_out *left_out;
+    size_t n_left_out;
     struct logfile **files;
     size_t n_files;
     outlog_damage_fn on_damage;

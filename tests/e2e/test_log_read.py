@@ -527,6 +527,30 @@ def test_what_is_no_log(bare):
             "Not a directory (os error 20)\n"
 
 
+def test_a_log_that_cannot_be_read_is_told(pair):
+    """One log of a directory is lost as a whole: the others are read, and nobody takes
+    them for all."""
+    pair.submit_and_wait("--stream", "d", "--", "echo", "x")
+    pair.stop_server()
+    good = next((pair.work / "d").iterdir())
+    pair.write("d/empty.hqlog", "")
+    (pair.work / "d" / "dir.hqlog").mkdir()
+    pair.write("d/foreign.hqs", "as HyperQueue does: left out without a word")
+    assert pair.log("d", "show").stderr == ""
+    (pair.work / "d" / "zeros.hqlog").write_bytes(bytes(good.stat().st_size))
+    (pair.work / "d" / "loop.hqlog").symlink_to("loop.hqlog")
+    size = good.stat().st_size
+    for verb in ["show"], ["grep", "x"], ["tail"]:
+        found = pair.log("d", *verb)
+        assert found.stdout.endswith("x\n")
+        assert f"d/zeros.hqlog: no output log at offset 0 ({size} bytes)" in found.stderr
+        assert "d/loop.hqlog: log that cannot be opened" in found.stderr
+    found = pair.json("log", "d", "check", code=1)
+    assert not found["good"] and found["n_damages"] == 2
+    assert {os.path.basename(f["file"]) for f in found["findings"]} == \
+        {"zeros.hqlog", "loop.hqlog"}
+
+
 def test_grep_tells_damage_once(pair):
     """Also where the log is read a second time for the lines."""
     pair.submit_and_wait("--log", "log", "--array", "1-4", "--", "sh", "-c",
