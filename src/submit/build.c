@@ -262,6 +262,18 @@ static void warn_unknown(const char *text, const char *what, struct notices *not
     buf_release(&names);
 }
 
+/* A log is shared by all tasks of the job, whatever its name says. */
+static void warn_kept(const char *path, struct notices *notices)
+{
+    static const char *const kept[] = {"TASK_ID", "INSTANCE_ID", "CWD"};
+    for (size_t i = 0; path && i < ARRAY_SIZE(kept); i++)
+        if (placeholders_contain(path, kept[i]))
+            notice_warn(notices,
+                        "Placeholder `%s` is not replaced in log path: one log holds "
+                        "all tasks",
+                        kept[i]);
+}
+
 static int check_placeholders(const struct task_body *body, struct notices *notices,
                               struct error *err)
 {
@@ -272,6 +284,7 @@ static int check_placeholders(const struct task_body *body, struct notices *noti
     warn_unknown(body->out.path, "stdout path", notices);
     warn_unknown(body->err.path, "stderr path", notices);
     warn_unknown(body->stream, "log path", notices);
+    warn_kept(body->stream, notices);
     warn_unknown(body->text_view, "stream path", notices);
     warn_unknown(body->cwd, "working directory path", notices);
     return 0;

@@ -28,6 +28,13 @@ def test_unknown_placeholders_warn(pair):
         assert (pair.work / name).is_dir()
 
 
+def test_placeholders_of_tasks_warn(pair):
+    for name in "TASK_ID", "INSTANCE_ID", "CWD":
+        result = pair.hq("submit", "--wait", "--stream", f"%{{JOB_ID}}-%{{{name}}}", "--", "true")
+        assert f"Placeholder `{name}` is not replaced in log path" in result.stderr
+    assert "WARN" not in pair.hq("submit", "--stream", "%{JOB_ID}", "--", "true").stderr
+
+
 @pytest.mark.parametrize("options, streamed, files_made", [
     ([], {"stdout": "o\n", "stderr": "e\n"}, []),
     (["--stdout", "out"], {"stdout": "", "stderr": "e\n"}, ["out"]),
