@@ -94,7 +94,7 @@ int log_cmd_cat(struct run *r, struct error *err)
         rc = log_choice_read(&c.choice, &c.s, r, err);
     if (rc == 0)
         rc = c.s.follow ? cat_follow(&c, r, err)
-                    : cat_whole(&c, args_flag(r->args, "allow-unfinished"), err);
+                        : cat_whole(&c, args_flag(r->args, "allow-unfinished"), err);
     if (rc == 0)
         output_no_value(r->out);
     log_choice_release(&c.choice);

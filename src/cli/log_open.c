@@ -167,8 +167,8 @@ static int open_reader(const struct log_source *s, struct outlog_reader **out,
     for (size_t i = 1; i < n; i++)
         paths[i] = s->also.items[i - 1];
     bool by_job = s->has_job && !s->server_uid && s->also.n == 0;
-    int rc = outlog_reader_open_all(out, paths, n, by_job ? s->job_uid : s->server_uid,
-                                    err);
+    int rc =
+        outlog_reader_open_all(out, paths, n, by_job ? s->job_uid : s->server_uid, err);
     free(paths);
     if (rc < 0 || !by_job || outlog_reader_n_files(*out))
         return rc;

@@ -14,7 +14,7 @@ struct log_source {
     const char *server_uid;
     bool follow;
     char *job_uid; /* of the server, when a job was named */
-    bool has_job; /* LOG named a job: verbs without one of their own mean this */
+    bool has_job;  /* LOG named a job: verbs without one of their own mean this */
     uint32_t job;
     uint64_t n_damages, damaged_bytes;
     struct u64map known; /* places of damage that are not to be told again */

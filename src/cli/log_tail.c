@@ -123,9 +123,8 @@ int log_cmd_tail(struct run *r, struct error *err)
         rc = log_printer_init(&t.printer, r->out, &t.s, err);
     t.printer.lines = true;
     if (rc == 0)
-        rc = t.s.follow
-                 ? tail_follow(&t, r, err)
-                 : log_walk(&t.s, &t.choice, tail_run, &t, err);
+        rc = t.s.follow ? tail_follow(&t, r, err)
+                        : log_walk(&t.s, &t.choice, tail_run, &t, err);
     if (rc == 0)
         log_printer_finish(&t.printer);
     if (rc == 0)

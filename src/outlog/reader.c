@@ -72,8 +72,8 @@ static int leave_out(struct outlog_reader *r, char *path, int rc, struct error *
     return 0;
 }
 
-/* Whether the file ought to be a log. An empty one is just being made; HyperQueue leaves
- * out those of its own that it does not know. */
+/* Whether the file ought to be a log. An empty one is just being made; HyperQueue
+ * leaves out those of its own that it does not know. */
 static bool is_missed(const char *path, int rc)
 {
     struct stat st;

@@ -25,7 +25,7 @@ struct outlog_blocks {
     size_t n_seen;    /* of them */
     struct stream **heap;
     size_t n_heap;
-    bool given; /* the block of heap[0] was given out: go on from it */
+    bool given;             /* the block of heap[0] was given out: go on from it */
     struct outlog_key last; /* given out */
     bool any;               /* `last` is valid */
 };

@@ -41,7 +41,7 @@ struct logfile {
     struct outlog_reader *r;
     char *path;
     int fd;
-    bool shared;     /* path and fd are those of another reader */
+    bool shared; /* path and fd are those of another reader */
     dev_t device;
     ino_t inode;
     uint32_t number; /* index in reader->files */

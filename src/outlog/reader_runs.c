@@ -156,8 +156,7 @@ static int next_entry(struct outlog_runs *it, struct outlog_ref *ref, struct err
     it->last = ref->e.key;
     int rc = move_on(it, err);
     /* The same block again: copies of one file are read together. */
-    while (rc == 0 && it->n_heap &&
-           outlog_key_cmp(&it->heap[0]->e.key, &it->last) <= 0)
+    while (rc == 0 && it->n_heap && outlog_key_cmp(&it->heap[0]->e.key, &it->last) <= 0)
         rc = move_on(it, err);
     return rc < 0 ? rc : 1;
 }

@@ -152,7 +152,7 @@ struct outlog_task {
     uint64_t bytes[OUTLOG_N_CHANNELS];
     uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
     uint64_t first_serial, group_serial; /* first, last group with a block of it; 0 */
-    uint32_t n_groups;                        /* groups that hold blocks of it */
+    uint32_t n_groups;                   /* groups that hold blocks of it */
     struct outlog_end end;
     uint64_t end_due_us;
     struct task_text *text; /* or NULL */
