@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/path.h"
+#include "base/text.h"
 
 #define FLUSH_AT ((size_t)64 * 1024)
 
@@ -64,6 +65,12 @@ void output_write(struct output *o, const void *p, size_t n)
         return;
     }
     buf_append(&o->text, p, n);
+    flush_if_full(o);
+}
+
+void output_lossy(struct output *o, const void *p, size_t n)
+{
+    text_lossy(&o->text, p, n);
     flush_if_full(o);
 }
 

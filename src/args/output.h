@@ -44,6 +44,8 @@ void output_release(struct output *o);
 
 void output_puts(struct output *o, const char *s);
 void output_write(struct output *o, const void *p, size_t n);
+/* Bytes of any kind; what is no UTF-8 is replaced. */
+void output_lossy(struct output *o, const void *p, size_t n);
 void output_printf(struct output *o, const char *fmt, ...) PRINTF(2, 3);
 /* The text in a colour, when colours are on. */
 void output_coloured(struct output *o, enum colour colour, const char *s);

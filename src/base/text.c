@@ -48,11 +48,29 @@ size_t text_cut(const char *s, size_t n)
     return ((unsigned char)s[cut] & 0xc0) == 0x80 ? n : cut;
 }
 
+/* How many bytes at the start are ASCII. */
+static size_t ascii_length(const unsigned char *s, size_t n)
+{
+    uint64_t w[4];
+    size_t i = 0;
+    for (; n - i >= sizeof w; i += sizeof w) {
+        memcpy(w, s + i, sizeof w);
+        if ((w[0] | w[1] | w[2] | w[3]) & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (i < n && s[i] < 0x80)
+        i++;
+    return i;
+}
+
 void text_lossy(struct buf *out, const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;
     size_t i = 0, start = 0, bad;
     while (i < n) {
+        i += ascii_length(p + i, n - i);
+        if (i == n)
+            break;
         size_t len = utf8_length(p + i, n - i, &bad);
         if (len) {
             i += len;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/text.h"
 
 /* The beginning of a line of one channel. */
 struct open_line {
@@ -25,7 +24,7 @@ int log_printer_init(struct log_printer *p, struct output *out,
                      const struct log_source *s, struct error *err)
 {
     *p = (struct log_printer){.out = out, .mark = "> ", .open = U64MAP_INIT};
-    buf_init(&p->text, BUF_MAX_DEFAULT);
+    buf_init(&p->prefix, BUF_MAX_DEFAULT);
     struct outlog_counts counts;
     int rc = outlog_reader_counts(s->reader, &counts, err);
     if (rc < 0)
@@ -41,33 +40,48 @@ void log_printer_release(struct log_printer *p)
         buf_release(&p->lines_open[i].text);
     free(p->lines_open);
     u64map_release(&p->open);
-    buf_release(&p->text);
+    buf_release(&p->prefix);
 }
 
+static bool same_prefix(const struct log_printer *p, const struct outlog_entry *e)
+{
+    const struct outlog_entry *last = &p->prefix_of;
+    return p->prefix.len && e->key.job == last->key.job &&
+           e->key.task == last->key.task && e->type == last->type &&
+           (!p->times || e->time_us == last->time_us);
+}
+
+static void make_prefix(struct log_printer *p, const struct outlog_entry *e)
+{
+    struct buf *b = &p->prefix;
+    buf_clear(b);
+    if (p->times) {
+        time_print_rfc3339(e->time_us, b);
+        buf_putc(b, ' ');
+    }
+    if (p->out->colour)
+        buf_printf(b, "\x1b[%dm", 41 + (int)(e->key.task % 6));
+    buf_printf(b, "%0*u.%0*u:%c%c", p->job_width, e->key.job, p->task_width,
+               e->key.task, e->type == OUTLOG_BLOCK_STDERR ? '1' : '0', p->mark[0]);
+    if (p->out->colour)
+        buf_puts(b, "\x1b[0m");
+    buf_puts(b, p->mark + 1);
+    p->prefix_of = *e;
+}
+
+/* Many lines in a row have the same. */
 void log_printer_prefix(struct log_printer *p, const struct outlog_entry *e)
 {
-    struct output *o = p->out;
-    if (p->times) {
-        buf_clear(&p->text);
-        time_print_rfc3339(e->time_us, &p->text);
-        output_printf(o, "%s ", buf_cstr(&p->text));
-    }
-    if (o->colour)
-        output_printf(o, "\x1b[%dm", 41 + (int)(e->key.task % 6));
-    output_printf(o, "%0*u.%0*u:%c%c", p->job_width, e->key.job, p->task_width,
-                  e->key.task, e->type == OUTLOG_BLOCK_STDERR ? '1' : '0', p->mark[0]);
-    if (o->colour)
-        output_puts(o, "\x1b[0m");
-    output_puts(o, p->mark + 1);
+    if (!same_prefix(p, e))
+        make_prefix(p, e);
+    output_write(p->out, p->prefix.data, p->prefix.len);
 }
 
 static void print_data(struct log_printer *p, const struct outlog_entry *e,
                        const uint8_t *data, size_t n)
 {
     log_printer_prefix(p, e);
-    buf_clear(&p->text);
-    text_lossy(&p->text, (const char *)data, n);
-    output_write(p->out, p->text.data, p->text.len);
+    output_lossy(p->out, data, n);
     if (n == 0 || data[n - 1] != '\n')
         output_puts(p->out, "\n");
     p->n_printed++;

@@ -16,7 +16,8 @@ struct log_printer {
     const char *mark;              /* behind the channel: "> " or ":" */
     const struct log_match *match; /* lines only: those wanted, or NULL */
     uint64_t n_printed;            /* lines or blocks */
-    struct buf text;
+    struct buf prefix;             /* the last one, and of what: */
+    struct outlog_entry prefix_of;
     struct u64map open; /* (job, task) to a line whose end is still to come */
     struct open_line *lines_open;
     size_t n_open, cap_open;

@@ -22,10 +22,10 @@ struct show {
     struct log_match match;
     bool by_task, following;
     struct log_follow follow;
-    struct log_batch batch; /* by task */
-    struct outlog_key last; /* printed in it */
-    struct error *err;      /* for what goes wrong in it */
+    struct log_batch batch;
+    struct error *err; /* for what goes wrong in printing it */
     int rc;
+    struct outlog_key last;  /* printed, by task */
     struct outlog_ref *refs; /* the chosen blocks, unless there are too many */
     size_t n_refs, cap_refs;
     bool too_many;
@@ -41,18 +41,6 @@ static uint64_t task_key(uint32_t job, uint32_t task)
 
 /* ---- few blocks: from the index ----------------------------------------------------
  */
-
-static int print_block(struct show *w, const struct outlog_ref *ref, struct error *err)
-{
-    const uint8_t *data;
-    size_t n;
-    int rc = outlog_read_block(w->s.reader, ref, &data, &n);
-    if (rc == ERR_CORRUPT)
-        return 0; /* told already */
-    if (rc < 0)
-        return error_nomem(err);
-    return log_printer_block(&w->printer, &ref->e, data, n, err);
-}
 
 static int collect(void *arg, const struct outlog_run *run, struct error *err)
 {
@@ -101,15 +89,30 @@ static void mend_times(struct show *w)
     }
 }
 
+static void print_block(void *arg, const struct outlog_entry *e, const uint8_t *data,
+                        size_t n)
+{
+    struct show *w = arg;
+    if (w->rc == 0)
+        w->rc = log_printer_block(&w->printer, e, data, n, w->err);
+}
+
+static const struct log_batch_events time_events = {.on_data = print_block};
+
 static int print_sorted(struct show *w, struct error *err)
 {
     mend_times(w);
     if (w->n_refs)
         qsort(w->refs, w->n_refs, sizeof *w->refs, by_time);
+    w->err = err;
+    log_batch_init(&w->batch, w->s.reader, &time_events, w);
     int rc = 0;
-    for (size_t i = 0; i < w->n_refs && rc == 0; i++)
-        rc = print_block(w, &w->refs[i], err);
-    return rc;
+    for (size_t i = 0; i < w->n_refs && rc == 0 && w->rc == 0; i++)
+        rc = log_batch_add(&w->batch, &w->refs[i], err);
+    if (rc == 0)
+        rc = log_batch_flush(&w->batch, err);
+    log_batch_release(&w->batch);
+    return rc < 0 ? rc : w->rc;
 }
 
 /* ---- many blocks: one pass over the log --------------------------------------------
@@ -171,8 +174,7 @@ static void on_block(void *arg, const struct outlog_entry *e, const uint8_t *dat
     if (!same_run(&w->last, &e->key))
         log_printer_finish(&w->printer);
     w->last = e->key;
-    if (w->rc == 0)
-        w->rc = log_printer_block(&w->printer, e, data, n, w->err);
+    print_block(w, e, data, n);
 }
 
 static const struct log_batch_events task_events = {.on_data = on_block};

@@ -52,6 +52,7 @@ static void test_cut(void)
 static void test_lossy(void)
 {
 #define R "\xef\xbf\xbd"
+#define TEN "0123456789"
     static const struct {
         const char *in, *out;
     } cases[] = {
@@ -68,6 +69,10 @@ static void test_lossy(void)
         {"\xed\xa0\x80", R R R},       /* surrogate */
         {"\xf5", R},
         {"\x80\xc3\xa4", R "\xc3\xa4"},
+        {TEN TEN TEN "12\xff" TEN TEN TEN "1\xff",
+         TEN TEN TEN "12" R TEN TEN TEN "1" R},
+        {TEN TEN TEN TEN "\xc3\xa4" TEN TEN TEN TEN,
+         TEN TEN TEN TEN "\xc3\xa4" TEN TEN TEN TEN},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct buf b = BUF_INIT(1000);
@@ -75,6 +80,7 @@ static void test_lossy(void)
         CU_ASSERT_STRING_EQUAL(buf_cstr(&b), cases[i].out);
         buf_release(&b);
     }
+#undef TEN
 #undef R
 }
 
