@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include "base/clock.h"
+#include "base/scratch_file.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/log_open.h"
@@ -205,12 +206,14 @@ int log_cmd_repair(struct run *r, struct error *err)
         .now_us = clock_real_us(),
         .drop_superseded = args_flag(r->args, "drop-superseded"),
         .compress = args_flag(r->args, "compress"),
+        .on_created = scratch_file_guard,
     };
     if (getrandom(o.uid.b, sizeof o.uid.b, 0) != (ssize_t)sizeof o.uid.b)
         return error_sys(err, "cannot get random bytes");
     int rc = log_source_open(&s, r, err);
     if (rc == 0)
         rc = outlog_repair(s.reader, args_str(r->args, "NEW"), &o, &result, err);
+    scratch_file_release();
     if (rc == 0)
         tell_repaired(r->out, &result);
     log_source_release(&s);

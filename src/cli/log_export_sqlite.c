@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/scratch_file.h"
 
 #define LIBRARY "libsqlite3.so.0"
 
@@ -154,6 +155,7 @@ static int make_temporary(struct exporter *x, struct error *err)
         q->temporary[0] = 0;
         return error_sys(err, "cannot create '%s'", x->to);
     }
+    scratch_file_guard(q->temporary);
     mode_t mask = umask(0); /* as any new file */
     (void)umask(mask);
     (void)fchmod(fd, 0666 & ~mask);
@@ -346,6 +348,7 @@ static void release(struct exporter *x)
     }
     if (q->temporary && q->temporary[0])
         (void)unlink(q->temporary);
+    scratch_file_release();
     if (q->library)
         (void)dlclose(q->library);
     free(q->temporary);

@@ -230,6 +230,8 @@ static int create_file(struct repair *p, const char *to, struct error *err)
     int rc = path_write_new(to, block, sizeof block, 0666, err);
     if (rc < 0)
         return rc;
+    if (p->o->on_created)
+        p->o->on_created(to);
     rc = outlog_posix_ops.open(NULL, to, &p->file, err);
     if (rc < 0)
         return rc;

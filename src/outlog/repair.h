@@ -14,6 +14,8 @@ struct outlog_repair_options {
     uint64_t now_us;
     bool drop_superseded; /* leave out all but the newest run of each task */
     bool compress;
+    /* May be NULL. The new file is there, and not complete before the end. */
+    void (*on_created)(const char *to);
 };
 
 struct outlog_repair_result {

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import tarfile
 import time
@@ -438,6 +439,16 @@ def test_export_to_sqlite_without_room(bare):
     assert re.fullmatch("cannot write 'small.db': (File too large|disk I/O error)\n",
                         done.stderr)
     assert not list(bare.work.glob("small.db*"))
+
+
+@pytest.mark.parametrize("words", ["export --format sqlite --to", "repair"])
+def test_a_signal_leaves_nothing_half_written(pair, words):
+    """Here that of the limit of a file's size, at a point that is the same each time."""
+    pair.submit_and_wait("--log", "log", "--", "head", "-c", "700000", "/dev/zero")
+    to_sqlite(pair)
+    done = pair.run("bash", "-c", f"ulimit -f 500; exec {HQ} log log {words} new", code=None)
+    assert done.code == -signal.SIGXFSZ
+    assert not list(pair.work.glob("new*"))
 
 
 def test_hq_does_not_load_sqlite(log):
