@@ -25,12 +25,12 @@ int log_printer_init(struct log_printer *p, struct output *out,
 {
     *p = (struct log_printer){.out = out, .mark = "> ", .open = U64MAP_INIT};
     buf_init(&p->prefix, BUF_MAX_DEFAULT);
-    struct outlog_counts counts;
-    int rc = outlog_reader_counts(s->reader, &counts, err);
+    struct outlog_ids largest;
+    int rc = outlog_reader_largest_ids(s->reader, &largest, err);
     if (rc < 0)
         return rc;
-    p->job_width = width_of(counts.max_job);
-    p->task_width = width_of(counts.max_task);
+    p->job_width = width_of(largest.job);
+    p->task_width = width_of(largest.task);
     return 0;
 }
 

@@ -103,6 +103,14 @@ void outlog_count_run(struct outlog_counts *c, const struct outlog_run *run);
 int outlog_reader_counts(struct outlog_reader *r, struct outlog_counts *c,
                          struct error *err) MUST_CHECK;
 
+/* The largest ids of a job and of a task, superseded runs included; 0: there is none.
+ * Reads little of the indexes of a log that is not sealed. */
+struct outlog_ids {
+    uint32_t job, task;
+};
+int outlog_reader_largest_ids(struct outlog_reader *r, struct outlog_ids *ids,
+                              struct error *err) MUST_CHECK;
+
 /* ---- by time ------------------------------------------------------------------------
  */
 

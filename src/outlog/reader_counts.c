@@ -1,4 +1,4 @@
-/* How much is in a log. */
+/* How much is in a log, and its largest ids. */
 #include "outlog/reader_impl.h"
 
 void outlog_count_run(struct outlog_counts *c, const struct outlog_run *run)
@@ -47,5 +47,45 @@ int outlog_reader_counts(struct outlog_reader *r, struct outlog_counts *c,
         outlog_count_run(c, &run);
     }
     outlog_runs_destroy(it);
+    return rc;
+}
+
+static int extent_ids(struct logfile *f, struct extent_info *x, struct outlog_ids *ids,
+                      struct error *err)
+{
+    if (extent_has_index(x)) {
+        struct source s;
+        struct outlog_key first = {0};
+        bool made = source_init(&s, SOURCE_INDEX, f, x, &first);
+        bool good = made && source_largest_ids(&s, ids);
+        source_release(&s);
+        if (good || !made)
+            return made ? 0 : error_nomem(err);
+    }
+    int rc = extent_scan(f, x, err);
+    for (size_t i = 0; i < x->n_entries && rc == 0; i++) {
+        ids->job = MAX(ids->job, x->entries[i].key.job);
+        ids->task = MAX(ids->task, x->entries[i].key.task);
+    }
+    return rc;
+}
+
+int outlog_reader_largest_ids(struct outlog_reader *r, struct outlog_ids *ids,
+                              struct error *err)
+{
+    *ids = (struct outlog_ids){0};
+    int rc = 0;
+    for (size_t i = 0; i < r->n_files && rc == 0; i++) {
+        struct logfile *f = r->files[i];
+        struct extent_list *l = logfile_extents(f, f->sealed, err);
+        if (!l)
+            return ERR_NOMEM;
+        if (f->sealed) {
+            ids->job = MAX(ids->job, f->slot.counts.max_job);
+            ids->task = MAX(ids->task, f->slot.counts.max_task);
+        }
+        for (size_t k = 0; k < l->n && rc == 0; k++)
+            rc = extent_ids(f, &l->items[k], ids, err);
+    }
     return rc;
 }

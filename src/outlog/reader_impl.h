@@ -30,6 +30,13 @@ struct extent_info {
     size_t n_entries;
 };
 
+/* Whether its entries are read from its index; else it is scanned. */
+static inline bool extent_has_index(const struct extent_info *x)
+{
+    return x->closed && !x->index_bad && !x->headerless &&
+           (x->close.index_bytes || x->close.n_blocks == 0);
+}
+
 /* Data extents of a file from an offset on, ascending. */
 struct extent_list {
     bool known;
@@ -191,5 +198,7 @@ bool source_init(struct source *s, enum source_kind kind, struct logfile *f,
                  struct extent_info *x, const struct outlog_key *from);
 void source_release(struct source *s);
 bool source_next(struct source *s); /* fills e; false: end, or bad */
+/* For the index of an extent, from its start on; takes it to its end. False: bad. */
+bool source_largest_ids(struct source *s, struct outlog_ids *ids);
 
 #endif

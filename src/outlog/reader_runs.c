@@ -82,8 +82,7 @@ static int add_file_sources(struct outlog_runs *it, struct logfile *f,
     int rc = tree ? add_source(it, SOURCE_TREE, f, NULL, err) : 0;
     for (size_t i = 0; rc == 0 && i < l->n; i++) {
         struct extent_info *x = &l->items[i];
-        bool index = x->closed && !x->index_bad && !x->headerless &&
-                     (x->close.index_bytes || x->close.n_blocks == 0);
+        bool index = extent_has_index(x);
         if (!index)
             rc = extent_scan(f, x, err);
         if (rc == 0)

@@ -98,6 +98,71 @@ static bool tree_descend(struct source *s, const struct outlog_key *from)
     return true;
 }
 
+/* ---- leaves of an extent, which have no tree above them: from page to page, as far as
+ * their first keys tell enough --------------------------------------------------------
+ */
+
+/* Opens the next page that has entries; its first one is in s->e, its place in *at. */
+static bool next_first(struct source *s, uint64_t *at)
+{
+    while (!s->bad && s->next < s->end && open_page(s)) {
+        *at = s->next - s->page.length;
+        if (page_next(&s->page, &s->e))
+            return true;
+        if (s->page.c.failed)
+            return source_fail(s);
+    }
+    return false;
+}
+
+static void skip_leaves(struct source *s, const struct outlog_key *from)
+{
+    uint64_t start = s->next, at;
+    /* Equal keys may begin in the page before. */
+    while (next_first(s, &at) && outlog_key_cmp(&s->e.key, from) < 0)
+        start = at;
+    s->next = start;
+    s->page_open = false;
+}
+
+static void take_ids(struct outlog_ids *ids, const struct outlog_key *k)
+{
+    ids->job = MAX(ids->job, k->job);
+    ids->task = MAX(ids->task, k->task);
+}
+
+static void take_page(struct source *s, uint64_t at, struct outlog_ids *ids)
+{
+    uint64_t next = s->next;
+    s->next = at;
+    if (!open_page(s))
+        return;
+    while (page_next(&s->page, &s->e))
+        take_ids(ids, &s->e.key);
+    if (s->page.c.failed)
+        (void)source_fail(s);
+    s->next = next;
+}
+
+bool source_largest_ids(struct source *s, struct outlog_ids *ids)
+{
+    uint64_t before = 0, at;
+    uint32_t job = 0;
+    while (next_first(s, &at)) {
+        uint32_t here = s->e.key.job;
+        take_ids(ids, &s->e.key);
+        /* In a page in front of one that begins with the same job all tasks are
+         * smaller. */
+        if (before && here != job)
+            take_page(s, before, ids);
+        before = at;
+        job = here;
+    }
+    if (before && !s->bad)
+        take_page(s, before, ids);
+    return !s->bad;
+}
+
 static size_t array_lower_bound(const struct extent_info *x, const struct outlog_key *k)
 {
     size_t lo = 0, hi = x->n_entries;
@@ -122,9 +187,12 @@ bool source_init(struct source *s, enum source_kind kind, struct logfile *f,
     case SOURCE_INDEX:
         s->next = x->close.data_end;
         s->end = x->close.data_end + x->close.index_bytes;
-        return window_init(
-            &s->w, f,
-            (size_t)MIN(MAX(x->close.index_bytes, 1u), (uint64_t)SOURCE_WINDOW));
+        if (!window_init(&s->w, f,
+                         (size_t)MIN(MAX(x->close.index_bytes, (uint64_t)1),
+                                     (uint64_t)SOURCE_WINDOW)))
+            return false;
+        skip_leaves(s, from);
+        return true;
     case SOURCE_TREE:
         s->end = f->slot.leaves + f->slot.leaves_bytes;
         if (!window_init(&s->w, f, SOURCE_WINDOW))

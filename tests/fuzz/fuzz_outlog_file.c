@@ -86,6 +86,7 @@ static void read_all(const char *path, bool check)
     struct outlog_reader *r;
     struct error err = ERROR_INIT;
     struct outlog_counts counts;
+    struct outlog_ids ids;
     struct outlog_check_report report;
     if (outlog_reader_open(&r, path, NULL, &err) < 0) {
         HQ_ASSERT(err.text[0]);
@@ -93,6 +94,7 @@ static void read_all(const char *path, bool check)
     }
     read_runs(r);
     read_blocks(r);
+    (void)!outlog_reader_largest_ids(r, &ids, &err);
     (void)!outlog_reader_counts(r, &counts, &err);
     if (check)
         HQ_ASSERT(outlog_check(r, NULL, NULL, &report, &err) == 0);

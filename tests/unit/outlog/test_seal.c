@@ -37,6 +37,27 @@ static void lookup(const char *path, uint32_t job, uint32_t task, uint64_t max_r
     outlog_reader_destroy(reader);
 }
 
+/* The largest ids are what a walk over all runs finds. */
+static void check_largest(const char *path)
+{
+    struct rig_damage damage;
+    struct outlog_reader *reader = rig_open(path, &damage);
+    struct outlog_runs *it;
+    struct outlog_run run;
+    struct outlog_ids ids, want = {0};
+    struct error err = ERROR_INIT;
+    CU_ASSERT_EQUAL(outlog_reader_largest_ids(reader, &ids, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(outlog_runs_create(&it, reader, &err), 0);
+    while (outlog_runs_next(it, &run, &err) == 1) {
+        want.job = MAX(want.job, run.job);
+        want.task = MAX(want.task, run.task);
+    }
+    CU_ASSERT_EQUAL(ids.job, want.job);
+    CU_ASSERT_EQUAL(ids.task, want.task);
+    outlog_runs_destroy(it);
+    outlog_reader_destroy(reader);
+}
+
 static void test_tree(void)
 {
     static const struct {
@@ -52,8 +73,14 @@ static void test_tree(void)
         make_log(&r, &book, cases[i].n_tasks, cases[i].compress,
                  cases[i].close_extents);
         struct tally before = tally_log(r.path);
+        uint32_t last = cases[i].n_tasks - 1; /* written i-th: job 1 + i % 3 */
+        uint32_t last_task = (uint32_t)((uint64_t)last * 7919 % cases[i].n_tasks);
+        check_largest(r.path);
+        lookup(r.path, 1 + last % 3, last_task, UINT64_MAX, UINT64_MAX);
+        lookup(r.path, 1, 0, UINT64_MAX, UINT64_MAX);
         struct outlog_seal_result result = seal_log(r.path);
         CU_ASSERT(result.done);
+        check_largest(r.path);
         CU_ASSERT_EQUAL(result.n_blocks, 2 * cases[i].n_tasks);
         if (cases[i].n_tasks > 1000) {
             CU_ASSERT(result.index_bytes <= 24 * result.n_blocks);
@@ -75,10 +102,8 @@ static void test_tree(void)
         CU_ASSERT_EQUAL(counts.bytes[0], 120ull * cases[i].n_tasks);
         CU_ASSERT_EQUAL(counts.n_unfinished, 0);
         outlog_reader_destroy(reader);
-        uint32_t last = cases[i].n_tasks - 1; /* written i-th: job 1 + i % 3 */
         uint64_t bytes = cases[i].compress ? 256 << 10 : 64 << 10;
-        lookup(r.path, 1 + last % 3,
-               (uint32_t)((uint64_t)last * 7919 % cases[i].n_tasks), 14, bytes);
+        lookup(r.path, 1 + last % 3, last_task, 14, bytes);
         lookup(r.path, 1, 0, 14, bytes);
         lease_book_release(&book);
         rig_release(&r);
