@@ -2,12 +2,17 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include "topo/topo.h"
 
 #define BATCH_ITEMS 200000u
 /* Bytes read at once; up to the larger number where most of what has to be unpacked
- * belongs to runs that are not in the batch, so that it is unpacked less often. */
+ * belongs to runs that are not in the batch, so that it is unpacked less often. That
+ * may take a share of the memory which we may use: batches are not all that needs it.
+ */
 #define WINDOW_BYTES (32u << 20)
 #define WINDOW_BYTES_MAX (256u << 20)
+#define MEMORY_SHARE 16u
 /* A thread is not worth it for less. */
 #define THREAD_BYTES (1u << 20)
 #define RANGES_PER_THREAD 4u
@@ -243,11 +248,22 @@ static int read_work(struct work *w, size_t bytes, struct error *err)
     return atomic_load(&w->no_memory) ? error_nomem(err) : 0;
 }
 
+/* On a login node a user often gets little. */
+static uint64_t window_max(void)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    (void)getrlimit(RLIMIT_AS, &limit);
+    uint64_t memory = MIN(topo_memory(), (uint64_t)limit.rlim_cur);
+    return MIN(memory / MEMORY_SHARE, (uint64_t)WINDOW_BYTES_MAX);
+}
+
 /* unpacked: bytes for each one that was wanted. */
 static void widen(struct log_batch *b, uint64_t unpacked)
 {
-    uint64_t window = MIN(4 * b->window, (uint64_t)WINDOW_BYTES_MAX);
-    if (unpacked < 2 || window == b->window)
+    if (unpacked < 2 || b->window == WINDOW_BYTES_MAX)
+        return;
+    uint64_t most = window_max(), window = MIN(4 * b->window, most);
+    if (window <= b->window)
         return;
     if (buf_reserve(&b->data, (size_t)window - b->data.len))
         b->window = window;

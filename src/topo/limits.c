@@ -161,6 +161,12 @@ uint64_t memory_limit(const char *root)
     return smallest_limit(root, &memory_controller);
 }
 
+uint64_t topo_memory(void)
+{
+    uint64_t total = memory_total(NULL), limit = memory_limit(NULL);
+    return total ? MIN(total, limit) : limit;
+}
+
 uint64_t cpu_time_limit(const char *root)
 {
     return smallest_limit(root, &time_controller);

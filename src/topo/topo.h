@@ -112,6 +112,9 @@ struct topo_source {
 int topo_discover(struct topo **topo, const struct topo_source *source,
                   struct error *err) MUST_CHECK;
 void topo_destroy(struct topo *t);
+/* Memory that this process may use: what the machine has, or a control group leaves of
+ * it. Cheap; looks at nothing else. UINT64_MAX: unknown. */
+uint64_t topo_memory(void);
 const struct topo_pu *topo_find_pu(const struct topo *t, uint32_t id); /* or NULL */
 
 /* "all", "none" or a comma list. ERR_PARSE with "invalid variant: <word>". */

@@ -2,7 +2,20 @@
  * whatever the number of threads. */
 #include "cli/log_batch.h"
 
+#include <sys/resource.h>
 #include "../outlog/logs.h"
+
+/* Address space is what sanitizers have no limit to. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HQ_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HQ_SANITIZED 1
+#endif
+#endif
+#ifndef HQ_SANITIZED
+#define HQ_SANITIZED 0
+#endif
 
 #define N_TASKS 48u
 #define N_PARTS 10u
@@ -12,6 +25,7 @@
 struct seen {
     struct buf bytes, damage;
     uint64_t n_ends, n_marks;
+    uint64_t window; /* at the end */
 };
 
 static void see_mark(void *arg, uint64_t a, uint64_t b)
@@ -126,6 +140,7 @@ static struct seen see(const char *path, uint32_t n_threads, uint64_t window)
     while (outlog_runs_next(it, &run, &err) == 1)
         CU_ASSERT_EQUAL(add_run(&b, &run), 0);
     CU_ASSERT_EQUAL(log_batch_flush(&b, &err), 0);
+    s.window = b.window;
     log_batch_release(&b);
     outlog_runs_destroy(it);
     outlog_reader_destroy(r);
@@ -177,6 +192,30 @@ static void test_threads(void)
     }
 }
 
+/* Batches grow where groups would be unpacked often, but leave memory to others. */
+static void test_little_memory(void)
+{
+    struct rig r;
+    struct rlimit limit, little;
+    if (HQ_SANITIZED)
+        return;
+    rig_init(&r, "AbC123");
+    make_log(r.path, true);
+    struct seen much = see(r.path, 2, 1500000);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_AS, &limit), 0);
+    little = limit;
+    little.rlim_cur = 80u << 20;
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_AS, &little), 0);
+    struct seen less = see(r.path, 2, 1500000);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_AS, &limit), 0);
+    CU_ASSERT(same(&much.bytes, &less.bytes));
+    CU_ASSERT_EQUAL(much.window, 6000000);
+    CU_ASSERT_EQUAL(less.window, 5u << 20);
+    release(&much);
+    release(&less);
+    rig_release(&r);
+}
+
 /* An index may claim any size. */
 static void test_lying_size(void)
 {
@@ -211,4 +250,5 @@ static void test_lying_size(void)
     rig_release(&r);
 }
 
-TEST_MAIN("log_batch", TEST(test_threads), TEST(test_lying_size))
+TEST_MAIN("log_batch", TEST(test_threads), TEST(test_little_memory),
+          TEST(test_lying_size))
