@@ -1,13 +1,14 @@
 """Logs that released versions wrote stay readable, see tests/fixtures/outlog/make.py."""
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import HQ
-from hqlog_reader import xxh3
+from harness import HQ, ROOT
+from hqlog_reader import Log, runs_of as runs_of_blocks, xxh3
 
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "fixtures" / "outlog"
@@ -48,6 +49,30 @@ def test_hq_log_finds_the_same_as_then(bare, log):
             text = row[f"std{channel}"].encode()
             assert len(text) == run[f"std{channel}_size"]
             assert f"{xxh3(text):016x}" == run[channel]
+
+
+def test_the_log_in_the_specification(bare):
+    """Its bytes are those of a log, for us and for the reader made from the text."""
+    text = (ROOT / "docs" / "format-outlog.md").read_text().partition("## 9. ")[2]
+    size = int(re.search(r"The file is (\d+)\s+bytes", text).group(1))
+    data = bytearray(size)
+    rows = re.findall(r"^ *(\d+)  ((?:[0-9a-f]{2} ?)+)$", text, re.M)
+    for place, row in rows:
+        piece = bytes.fromhex(row)
+        data[int(place):int(place) + len(piece)] = piece
+    assert len(rows) > 20 and len(data) == size
+    log = bare.work / "text.hqlog"
+    log.write_bytes(data)
+    assert bare.hq("log", log, "cat", "7", "stdout", "--task", "3").stdout == "hello\n"
+    assert "| good " in bare.hq("log", log, "check").stdout
+    theirs = Log(log)
+    run, = runs_of_blocks(theirs.scan())
+    assert (run["job"], run["task"], run["out"]) == (7, 3, b"hello\n")
+    assert (run["state"], run["exit_code"]) == ("failed", 3)
+    assert list(runs_of_blocks(theirs.indexed())) == [run] and not theirs.damage
+    key, seed = re.findall(r"is `0x([0-9a-f]{16})`", text)
+    assert theirs.key == int(key, 16).to_bytes(8, "little")
+    assert theirs.seed(12288) == int(seed, 16)
 
 
 @pytest.mark.core
