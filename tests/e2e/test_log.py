@@ -128,6 +128,7 @@ def test_damaged_log_is_noticed(pair):
     text = "".join(f"{i}\n" for i in range(1, 2001))
     pair.submit_and_wait("--log", "l", "--array", "1-20", "--", "seq", "2000")
     pair.stop_server()
+    pair.worker.wait()  # it closes the log
     assert pair.log("l", "cat", "1", "stdout").stdout == text * 20
     data = (pair.work / "l").read_bytes()
     noticed = 0

@@ -1,8 +1,11 @@
 """Logs under attack: disks that fill up, writes that fail, ranks that are killed."""
 import contextlib
+import json
 import os
+import random
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -111,3 +114,38 @@ def test_killed_worker(env):
         [str(i) for i in range(1, 3001)]
     assert env.log("l", "cat", job, "stderr").stdout == "e\n" * 3000
     assert env.log("l", "check").code == 0
+
+
+def test_servers_and_workers_killed_at_random(bare):
+    """Whatever is killed, and whenever: each task's output is in the log, once, and the log
+    is sound. HQ_TEST_LONG kills a thousand times, HQ_TEST_SEED repeats a run."""
+    kills = 1000 if os.environ.get("HQ_TEST_LONG") else 12
+    seed = int(os.environ.get("HQ_TEST_SEED", time.time_ns() % 10**6))
+    print(f"HQ_TEST_SEED={seed}")
+    rng = random.Random(seed)
+    bare.start_server("--journal", "j")
+    stay = "--on-server-lost=reconnect"
+    workers = [bare.start_worker(stay, cpus=2) for _ in range(2)]
+    jobs = []
+    for _ in range(kills):
+        jobs.append(bare.submit("--log", "l", "--array", "1-20", "--crash-limit", "unlimited",
+                                "--", "sh", "-c", "seq $HQ_TASK_ID 60; sleep 0.02; echo end"))
+        time.sleep(rng.uniform(0, 0.3))
+        victim = rng.randrange(3)
+        if victim == 2:
+            bare.server.kill()
+            bare.start_server("--journal", "j")
+        else:
+            workers[victim].kill()
+            workers[victim] = bare.start_worker(stay, cpus=2, wait=False)
+    for job in jobs:
+        bare.wait_job(job, 60)
+        assert bare.stats(job) == {"finished": 20}
+    want = {t: "".join(f"{n}\n" for n in range(t, 61)) + "end\n" for t in range(1, 21)}
+    got = {}
+    for line in bare.log("l", "export", "--format", "jsonl", timeout_s=60).stdout.splitlines():
+        task = json.loads(line)
+        assert task["state"] == "finished", task
+        got.setdefault(task["job"], {})[task["id"]] = task["stdout"]
+    assert sorted(got) == jobs and all(tasks == want for tasks in got.values())
+    assert bare.log("l", "check", timeout_s=60).code == 0

@@ -301,6 +301,7 @@ def test_sealing_leaves_no_ghost(pair):
     """The index lies where no reader takes it for damage."""
     pair.submit_and_wait("--log", "l", "--array", "1-2000", "--", "echo", "x" * 100)
     pair.stop_server()
+    pair.worker.wait()  # it closes the log
     assert re.match(r"l: 2000 tasks, \d+ blocks", pair.log("l", "seal").stdout)
     assert pair.log("l", "check").fields()["Result"] == "good"
     found = pair.log("l", "grep", "-c", "x")
@@ -357,6 +358,7 @@ def test_export_of_damaged_blocks_keeps_the_archive_whole(pair):
     pair.submit_and_wait("--log", "l", "--array", "1-5", "--", "head", "-c", "30000",
                          "/dev/urandom")
     pair.stop_server()
+    pair.worker.wait()  # it closes the log
     good = pair.log("l", "export", "--format", "tar").raw
     data = bytearray((pair.work / "l").read_bytes())
     data[40000] ^= 1
@@ -471,6 +473,7 @@ def test_grep_of_many_small_tasks(pair, sealed):
     job = pair.submit_and_wait("--log", "l", "--array", "1-300", "--", "sh", "-c", script)
     if sealed:
         pair.stop_server()
+        pair.worker.wait()  # it closes the log
         pair.log("l", "seal")
     ids = [t for t in range(1, 301) if t % 10 == 3]
     assert pair.log("l", "grep", "value 3").stdout == \
@@ -567,6 +570,7 @@ def test_grep_tells_damage_once(pair):
     pair.submit_and_wait("--log", "log", "--array", "1-4", "--", "sh", "-c",
                          "seq 20000; sleep 0.05; echo found $HQ_TASK_ID")
     pair.stop_server()
+    pair.worker.wait()  # it closes the log
     data = bytearray((pair.work / "log").read_bytes())
     # In the middle of the longest block.
     length, at = max((int.from_bytes(data[m.start() + 12:m.start() + 16], "little"), m.start())

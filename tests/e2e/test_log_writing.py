@@ -141,8 +141,8 @@ def test_space_that_is_to_stay_free(env):
     env.start_worker("--stream-min-free=10000TiB")
     job = env.submit_and_wait("--log", "l", "--", "echo", "x")
     error = env.tasks(job)[0]["error"]
-    assert error.startswith("Streaming: the file system of the log is nearly full")
-    assert "--stream-min-free" in error
+    assert error.startswith("Streaming: ") and "--stream-min-free" in error
+    assert f"'{env.work}/l': the file system of the log is nearly full" in error
     assert env.states(env.submit_and_wait("--", "true")) == ["finished"]
 
 
