@@ -1,5 +1,5 @@
-/* emit N: prints N bytes in lines, as a task with output does. emit N random: bytes that
- * do not pack. */
+/* emit N: prints N bytes in lines, as a task with output does. emit N random: bytes
+ * that do not pack. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
