@@ -6,7 +6,10 @@
 /* Up to this many combinations all are tried; above, a start is improved by exchanges.
  */
 #define COMBINATIONS_MAX 16384
-#define EXCHANGE_ROUNDS_MAX 16
+/* Either way this bounds the work, in steps of some nanoseconds: a worker with dozens
+ * of coupled groups must not stand still over one task. */
+#define STEPS_MAX 2000000
+#define GROUP_WORDS (POOL_GROUPS_MAX / 64)
 /* Scores count in 1/320000, so that free/32 and 16 * fraction/10000 are whole numbers.
  */
 #define WEIGHT_SCALE 320000
@@ -125,6 +128,7 @@ struct search {
     struct group_choice *now;
     struct group_choice *best;
     struct score best_score;
+    int64_t steps; /* left */
     bool near;
     bool found;
 };
@@ -145,23 +149,32 @@ static int64_t near_of(const struct search *s)
     return near;
 }
 
+static bool set_has(const uint64_t *set, uint8_t group)
+{
+    return set[group / 64] >> group % 64 & 1;
+}
+
 static struct score score_of(const struct search *s)
 {
     struct score score = {0, 0, 0};
+    uint64_t chosen[REQUEST_ENTRIES_MAX][GROUP_WORDS];
+    memset(chosen, 0, s->n * sizeof chosen[0]);
+    for (size_t i = 0; i < s->n; i++)
+        for (uint32_t j = 0; j < s->now[i].n; j++) {
+            uint8_t group = s->now[i].groups[j];
+            chosen[i][group / 64] |= 1ull << group % 64;
+            score.total += fit_of(&s->demands[i].views[group], &s->demands[i]);
+        }
     for (size_t i = 0; i < s->n_couplings; i++) {
         const struct coupling *c = &s->couplings[i];
-        if (!choice_has(&s->now[c->resource1], c->group1) ||
-            !choice_has(&s->now[c->resource2], c->group2))
+        if (!set_has(chosen[c->resource1], c->group1) ||
+            !set_has(chosen[c->resource2], c->group2))
             continue;
         int64_t weight = MIN(c->weight, ALLOC_WEIGHT_MAX);
         score.total += weight * WEIGHT_SCALE;
         if (s->demands[c->resource1].strict && s->demands[c->resource2].strict)
             score.strict += weight;
     }
-    for (size_t i = 0; i < s->n; i++)
-        for (uint32_t j = 0; j < s->now[i].n; j++)
-            score.total +=
-                fit_of(&s->demands[i].views[s->now[i].groups[j]], &s->demands[i]);
     if (s->near)
         score.near = near_of(s);
     return score;
@@ -174,6 +187,17 @@ static int compare_scores(const struct score *a, const struct score *b)
     if (a->near != b->near)
         return a->near > b->near ? 1 : -1;
     return (a->total > b->total) - (a->total < b->total);
+}
+
+/* What it takes to look at one choice. */
+static int64_t steps_of(const struct search *s)
+{
+    size_t steps = 8 + s->n_couplings;
+    for (size_t i = 0; i < s->n; i++)
+        steps += s->now[i].n;
+    for (size_t i = 1; i < s->n && s->near; i++)
+        steps += (size_t)s->now[i - 1].n * s->now[i].n;
+    return (int64_t)steps;
 }
 
 /* Equal scores: the lowest first group, and with coupling the highest others. */
@@ -194,6 +218,7 @@ static bool preferred(const struct search *s)
 static bool consider(struct search *s)
 {
     struct score score = score_of(s);
+    s->steps -= steps_of(s);
     if (s->found) {
         int diff = compare_scores(&score, &s->best_score);
         if (diff < 0 || (diff == 0 && !preferred(s)))
@@ -289,43 +314,50 @@ static void choose_large(struct group_choice *c, const struct group_demand *d)
     sort_groups(c);
 }
 
-/* Calls `then` for each way of putting another group in the place of one. */
+/* Puts other groups in the place of chosen ones wherever that is better; with `depth`
+ * also together with one of a later demand. */
 static bool exchange(struct search *s, size_t demand, size_t depth)
 {
     const struct group_demand *d = &s->demands[demand];
-    struct group_choice *c = &s->now[demand], before = *c;
+    struct group_choice *c = &s->now[demand], kept = *c;
     bool improved = false;
-    for (uint32_t i = 0; i < before.n; i++) {
-        for (uint32_t g = 0; g < d->n_views; g++) {
-            if (choice_has(&before, (uint8_t)g))
+    for (uint32_t i = 0; i < c->n; i++) {
+        for (uint32_t g = 0; g < d->n_views && s->steps > 0; g++) {
+            if (choice_has(&kept, (uint8_t)g))
                 continue;
-            *c = before;
+            *c = kept;
             c->groups[i] = (uint8_t)g;
             sort_groups(c);
+            s->steps -= c->n;
             if (!choice_serves(c, d))
                 continue;
-            improved |= consider(s);
-            for (size_t other = demand + 1; depth && other < s->n; other++)
-                improved |= exchange(s, other, depth - 1);
+            bool better = consider(s);
+            for (size_t other = demand + 1; depth && !better && other < s->n; other++)
+                better = exchange(s, other, depth - 1);
+            improved |= better;
+            if (better)
+                kept = *c;
         }
     }
-    *c = before;
+    *c = kept;
     return improved;
 }
 
-/* Improves a first choice by exchanging one group, or one in each of two demands. */
+/* Improves a first choice by exchanging one group, and where that leads no further one
+ * in each of two demands. */
 static void climb(struct search *s)
 {
+    bool together = s->n_couplings || s->near;
+    bool improved = true;
     for (size_t i = 0; i < s->n; i++)
         choose_large(&s->now[i], &s->demands[i]);
     (void)consider(s);
-    for (int round = 0; round < EXCHANGE_ROUNDS_MAX; round++) {
-        bool improved = false;
+    while (improved && s->steps > 0) {
+        improved = false;
         for (size_t i = 0; i < s->n; i++)
-            improved |= exchange(s, i, s->n_couplings || s->near ? 1 : 0);
-        if (!improved)
-            break;
-        memcpy(s->now, s->best, s->n * sizeof *s->now);
+            improved |= exchange(s, i, 0);
+        for (size_t i = 0; i < s->n && together && !improved; i++)
+            improved = exchange(s, i, 1);
     }
 }
 
@@ -365,10 +397,13 @@ static int64_t choose_together(const struct group_demand *demands, size_t n,
                        .n_couplings = n_couplings,
                        .now = now,
                        .best = choices,
+                       .steps = STEPS_MAX,
                        .near = near};
     for (size_t i = 0; i < n; i++)
         now[i].n = choices[i].n;
-    if (count_combinations(&s) <= COMBINATIONS_MAX)
+    uint64_t combinations = count_combinations(&s);
+    if (combinations <= COMBINATIONS_MAX &&
+        (int64_t)combinations * steps_of(&s) <= STEPS_MAX)
         try_all(&s, 0);
     else
         climb(&s);

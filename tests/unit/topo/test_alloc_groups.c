@@ -167,4 +167,48 @@ static void test_many_groups(void)
     CU_ASSERT_EQUAL(weight, 6 * 256);
 }
 
-TEST_MAIN("alloc_groups", TEST(test_against_all_subsets), TEST(test_many_groups))
+static void random_permutation(uint64_t *seed, uint32_t n, uint8_t *to)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = (uint8_t)i;
+    for (uint32_t i = n - 1; i > 0; i--) {
+        uint32_t k = next_random(seed) % (i + 1);
+        uint8_t t = to[i];
+        to[i] = to[k];
+        to[k] = t;
+    }
+}
+
+/* Half of very many groups, each coupled with one of the other resource: the search is
+ * bounded, or this test would not end, and still finds all pairs. */
+static void test_bounded_work(void)
+{
+    static const struct {
+        uint32_t groups, first, second;
+    } cases[] = {{64, 32, 32}, {64, 12, 6}, {32, 16, 16}, {256, 4, 4}, {256, 128, 3}};
+    static struct group_view views[2][POOL_GROUPS_MAX];
+    static struct coupling c[POOL_GROUPS_MAX];
+    uint64_t seed = 11;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint32_t n = cases[i].groups, pairs = MIN(cases[i].first, cases[i].second);
+        struct group_demand d[2] = {{views[0], n, cases[i].first * 2, 0, 0, true},
+                                    {views[1], n, cases[i].second, 0, 1, true}};
+        struct group_choice choices[2];
+        uint8_t partner[POOL_GROUPS_MAX];
+        random_permutation(&seed, n, partner);
+        for (uint32_t g = 0; g < n; g++) {
+            views[0][g] = (struct group_view){2, 0, 0, NODE_NONE};
+            views[1][g] = (struct group_view){1, 0, 0, NODE_NONE};
+            c[g] = (struct coupling){0, (uint8_t)g, 1, partner[g], 256};
+        }
+        int64_t weight = groups_choose(d, 2, c, n, false, choices);
+        CU_ASSERT_EQUAL(choices[0].n, cases[i].first);
+        CU_ASSERT_EQUAL(choices[1].n, cases[i].second);
+        CU_ASSERT_EQUAL(weight, pairs * 256);
+        if (weight != pairs * 256)
+            printf("\n%u groups: %lld\n", n, (long long)weight);
+    }
+}
+
+TEST_MAIN("alloc_groups", TEST(test_against_all_subsets), TEST(test_many_groups),
+          TEST(test_bounded_work))
