@@ -171,12 +171,25 @@ static void note_cpu_time(struct topo *t, const struct topo_source *source)
                  (unsigned long long)t->cpu_time / 100 % 10, t->n_pus);
 }
 
+static uint32_t count_cores(const struct topo *t)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < t->n_pus; i++) {
+        size_t k = 0;
+        while (k < i && t->pus[k].core != t->pus[i].core)
+            k++;
+        n += k == i;
+    }
+    return n;
+}
+
 /* Slurm does not bind its jobs everywhere. What is offered stays what the kernel lets
- * us use, as with HyperQueue. */
+ * us use, as with HyperQueue. Some sites count cores as CPUs, some hardware threads: no
+ * word where either may be meant. */
 static void note_job_cpus(const struct topo *t, const struct topo_source *source)
 {
     uint32_t granted = source->slurm ? topo_variable("SLURM_CPUS_ON_NODE") : 0;
-    if ((source->detect & DETECT_CPUS) && granted && granted < t->n_pus)
+    if ((source->detect & DETECT_CPUS) && granted && granted < count_cores(t))
         log_warn(
             "Slurm gave this job %u CPU%s of this node, and it may use %zu; --cpus "
             "can offer less",
