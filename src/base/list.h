@@ -46,6 +46,17 @@ static inline void list_remove(struct list_node *n)
     n->next->prev = n->prev;
     n->prev = n->next = NULL;
 }
+/* Moves all of `from` in front of what is in `l`. */
+static inline void list_prepend(struct list *l, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->head.prev->next = l->head.next;
+    l->head.next->prev = from->head.prev;
+    from->head.next->prev = &l->head;
+    l->head.next = from->head.next;
+    list_init(from);
+}
 static inline struct list_node *list_first(struct list *l)
 {
     return list_empty(l) ? NULL : l->head.next;

@@ -15,6 +15,11 @@ static void check_lane(const struct worker *w, const struct lane *l)
     HQ_ASSERT(l->worker == w && l->variant < l->class->n_ways);
     HQ_ASSERT(l->grants <= l->n_tasks);
     HQ_ASSERT(l->retract_count == 0 || l->retracting);
+    uint32_t spare = l->retracting ? 0 : lane_spare(l);
+    HQ_ASSERT(!spare || !l->lists[LANE_UNSTARTED].n_tasks ||
+              run_list_from_end(&l->lists[LANE_UNSTARTED], spare)->priority <=
+                  l->class->highest_sent);
+    HQ_ASSERT(list_linked(&l->ahead) == (l->n_tasks > l->grants));
     HQ_ASSERT(l->n_tasks == 0 ? l->worker_pos == NO_INDEX
                               : w->active.data[l->worker_pos] == l &&
                                     l->class->lanes.data[l->class_pos] == l);
@@ -90,6 +95,19 @@ static void check_class(const struct sched *s, const struct task_class *c)
     if (c->reserved_id) {
         const struct worker *w = worker_find(s, c->reserved_id);
         HQ_ASSERT(w && w->reserved == c && c->waiting);
+    }
+    uint64_t ahead_us = 0;
+    LIST_FOR_EACH((struct list *)(uintptr_t)&c->ahead, node)
+    {
+        const struct lane *l = CONTAINER_OF(node, struct lane, ahead);
+        HQ_ASSERT(l->class == c && l->ahead_us >= ahead_us);
+        ahead_us = l->ahead_us;
+    }
+    LIST_FOR_EACH((struct list *)(uintptr_t)&c->settled, node)
+    {
+        const struct run_list *ahead =
+            &CONTAINER_OF(node, struct lane, ahead)->lists[LANE_UNSTARTED];
+        HQ_ASSERT(!ahead->n_tasks || run_list_first(ahead)->priority <= c->settled_top);
     }
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->hungry, node)
     HQ_ASSERT(CONTAINER_OF(node, struct lane, hungry)->class == c);

@@ -60,9 +60,12 @@ static struct task_class *class_create(struct sched *s, const struct request *r,
     c->preferred = xcalloc(r->n_variants + 1, sizeof *c->preferred);
     c->order_pos = NO_INDEX;
     c->lowest_sent = INT32_MAX;
+    c->highest_sent = c->settled_top = c->retracts_top = INT32_MIN;
     c->closed_priority = INT32_MAX;
     c->least_cpus = INT64_MAX;
     list_init(&c->hungry);
+    list_init(&c->ahead);
+    list_init(&c->settled);
     for (size_t i = 0; i < r->n_variants; i++) {
         way_init(s, &c->ways[i], &r->variants[i]);
         c->least_cpus = MIN(c->least_cpus, way_cpus(s, &c->ways[i]));

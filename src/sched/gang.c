@@ -67,7 +67,11 @@ static bool group_pick(struct sched *s, struct group *g, const struct task_class
             continue;
         if (idle++ == 0)
             g->idle_from = i;
-        if (gang_usable(s, w, c, priority))
+        if (!gang_usable(s, w, c, priority))
+            continue;
+        if (worker_left_to_recalled(s, w, priority))
+            s->gangs_yield = true;
+        else
             must_push(&s->picked, w);
     }
     return s->picked.len == need;

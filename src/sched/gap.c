@@ -8,8 +8,6 @@
 
 void blockers_begin(struct sched *s)
 {
-    for (uint32_t i = 0; i < s->n_blockers; i++)
-        s->blockers[i].class->blocking = false;
     s->n_blockers = 0;
     s->walk_no++;
 }
@@ -18,18 +16,35 @@ void blockers_add(struct sched *s, struct task_class *c, int32_t priority)
 {
     if (s->n_blockers == BLOCKERS_MAX)
         return;
-    c->blocking = true;
-    s->blockers[s->n_blockers++] = (struct blocker){c, priority, c->waiting};
+    s->blockers[s->n_blockers++] = (struct blocker){c, priority, c->waiting, false};
+}
+
+void blockers_add_recalled(struct sched *s, struct task_class *c, int32_t priority)
+{
+    if (c->recalled_walk == s->walk_no || s->n_blockers >= BLOCKERS_MAX / 2)
+        return;
+    c->recalled_walk = s->walk_no;
+    s->blockers[s->n_blockers++] = (struct blocker){c, priority, c->retracts, true};
+}
+
+bool worker_left_to_recalled(const struct sched *s, const struct worker *w,
+                             int32_t priority)
+{
+    for (uint32_t i = 0; i < s->n_blockers; i++)
+        if (s->blockers[i].recalled && s->blockers[i].priority > priority &&
+            class_capable(s, w, s->blockers[i].class))
+            return true;
+    return false;
 }
 
 /* The order seldom changes between two steps, so `at` is looked at first. */
 static const struct blocker *blocker_find(const struct blocker *list, uint32_t n,
-                                          const struct task_class *c, uint32_t at)
+                                          const struct blocker *b, uint32_t at)
 {
-    if (at < n && list[at].class == c)
+    if (at < n && list[at].class == b->class && list[at].recalled == b->recalled)
         return &list[at];
     for (uint32_t i = 0; i < n; i++)
-        if (list[i].class == c)
+        if (list[i].class == b->class && list[i].recalled == b->recalled)
             return &list[i];
     return NULL;
 }
@@ -67,14 +82,14 @@ bool blockers_end(struct sched *s)
         return false;
     for (uint32_t i = 0; s->n_gap_denied && i < s->n_blockers_before && !wider; i++) {
         const struct blocker *was = &s->blockers_before[i], *is;
-        is = blocker_find(s->blockers, s->n_blockers, was->class, i);
+        is = blocker_find(s->blockers, s->n_blockers, was, i);
         wider = !is || is->priority < was->priority ||
                 (is->waiting < was->waiting && is->waiting < is->class->most_fit);
     }
     for (uint32_t i = 0; i < s->n_blockers && !s->retract_lower; i++) {
         const struct blocker *is = &s->blockers[i], *was;
-        was = blocker_find(s->blockers_before, s->n_blockers_before, is->class, i);
-        s->retract_lower = !was || was->priority < is->priority;
+        was = blocker_find(s->blockers_before, s->n_blockers_before, is, i);
+        s->retract_lower = !is->recalled && (!was || was->priority < is->priority);
     }
     memcpy(s->blockers_before, s->blockers, s->n_blockers * sizeof *s->blockers);
     s->n_blockers_before = s->n_blockers;
@@ -101,12 +116,11 @@ bool class_capable(const struct sched *s, const struct worker *w,
     return false;
 }
 
-/* Fills *left with what the others may still take. False when the class cannot run
- * there at all. */
+/* Fills *left with what `count` tasks of the class leave to others. False when the
+ * class cannot run there at all. */
 static bool gap_left(const struct sched *s, const struct worker *w,
-                     const struct task_class *h, int64_t *left)
+                     const struct task_class *h, uint64_t count, int64_t *left)
 {
-    uint64_t count = h->waiting;
     bool any = false;
     memcpy(left, w->total, w->n_resources * sizeof *left);
     for (uint32_t v = 0; v < h->n_ways; v++) {
@@ -154,8 +168,10 @@ static void gap_update(struct sched *s, struct worker *w, uint32_t n)
     }
     HQ_ASSERT(vec_reserve(&s->scratch2, w->n_resources + 1));
     for (; w->gap_blockers < n; w->gap_blockers++) {
-        const struct task_class *h = s->blockers[w->gap_blockers].class;
-        if (h->gang || !h->waiting || !gap_left(s, w, h, s->scratch2.data))
+        const struct blocker *b = &s->blockers[w->gap_blockers];
+        const struct task_class *h = b->class;
+        uint64_t count = b->recalled ? h->retracts : h->waiting;
+        if (h->gang || !count || !gap_left(s, w, h, count, s->scratch2.data))
             continue;
         for (uint32_t r = 0; r < w->n_resources; r++)
             w->gap_left[r] = MIN(w->gap_left[r], s->scratch2.data[r]);

@@ -32,6 +32,9 @@
 #include "sched/sched.h"
 
 #define NO_INDEX UINT32_MAX
+#define STEAL_WORTH_US 2000.0 /* work that is done sooner is not worth moving */
+#define LONG_US 50000.0       /* tasks that last longer keep their room for long */
+#define STALLED_US 50000u     /* a lane that does not get on for so long */
 #define BLOCKERS_MAX 16u
 
 /* Amount of a numbered resource. */
@@ -51,6 +54,7 @@ struct way {
     bool uses_cpus;
     double weight;
     double duration_us; /* moving mean of ended tasks; < 0: none seen */
+    uint64_t n_ended;
 };
 
 /* Waiting tasks of one class and priority. */
@@ -90,14 +94,20 @@ struct task_class {
     uint64_t grants;          /* sum over lanes */
     uint64_t unstarted;       /* sum over lanes, retractable at most */
     uint64_t started;         /* sum over lanes */
-    int32_t lowest_sent;      /* no unstarted task has less */
+    int32_t lowest_sent;      /* no unstarted task has less, */
+    int32_t highest_sent;     /* and none that waits ahead has more */
     int64_t least_cpus;       /* of all variants */
     size_t steal_cursor;      /* in lanes */
     struct list hungry;       /* lanes whose window should be filled */
-    uint64_t retracts;        /* sum of retract_count over lanes */
+    struct list ahead;        /* lanes with more tasks than grants, those first that
+                                 wait longest to get on */
+    struct list settled;    /* the same, of no use for more important tasks elsewhere */
+    int32_t settled_top;    /* no task ahead in these has more */
+    uint64_t retracts;      /* sum of retract_count over lanes */
+    int32_t retracts_top;   /* no task asked back has more */
+    uint64_t recalled_walk; /* they are among the blockers of that walk */
     bool nothing_to_steal;
     uint64_t steal_at_us;
-    bool blocking; /* among the blockers of this walk */
 };
 
 enum lane_list {
@@ -123,9 +133,11 @@ struct lane {
     uint32_t n_tasks; /* in all lists */
     struct run_list lists[LANE_LISTS];
     uint32_t worker_pos, class_pos; /* in worker.active, class.lanes */
-    uint64_t progress_us;           /* the last grant or end of a task */
+    uint64_t progress_us;           /* the last grant, or end with a successor */
+    uint64_t ahead_us;              /* its place in class.ahead */
     uint64_t granted_step;          /* the last step that granted something */
     struct list_node hungry;
+    struct list_node ahead;  /* in class.ahead or class.settled */
     struct list_node ghosts; /* in sched.fences */
 };
 
@@ -185,6 +197,7 @@ struct blocker {
     struct task_class *class;
     int32_t priority;
     uint64_t waiting;
+    bool recalled; /* they do not wait yet: they are asked back from workers */
 };
 
 /* An assign of the step being made; the runs are at [first, first + n). */
@@ -232,7 +245,10 @@ struct sched {
     size_t lower_class, lower_lane; /* from the first lane on, or from here */
     uint32_t n_gap_denied;          /* workers */
 
-    uint64_t budget; /* of this step */
+    int32_t floor;    /* no task that waits, or was sent, has less, */
+    int32_t ceiling;  /* and none that waits ahead has more */
+    bool gangs_yield; /* to tasks that are asked back */
+    uint64_t budget;  /* of this step */
     bool out_of_budget;
     uint64_t step_no, walk_no;
     uint64_t wake_us;
@@ -339,6 +355,24 @@ void lane_fence_answered(struct sched *s, struct lane *l);
 /* All the lane's books are empty again; the lane itself stays. */
 void lane_reset(struct sched *s, struct lane *l);
 void lane_check_hungry(struct lane *l);
+/* Something was granted, or ended and went on with another task. */
+void lane_got_on(struct sched *s, struct lane *l);
+/* What it holds ahead is looked at again later, as if it had got on now. */
+void lane_ahead_again(struct sched *s, struct lane *l);
+static inline bool lane_stalled(const struct sched *s, const struct lane *l)
+{
+    return s->now_us >= l->progress_us + STALLED_US;
+}
+/* Enough have ended to tell of others. */
+static inline bool way_is_known(const struct way *way)
+{
+    return way->n_ended >= 16;
+}
+/* What starts keeps its room for long, or nobody knows. */
+static inline bool way_is_long(const struct way *way)
+{
+    return way->duration_us < 0 || way->duration_us >= LONG_US;
+}
 
 /* place.c */
 /* Whether anything of this priority may be sent to the worker; and whether tasks of
@@ -363,7 +397,6 @@ void place_thrifty(struct sched *s);
 void exact_place(struct sched *s, size_t first, int32_t priority);
 
 /* step.c */
-void sent_priority(struct task_class *c, int32_t priority);
 /* Sends up to max_tasks of the queue to the lane, and hands out grants. */
 void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_tasks,
                 struct queue *q);
@@ -372,6 +405,12 @@ void out_retract(struct sched *s, struct lane *l, uint32_t max_count);
 /* gap.c */
 void blockers_begin(struct sched *s);
 void blockers_add(struct sched *s, struct task_class *c, int32_t priority);
+/* As many tasks as are asked back, as if they waited with this priority; once a walk,
+ * and never so many that there is no place for those that do wait. */
+void blockers_add_recalled(struct sched *s, struct task_class *c, int32_t priority);
+/* The worker is left to such a task of higher priority. */
+bool worker_left_to_recalled(const struct sched *s, const struct worker *w,
+                             int32_t priority);
 /* True when a gap became wider: the workers concerned are open again. */
 bool blockers_end(struct sched *s);
 /* Opens what is closed only to tasks less important than those that wait now. */
@@ -393,6 +432,9 @@ void windows_fill(struct sched *s);
 void fences_send(struct sched *s);
 void steal_lower(struct sched *s);
 void steal_for_free(struct sched *s);
+/* As much as there is room for now of what is ahead with a priority above this one. */
+void steal_above(struct sched *s, struct task_class *c, int32_t priority);
+void steal_stalled(struct sched *s);
 
 /* starve.c */
 void starve_check(struct sched *s, struct task_class *c, int32_t priority);

@@ -68,6 +68,42 @@ static void lane_deactivate(struct sched *s, struct lane *l)
     worker_update_idle(s, w);
 }
 
+static void lane_check_ahead(struct sched *s, struct lane *l)
+{
+    bool is = l->n_tasks > l->grants;
+    if (is == list_linked(&l->ahead))
+        return;
+    if (!is) {
+        list_remove(&l->ahead);
+        return;
+    }
+    list_push_back(&l->class->ahead, &l->ahead);
+    l->ahead_us = s->now_us;
+}
+
+void lane_ahead_again(struct sched *s, struct lane *l)
+{
+    if (!list_linked(&l->ahead))
+        return;
+    list_remove(&l->ahead);
+    lane_check_ahead(s, l);
+}
+
+void lane_got_on(struct sched *s, struct lane *l)
+{
+    l->progress_us = s->now_us;
+    lane_ahead_again(s, l);
+}
+
+/* Other tasks may be the ones that wait ahead. */
+static void lane_check_highest(struct lane *l)
+{
+    struct task_class *c = l->class;
+    if (l->lists[LANE_UNSTARTED].n_tasks)
+        c->highest_sent =
+            MAX(c->highest_sent, run_list_first(&l->lists[LANE_UNSTARTED])->priority);
+}
+
 /* Books a change of the number of tasks in a list. */
 static void lane_count(struct sched *s, struct lane *l, enum lane_list list,
                        uint32_t added, uint32_t removed)
@@ -82,10 +118,13 @@ static void lane_count(struct sched *s, struct lane *l, enum lane_list list,
     }
     if (list == LANE_UNSTARTED || list == LANE_STARTED)
         l->worker->n_tasks += added - removed;
+    if (removed)
+        lane_check_highest(l);
     if (!was_active && l->n_tasks > 0)
         lane_activate(s, l);
     else if (was_active && l->n_tasks == 0)
         lane_deactivate(s, l);
+    lane_check_ahead(s, l);
 }
 
 void lane_add(struct sched *s, struct lane *l, enum lane_list list, struct task_run run)
@@ -143,6 +182,7 @@ uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot
             l->class->unstarted -= n;
             l->class->started += n;
             l->worker->n_running += n;
+            lane_check_highest(l);
         }
         return n;
     }
@@ -156,6 +196,7 @@ void lane_grant(struct sched *s, struct lane *l, uint32_t n)
     l->grants += n;
     l->class->grants += n;
     worker_take(w, lane_way(l), n);
+    lane_check_ahead(s, l);
     if (below && !worker_below_minimum(s, w, 0))
         room_open(s, w); /* it was closed whatever its room */
 }
@@ -169,6 +210,8 @@ void lane_void_grants(struct sched *s, struct lane *l, uint32_t n)
     l->grants -= n;
     l->class->grants -= n;
     worker_give(l->worker, lane_way(l), n);
+    lane_check_ahead(s, l);
+    lane_check_highest(l);
     worker_mark_dirty(s, l->worker);
 }
 
@@ -214,6 +257,7 @@ void lane_fence_answered(struct sched *s, struct lane *l)
     l->class->nothing_to_steal = false;
     l->class->retracts -= l->retract_count;
     l->retract_count = 0;
+    lane_check_highest(l);
     lane_clamp_grants(s, l);
 }
 

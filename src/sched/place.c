@@ -8,6 +8,7 @@
 
 /* Of messages, of starting and of ending a task at its limit. */
 #define BACKFILL_MARGIN_US 2000000u
+#define FEW_TASKS 4.0 /* a lane that waits for longer than they last may be stuck */
 
 bool place_allowed(const struct worker *w, int32_t priority)
 {
@@ -85,6 +86,60 @@ static void place_class(struct sched *s, struct task_class *c, struct queue *q)
     }
 }
 
+/* What of it starts may keep its room for long, as far as is known; variants that
+ * hardly ever ran do not count when another one is known. */
+static bool class_is_long(const struct task_class *c)
+{
+    bool known = false;
+    for (uint32_t v = 0; v < c->n_ways; v++) {
+        if (c->ways[v].duration_us >= LONG_US)
+            return true;
+        known |= way_is_known(&c->ways[v]);
+    }
+    return c->gang || !known;
+}
+
+/* Whether a lane with tasks ahead has not got on for as long as tells of long tasks;
+ * or, strictly, for as long as a few of its tasks take, if that much is known of them.
+ */
+static bool class_stalls(const struct sched *s, struct task_class *c, bool strictly)
+{
+    struct list_node *n = list_first(&c->settled);
+    n = n ? n : list_first(&c->ahead);
+    if (!n)
+        return false;
+    const struct lane *l = CONTAINER_OF(n, struct lane, ahead);
+    const struct way *way = lane_way(l);
+    uint64_t patience_us = STALLED_US;
+    if (strictly)
+        patience_us = way_is_long(way) || !way_is_known(way)
+                          ? 0
+                          : (uint64_t)(FEW_TASKS * way->duration_us);
+    return s->now_us >= l->ahead_us + MIN(patience_us, STALLED_US);
+}
+
+/* Before tasks of this priority get room: more important ones that wait ahead elsewhere
+ * are asked back for it, and it is left to those that are on the way. */
+static void place_recalled(struct sched *s, size_t first, int32_t priority)
+{
+    bool any_long = false;
+    for (size_t i = first; i < s->order.len && !any_long; i++) {
+        const struct task_class *c = s->order.data[i];
+        if (!c->waiting || class_priority(c) != priority)
+            break;
+        any_long = class_is_long(c);
+    }
+    for (size_t i = 0; i < s->classes.len; i++) {
+        struct task_class *c = s->classes.data[i];
+        /* While tasks of it wait for their turn above, there is no room for it. */
+        if (c->unstarted && c->highest_sent > priority &&
+            class_priority(c) <= priority && class_stalls(s, c, any_long))
+            steal_above(s, c, priority);
+        if (c->retracts && c->retracts_top > priority)
+            blockers_add_recalled(s, c, priority + 1);
+    }
+}
+
 void place_walk(struct sched *s)
 {
     classes_sort(s);
@@ -100,8 +155,15 @@ void place_walk(struct sched *s)
         if (!q)
             continue;
         int32_t priority = q->priority;
-        if (i == 0 || level != priority)
+        if (priority != c->key.priority) {
+            /* The search has placed what was more important of it. */
+            classes_resort_from(s, i--);
+            continue;
+        }
+        if (i == 0 || level != priority) {
+            place_recalled(s, i, priority);
             exact_place(s, i, priority);
+        }
         level = priority;
         if (!c->waiting || s->out_of_budget)
             continue;

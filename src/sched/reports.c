@@ -68,6 +68,7 @@ void sched_started(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot
 static void way_ended(struct way *way, uint32_t n, double mean_us)
 {
     double weight = MIN(0.75, 0.125 * n);
+    way->n_ended += n;
     way->duration_us = way->duration_us < 0
                            ? mean_us
                            : way->duration_us + (mean_us - way->duration_us) * weight;
@@ -99,7 +100,8 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
         if (l) {
             uint32_t freed = MIN(released, MIN(l->grants, n));
             released -= freed;
-            l->progress_us = s->now_us;
+            if (n > freed)
+                lane_got_on(s, l);
             way_ended(lane_way(l), n, mean_us);
             lane_void_grants(s, l, freed);
             lane_clamp_grants(s, l);
@@ -164,9 +166,14 @@ void sched_retracted(struct sched *s, uint32_t worker, uint32_t class_id,
     if (!l)
         return;
     lane_return(s, l, runs, n_runs);
+    /* The launcher has what did not come: it starts soon, or is asked for again. */
+    if (l->retract_count && !n_runs)
+        l->class->steal_at_us = s->now_us + (uint64_t)STEAL_WORTH_US;
     lane_fence_answered(s, l);
     lane_check_hungry(l);
     s->retract_lower = true;
+    s->gangs_dirty |= s->gangs_yield;
+    s->gangs_yield = false;
     worker_mark_dirty(s, w);
 }
 

@@ -165,6 +165,14 @@ uint32_t run_list_count_below(const struct run_list *l, int32_t priority)
     return n;
 }
 
+const struct task_run *run_list_from_end(const struct run_list *l, uint32_t n)
+{
+    uint32_t at = l->end - 1, seen = l->runs[at].count;
+    while (seen < n && at > l->head)
+        seen += l->runs[--at].count;
+    return &l->runs[at];
+}
+
 bool run_list_valid(const struct run_list *l)
 {
     uint64_t n = 0;

@@ -40,6 +40,9 @@ uint32_t run_list_take(struct run_list *l, uint32_t job, uint32_t slot, uint32_t
 uint32_t run_list_move_job(struct run_list *l, uint32_t job, struct run_list *to);
 /* Tasks with a priority below this one. */
 uint32_t run_list_count_below(const struct run_list *l, int32_t priority);
+/* The run with the nth task counted from the end; the first when there are fewer. Not
+ * when empty. */
+const struct task_run *run_list_from_end(const struct run_list *l, uint32_t n);
 /* Sorted, merged, counted. */
 bool run_list_valid(const struct run_list *l);
 

@@ -2,9 +2,8 @@
 #include "sched/internal.h"
 #include "sched/room.h"
 
-/* Work that is done sooner than this is not worth moving. */
-#define STEAL_WORTH_US 2000.0
 #define STEAL_SLOTS_MAX 256u
+#define ABOVE_NONE ((int64_t)INT32_MIN - 1)
 
 /* Makes certain what became of cancelled tasks; see internal.h. */
 void fences_send(struct sched *s)
@@ -17,13 +16,16 @@ void fences_send(struct sched *s)
     }
 }
 
-/* The least important tasks of the lane that a waiting class above would hold up. */
+/* The least important tasks of the lane that a waiting class above would hold up. What
+ * was sent ahead since the walk waits no longer. */
 static uint32_t lane_count_lower(const struct sched *s, const struct lane *l)
 {
     uint32_t lower = 0;
     for (uint32_t i = 0; i < s->n_blockers && !lower; i++) {
         const struct blocker *b = &s->blockers[i];
-        if (!b->class->gang && class_capable(s, l->worker, b->class))
+        if (!b->class->gang && !b->recalled &&
+            class_priority(b->class) >= b->priority &&
+            class_capable(s, l->worker, b->class))
             lower = run_list_count_below(&l->lists[LANE_UNSTARTED], b->priority);
     }
     return MIN(lower, lane_spare(l));
@@ -74,9 +76,9 @@ void steal_lower(struct sched *s)
 static bool lane_worth_stealing(const struct sched *s, const struct lane *l,
                                 uint32_t spare)
 {
-    double duration = lane_way(l)->duration_us;
-    return duration < 0 || !l->grants ||
-           duration * spare >= STEAL_WORTH_US * l->grants ||
+    const struct way *way = lane_way(l);
+    return !way_is_known(way) || !l->grants ||
+           way->duration_us * spare >= STEAL_WORTH_US * l->grants ||
            s->now_us >= l->progress_us + (uint64_t)STEAL_WORTH_US;
 }
 
@@ -123,15 +125,16 @@ static uint32_t class_free_slots(struct sched *s, struct task_class *c,
     return slots;
 }
 
-static void steal_wake(struct sched *s, const struct task_class *c)
+static void wake_at(struct sched *s, uint64_t us)
 {
-    s->wake_us = s->wake_us ? MIN(s->wake_us, c->steal_at_us) : c->steal_at_us;
+    s->wake_us = s->wake_us ? MIN(s->wake_us, us) : us;
 }
 
-/* Asks for `want` tasks, from lanes that have more than `fair` a grant; the search goes
- * on where the last one ended. Returns whether any lane has tasks to spare. */
+/* Asks for `want` tasks with a priority above this one, from lanes that have more than
+ * `fair` a grant; the search goes on where the last one ended. Returns whether any lane
+ * has such tasks to spare. */
 static bool class_retract(struct sched *s, struct task_class *c, uint64_t want,
-                          double fair)
+                          double fair, int64_t above)
 {
     bool any = false;
     size_t n_lanes = c->lanes.len;
@@ -142,55 +145,118 @@ static bool class_retract(struct sched *s, struct task_class *c, uint64_t want,
         if (c->steal_cursor >= n_lanes)
             c->steal_cursor = 0;
         struct lane *l = c->lanes.data[c->steal_cursor++];
-        uint32_t spare = l->retracting ? 0 : lane_spare(l);
-        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
+        uint32_t lower = 0, spare = l->retracting ? 0 : lane_spare(l);
+        if (spare && above >= INT32_MIN)
+            lower =
+                run_list_count_below(&l->lists[LANE_UNSTARTED], (int32_t)(above + 1));
+        if (spare <= lower || !l->lists[LANE_UNSTARTED].n_tasks)
             continue;
         any = true;
+        spare -= lower;
         uint32_t keep = (uint32_t)MIN(fair * l->grants, (double)SCHED_WINDOW_MAX);
         if (spare <= keep || !lane_worth_stealing(s, l, spare))
             continue;
         uint32_t n = (uint32_t)MIN(spare - keep, want);
         want -= n;
-        out_retract(s, l, n);
+        out_retract(s, l, lower + n);
     }
     return any;
 }
 
-/* Free workers get an even share of the tasks that others have not started. */
-static void class_steal(struct sched *s, struct task_class *c)
+/* Free workers get an even share of the tasks above that others have not started. */
+static void class_steal(struct sched *s, struct task_class *c, int64_t above)
 {
     uint64_t ahead = class_ahead(c);
     if (ahead <= c->retracts)
         return;
+    int32_t priority = above == ABOVE_NONE ? c->lowest_sent : c->highest_sent;
     uint32_t slots =
-        class_free_slots(s, c, c->lowest_sent, (uint32_t)MIN(ahead, STEAL_SLOTS_MAX));
+        class_free_slots(s, c, priority, (uint32_t)MIN(ahead, STEAL_SLOTS_MAX));
     uint64_t want = MAX(slots * ahead / MAX(c->grants + slots, 1u), slots);
     if (want <= c->retracts)
         return;
     double fair = (double)ahead / (double)(c->grants + slots);
     uint64_t before = c->retracts;
-    bool any = class_retract(s, c, want - c->retracts, fair);
+    bool any = class_retract(s, c, want - c->retracts, fair, above);
     if (c->retracts > before)
         return;
     /* Nothing, until tasks are sent or a RETRACT is answered; or not yet. */
-    c->nothing_to_steal = !any;
+    if (!any && above != ABOVE_NONE)
+        c->highest_sent = (int32_t)above;
+    else
+        c->nothing_to_steal = !any;
     if (any) {
         c->steal_at_us = s->now_us + (uint64_t)STEAL_WORTH_US;
-        steal_wake(s, c);
+        wake_at(s, c->steal_at_us);
     }
+}
+
+static void steal_when_due(struct sched *s, struct task_class *c, int64_t above)
+{
+    if (c->nothing_to_steal || room_next(s, c, 0) == NO_INDEX)
+        return;
+    if (s->now_us < c->steal_at_us)
+        wake_at(s, c->steal_at_us);
+    else
+        class_steal(s, c, above);
 }
 
 void steal_for_free(struct sched *s)
 {
     for (size_t i = 0; i < s->classes.len; i++) {
         struct task_class *c = s->classes.data[i];
-        if (c->waiting || !c->unstarted || c->gang || c->nothing_to_steal ||
-            room_next(s, c, 0) == NO_INDEX)
+        if (!c->waiting && c->unstarted && !c->gang)
+            steal_when_due(s, c, ABOVE_NONE);
+    }
+}
+
+void steal_above(struct sched *s, struct task_class *c, int32_t priority)
+{
+    steal_when_due(s, c, priority);
+}
+
+/* What the lane has ahead above the least priority that there is anywhere could start
+ * somewhere instead of that. Starts would have been reported by now. */
+static void lane_recall(struct sched *s, struct lane *l)
+{
+    struct task_class *c = l->class;
+    const struct run_list *unstarted = &l->lists[LANE_UNSTARTED];
+    int32_t top = unstarted->n_tasks ? run_list_first(unstarted)->priority : INT32_MIN;
+    if (l->retracting || (top > s->floor && lane_spare(l))) {
+        lane_ahead_again(s, l);
+        if (!l->retracting)
+            out_retract(s, l, lane_spare(l));
+        return;
+    }
+    list_remove(&l->ahead);
+    list_push_back(&c->settled, &l->ahead);
+    c->settled_top = MAX(c->settled_top, top);
+}
+
+/* Lanes that do not get on give back what is more important than something else. */
+void steal_stalled(struct sched *s)
+{
+    for (size_t i = 0; i < s->classes.len; i++) {
+        struct task_class *c = s->classes.data[i];
+        if (!c->unstarted || c->highest_sent <= s->floor)
             continue;
-        if (s->now_us < c->steal_at_us) {
-            steal_wake(s, c);
-            continue;
+        if (c->settled_top > s->floor) {
+            list_prepend(&c->ahead, &c->settled);
+            c->settled_top = INT32_MIN;
         }
-        class_steal(s, c);
+        while (!list_empty(&c->ahead)) {
+            struct lane *l = CONTAINER_OF(list_first(&c->ahead), struct lane, ahead);
+            uint64_t due_us = l->ahead_us + STALLED_US;
+            if (s->now_us < due_us) {
+                wake_at(s, due_us);
+                break;
+            }
+            if (s->budget == 0) {
+                s->out_of_budget = true;
+                return;
+            }
+            s->budget--;
+            lane_recall(s, l);
+        }
     }
 }

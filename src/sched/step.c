@@ -69,9 +69,29 @@ void sched_destroy(struct sched *s)
     free(s);
 }
 
-void sent_priority(struct task_class *c, int32_t priority)
+static void sent_priority(struct task_class *c, int32_t priority)
 {
     c->lowest_sent = c->unstarted ? MIN(c->lowest_sent, priority) : priority;
+    c->highest_sent = c->unstarted ? MAX(c->highest_sent, priority) : priority;
+}
+
+static void step_priorities(struct sched *s)
+{
+    int32_t floor = INT32_MAX, ceiling = INT32_MIN;
+    for (size_t i = 0; i < s->classes.len; i++) {
+        const struct task_class *c = s->classes.data[i];
+        if (c->unstarted)
+            floor = MIN(floor, c->lowest_sent);
+        if (c->unstarted && !(list_empty(&c->ahead) && list_empty(&c->settled)))
+            ceiling = MAX(ceiling, c->highest_sent);
+        size_t k = c->waiting ? c->queues.len : 0;
+        while (k > 0 && !c->queues.data[k - 1].ready.n_tasks)
+            k--;
+        if (k > 0)
+            floor = MIN(floor, c->queues.data[k - 1].priority);
+    }
+    s->floor = floor;
+    s->ceiling = ceiling;
 }
 
 static struct pending_assign *pending_of(struct sched *s, struct lane *l)
@@ -107,20 +127,28 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     }
     class_dequeued(s, l->class, sent);
     l->class->nothing_to_steal = false;
+    if (sent && s->now_us >= l->ahead_us + STALLED_US)
+        lane_ahead_again(s, l);
     if (grants) {
         lane_grant(s, l, grants);
         starve_end(s, l->class);
         l->granted_step = s->step_no;
-        l->progress_us = s->now_us;
+        lane_got_on(s, l);
         lane_check_hungry(l);
     }
 }
 
 void out_retract(struct sched *s, struct lane *l, uint32_t max_count)
 {
+    struct task_class *c = l->class;
+    const struct run_list *unstarted = &l->lists[LANE_UNSTARTED];
+    if (max_count && unstarted->n_tasks) {
+        int32_t top = run_list_from_end(unstarted, max_count)->priority;
+        c->retracts_top = c->retracts ? MAX(c->retracts_top, top) : top;
+    }
     l->retracting = true;
     l->retract_count = max_count;
-    l->class->retracts += max_count;
+    c->retracts += max_count;
     lane_fence_sent(s, l);
     must_push(&s->out_retracts, ((struct sched_retract){l->worker->id, l->class->id,
                                                         l->variant, max_count}));
@@ -148,6 +176,7 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
     s->budget = STEP_BUDGET;
     s->out_of_budget = false;
     s->wake_us = 0;
+    step_priorities(s);
     s->gang_visits = s->gang_reserves = 0;
     s->gangs_more = false;
     vec_clear(&s->pending);
@@ -167,6 +196,7 @@ void sched_step(struct sched *s, uint64_t now_us, struct sched_out *out)
     windows_fill(s);
     reserved_retract(s);
     steal_lower(s);
+    steal_stalled(s);
     steal_for_free(s);
     s->out_of_budget |= s->gangs_more;
     if (!s->out_of_budget)

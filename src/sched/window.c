@@ -5,16 +5,19 @@
 #include "sched/internal.h"
 
 #define WINDOW_US 30000.0
-#define SLICE_US 5000.0      /* while others of the same priority wait for the room */
-#define ONE_AHEAD_US 50000.0 /* longer tasks: one for every allocation */
-#define NONE_AHEAD_US 2e6    /* a round trip is nothing against these */
+#define SLICE_US 5000.0   /* while others of the same priority wait for the room */
+#define NONE_AHEAD_US 2e6 /* a round trip is nothing against these */
 
-static uint32_t window_target(const struct lane *l, double work_us)
+/* Of long tasks one for every allocation; none among several priorities, where it would
+ * wait while a less important one starts elsewhere, or start while a more important one
+ * waits. */
+static uint32_t window_target(const struct lane *l, double work_us, bool mixed)
 {
     double duration = lane_way(l)->duration_us, target = 2.0 * l->grants;
-    if (duration >= NONE_AHEAD_US)
+    bool is_long = way_is_long(lane_way(l));
+    if (duration >= NONE_AHEAD_US || (mixed && (is_long || !way_is_known(lane_way(l)))))
         return l->grants;
-    if (duration >= 0 && duration < ONE_AHEAD_US) {
+    if (!is_long) {
         double by_time = work_us * l->grants / MAX(duration, 1e-3);
         double growth = 4.0 * l->window;
         target = MAX(target, MIN(by_time, growth));
@@ -44,10 +47,10 @@ static enum window_rival window_rival(const struct sched *s, const struct lane *
     bool costly = l->variant != l->class->preferred[0];
     for (uint32_t i = 0; i < s->n_blockers; i++) {
         const struct blocker *b = &s->blockers[i];
-        if (b->priority < priority || (b->class == l->class && !costly))
+        bool own = b->class == l->class && b->priority == priority;
+        if (b->priority < priority || (own && !costly))
             return RIVAL_NONE;
-        if (b->class != l->class && !b->class->gang &&
-            class_capable(s, l->worker, b->class))
+        if (!own && !b->class->gang && class_capable(s, l->worker, b->class))
             return b->priority > priority ? RIVAL_HIGHER : RIVAL_EQUAL;
     }
     /* There may be more than the list can hold. */
@@ -66,7 +69,11 @@ static void window_fill(struct sched *s, struct lane *l, struct queue *q)
     if (rival == RIVAL_HIGHER ||
         (rival == RIVAL_EQUAL && l->granted_step != s->step_no))
         return;
-    uint32_t target = window_target(l, rival == RIVAL_EQUAL ? SLICE_US : WINDOW_US);
+    bool lower = s->floor < q->priority;
+    if (lower && lane_stalled(s, l))
+        return;
+    double work_us = rival == RIVAL_EQUAL ? SLICE_US : WINDOW_US;
+    uint32_t target = window_target(l, work_us, lower || s->ceiling > q->priority);
     target = MIN(target, window_share(l, q));
     l->window = MAX(target, l->grants * 2);
     if (target > l->n_tasks)

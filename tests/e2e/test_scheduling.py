@@ -115,6 +115,28 @@ def test_higher_priority_overtakes_what_was_sent_ahead(env):
     assert appended(env)[0] == "high" and len(appended(env)) == 51
 
 
+@pytest.mark.parametrize("other", [[], ["--time-limit", "1h"]])
+def test_lower_priority_never_overtakes_what_was_sent_ahead(env, other):
+    """It waits behind a long task of another worker; the one that becomes free takes it
+    before anything less important, of its class or of another."""
+    for _ in range(2):
+        env.start_worker(cpus=1)
+    high = env.submit("--priority", 10, "--array", "1-4", "--stdout", "none", "--", "sh", "-c",
+                      "case $HQ_TASK_ID in 1|2) while ! test -e go$HQ_TASK_ID; do sleep 0.02; "
+                      "done;; *) echo high >> order;; esac")
+    env.wait_stats(high, running=2, waiting=2)
+    low = env.submit("--priority", 5, *other, "--array", "1-3", "--stdout", "none", "--",
+                     "sh", "-c", "echo low >> order; while ! test -e end; do sleep 0.02; done")
+    env.write("go2", "")
+    env.wait_stats(high, running=1, finished=3)
+    env.wait_stats(low, running=1, waiting=2)
+    wait_until(lambda: len(appended(env)) == 3, "the first of the lower ones")
+    assert appended(env) == ["high", "high", "low"]
+    env.write("go1", "")
+    env.write("end", "")
+    env.hq("job", "wait", "all")
+
+
 # -- packing and variants (8.3, 8.6, 8.7) --------------------------------------------
 
 def test_few_tasks_on_the_lowest_workers(env):

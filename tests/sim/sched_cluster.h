@@ -84,6 +84,7 @@ struct sim_running {
 
 struct sim_lane {
     VEC(struct task_run) queue; /* runs of one task, sorted */
+    uint64_t moved_us;          /* last start of a task */
     bool dead;
 };
 
@@ -116,6 +117,8 @@ struct cluster {
     uint32_t output_us;      /* … and so long to write its output */
     bool refuse_void;        /* grants voided by a rejection are refused as well */
     uint64_t (*duration)(struct cluster *c, uint32_t job, uint32_t slot);
+    /* A task starts on the worker; may be NULL. */
+    void (*begun)(struct cluster *c, struct sim_worker *w, const struct sim_running *r);
     void *arg;
 };
 
@@ -211,6 +214,9 @@ static inline void sim_begin(struct cluster *c, struct sim_worker *w,
     uint64_t duration = c->duration(c, r->job, r->slot);
     r->phase = SIM_RUNS;
     r->since_us = c->now_us;
+    w->lanes[r->class_index][r->variant].moved_us = c->now_us;
+    if (c->begun)
+        c->begun(c, w, r);
     r->endless = duration == SIM_ENDLESS;
     if (!r->endless)
         sim_post(c, c->now_us + duration,

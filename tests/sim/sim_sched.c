@@ -2,8 +2,10 @@
  * Random histories of the scheduler against a simulated cluster: workers join, leave
  * and come back, jobs of all kinds arrive and are cancelled, grants are refused, tasks
  * are rejected, while messages are under way. After every step the scheduler checks its
- * whole state; in the end every task was done exactly once, or cancelled. Some tasks
- * run until nothing else happens: at that time nobody waits who could start somewhere.
+ * whole state; in the end every task was done exactly once, or cancelled. No task
+ * starts where a more important one could run that has waited for long, in the queues
+ * or ahead on another worker. Some tasks run until nothing else happens: at that time
+ * nobody waits who could start somewhere.
  *
  *     sim_sched [first seed [number of seeds [events of a seed]]]
  *
@@ -24,6 +26,7 @@ struct task {
     enum task_state state;
     uint32_t worker; /* id */
     bool started;
+    uint64_t since_us; /* it was sent there, or waits */
 };
 
 struct job {
@@ -48,6 +51,8 @@ struct history {
     bool one_priority;
     uint32_t endless_percent; /* of the jobs have endless tasks */
     uint64_t wake_us;         /* of the last step */
+    uint64_t next_wake_us;    /* the first event for a step; 0: none */
+    uint64_t patience_us; /* so long may a task wait while less important ones start */
 };
 
 static struct history *current;
@@ -193,8 +198,7 @@ static void lose(struct history *h, struct sim_worker *w)
         struct task *t = &job->tasks[copy[i].slot];
         SIM_ASSERT(t->state == TASK_ASSIGNED && t->worker == id);
         SIM_ASSERT(t->started == copy[i].running);
-        t->state = TASK_WAITING;
-        t->started = false;
+        *t = (struct task){TASK_WAITING, 0, false, h->cluster.now_us};
         if (job->cancelled)
             continue;
         expected--;
@@ -238,7 +242,7 @@ static void come_back(struct history *h, struct sim_worker *w)
         if (!r->gang && !r->discard && !r->cancelled && !job->cancelled &&
             sched_adopt(h->sched, w->id, c->classes[r->class_index].id, r->variant,
                         job->priority, r->job, r->slot)) {
-            job->tasks[r->slot] = (struct task){TASK_ASSIGNED, w->id, true};
+            job->tasks[r->slot] = (struct task){TASK_ASSIGNED, w->id, true, c->now_us};
             r->reported = true;
             continue;
         }
@@ -273,6 +277,8 @@ static void submit(struct history *h)
         job->n_tasks = 1 + sim_below(c, 3);
     job->tasks = calloc(job->n_tasks, sizeof *job->tasks);
     SIM_ASSERT(job->tasks != NULL);
+    for (uint32_t i = 0; i < job->n_tasks; i++)
+        job->tasks[i].since_us = c->now_us;
     uint32_t id = c->classes[job->class_index].id;
     if (sim_percent(c, 70)) {
         sched_ready(h->sched, id, job->priority, h->n_jobs, 0, job->n_tasks);
@@ -388,7 +394,7 @@ static void report(struct history *h, const struct sim_message *m)
             struct task *t = &h->jobs[m->runs[i].job].tasks[m->runs[i].slot];
             if (!h->jobs[m->runs[i].job].cancelled)
                 SIM_ASSERT(t->state == TASK_ASSIGNED && t->worker == id && !t->started);
-            t->state = TASK_WAITING;
+            *t = (struct task){TASK_WAITING, 0, false, c->now_us};
         }
         if (m->kind == SIM_RETRACTED)
             sched_retracted(h->sched, id, m->class_id, m->variant, m->runs, m->n_runs);
@@ -408,7 +414,7 @@ static void apply_assign(struct history *h, const struct sched_assign *a)
             SIM_ASSERT(t->state == TASK_WAITING && !job->cancelled);
             SIM_ASSERT(job->priority == a->runs[i].priority);
             SIM_ASSERT(h->cluster.classes[job->class_index].id == a->class_id);
-            *t = (struct task){TASK_ASSIGNED, a->worker, false};
+            *t = (struct task){TASK_ASSIGNED, a->worker, false, h->cluster.now_us};
         }
     cluster_send(&h->cluster, w, a);
 }
@@ -421,11 +427,20 @@ static void apply_gang(struct history *h, const struct sched_gang *g)
     SIM_ASSERT(g->n_workers == h->cluster.classes[job->class_index].n_nodes);
     for (size_t i = 1; i < g->n_workers; i++)
         SIM_ASSERT(g->workers[i - 1] < g->workers[i] && worker_of_id(h, g->workers[i]));
-    *t = (struct task){TASK_ASSIGNED, g->workers[0], false};
+    *t = (struct task){TASK_ASSIGNED, g->workers[0], false, h->cluster.now_us};
     sim_to_worker(
         &h->cluster, worker_of_id(h, g->workers[0]),
         (struct sim_message){
             .kind = SIM_GANG, .class_id = g->class_id, .job = g->job, .slot = g->slot});
+}
+
+/* A step will follow then. */
+static void wake_at(struct history *h, uint64_t us)
+{
+    if (h->next_wake_us && h->next_wake_us <= us)
+        return;
+    h->next_wake_us = us;
+    sim_post(&h->cluster, us, (struct sim_message){.kind = SIM_TIMER, .slot = 1});
 }
 
 /* Whether anything was decided. */
@@ -450,7 +465,125 @@ static bool step(struct history *h)
         any |= out.n_assigns || out.n_gangs || out.n_retracts;
     } while (out.more);
     h->wake_us = out.wake_us;
+    /* Only while something else goes on: see go_on(). */
+    if (h->wake_us && h->cluster.events.len)
+        wake_at(h, MAX(h->wake_us, h->cluster.now_us));
     return any;
+}
+
+/* ---- inversions of priority ------------------------------------------------------ */
+
+/* What the scheduler knows of variants that cannot start on a worker, room aside. */
+static void on_other_hold(void *arg, const struct sched_hold *hold)
+{
+    uint32_t *held = arg;
+    if (hold->kind != SCHED_HOLD_RESOURCE)
+        *held |= hold->variant == SCHED_ALL_VARIANTS ? UINT32_MAX : 1u << hold->variant;
+}
+
+/* In the room that `instead` takes there; room beside it may be kept for the task. */
+static bool could_run(const struct history *h, const struct sim_worker *w,
+                      const struct sim_running *instead, const struct job *job)
+{
+    const struct sim_class *sc = &h->cluster.classes[job->class_index];
+    const uint64_t *freed =
+        h->cluster.classes[instead->class_index].amounts[instead->variant];
+    uint32_t held = 0;
+    bool any = false;
+    sched_explain(h->sched, sc->id, job->priority, w->id, on_other_hold, &held);
+    for (uint32_t v = 0; v < sc->n_variants; v++) {
+        bool fit = !(held >> v & 1) && !w->lanes[job->class_index][v].dead;
+        bool beside = true;
+        for (int r = 0; r < SIM_RESOURCES; r++) {
+            beside &= w->free[r] >= sc->amounts[v][r];
+            fit &= w->free[r] + freed[r] >= sc->amounts[v][r];
+        }
+        if (beside)
+            return false;
+        any |= fit;
+    }
+    return any;
+}
+
+/* Task (job, slot) waits since then while a less important one starts on the worker. */
+static void check_inversion(const struct history *h, uint32_t job_id, uint32_t slot,
+                            uint64_t since_us, const struct sim_worker *w,
+                            const struct sim_running *r)
+{
+    const struct job *job = &h->jobs[job_id];
+    const struct task *t = &job->tasks[slot];
+    uint64_t waits_us = h->cluster.now_us - MAX(since_us, t->since_us);
+    if (job->priority <= r->priority || job->cancelled || waits_us <= h->patience_us ||
+        !could_run(h, w, r, job))
+        return;
+    (void)fprintf(stderr,
+                  "task %u of job %u (class %u, priority %d) waits on worker %u (0: "
+                  "none) for %" PRIu64 " us, but task %u of job %u (class %u, priority "
+                  "%d) starts on worker %u\n",
+                  slot, job_id, job->class_index, job->priority,
+                  t->state == TASK_WAITING ? 0 : t->worker, waits_us, r->slot, r->job,
+                  r->class_index, r->priority, w->id);
+    SIM_ASSERT(false);
+}
+
+/* In the queues, while nothing is under way to the worker. */
+static void check_waiting(const struct history *h, const struct sim_worker *w,
+                          const struct sim_running *r)
+{
+    for (uint32_t j = h->first_open; j < h->n_jobs; j++) {
+        const struct job *job = &h->jobs[j];
+        uint32_t k = 0;
+        if (job->priority <= r->priority ||
+            h->cluster.classes[job->class_index].n_nodes)
+            continue;
+        while (k < job->n_tasks && job->tasks[k].state != TASK_WAITING)
+            k++;
+        if (k < job->n_tasks)
+            check_inversion(h, j, k, 0, w, r);
+    }
+}
+
+/* Ahead on another worker: the first of each queue is the most important one. */
+static void check_ahead(const struct history *h, const struct sim_worker *at,
+                        const struct sim_worker *w, const struct sim_running *r)
+{
+    for (uint32_t n = 0; n < h->cluster.n_classes; n++)
+        for (int v = 0; v < SIM_VARIANTS; v++) {
+            const struct sim_lane *l = &at->lanes[n][v];
+            if (l->queue.len)
+                check_inversion(h, l->queue.data[0].job, l->queue.data[0].slot,
+                                l->moved_us, w, r);
+        }
+    for (size_t k = 0; k < at->running.len; k++) {
+        const struct sim_running *a = &at->running.data[k];
+        if (a->phase == SIM_AHEAD && !a->cancelled && !a->orphan)
+            check_inversion(h, a->job, a->slot,
+                            at->lanes[a->class_index][a->variant].moved_us, w, r);
+    }
+}
+
+/* What an earlier connection left there is in the way of grants: they are refused. */
+static bool has_leftovers(const struct sim_worker *w)
+{
+    for (size_t i = 0; i < w->running.len; i++)
+        if (w->running.data[i].discard)
+            return true;
+    return false;
+}
+
+/* Refused grants keep a class from a worker in ways that are not seen here. */
+static void on_begin(struct cluster *c, struct sim_worker *w,
+                     const struct sim_running *r)
+{
+    const struct history *h = c->arg;
+    if (r->gang || r->orphan || r->cancelled || !w->link || c->refuse_percent)
+        return;
+    if (w->last_to_worker_us < c->now_us)
+        check_waiting(h, w, r);
+    for (size_t i = 0; i < c->workers.len; i++)
+        if (c->workers.data[i] != w && c->workers.data[i]->link &&
+            !has_leftovers(c->workers.data[i]))
+            check_ahead(h, c->workers.data[i], w, r);
 }
 
 struct standing {
@@ -468,8 +601,12 @@ static void on_hold(void *arg, const struct sched_hold *hold)
     s->held |= !wrong;
 }
 
+/* Tasks ahead that an earlier connection left have a grant each, but no room yet. */
 static bool fits(const struct sim_worker *w, const struct sim_class *sc)
 {
+    for (size_t i = 0; i < w->running.len; i++)
+        if (w->running.data[i].phase == SIM_AHEAD && w->running.data[i].orphan)
+            return false;
     for (uint32_t v = 0; v < sc->n_variants; v++) {
         bool fit = true;
         for (int r = 0; r < SIM_RESOURCES; r++)
@@ -589,7 +726,10 @@ static void run_events(struct history *h, uint64_t limit)
             continue;
         h->n_events++;
         SIM_ASSERT(h->n_events < limit * 1000);
-        if (m->kind != SIM_TIMER) {
+        bool wake = m->kind == SIM_TIMER && m->slot;
+        if (wake) {
+            h->next_wake_us = 0;
+        } else if (m->kind != SIM_TIMER) {
             report(h, m);
         } else if (!h->closing) {
             disturb(h);
@@ -601,8 +741,10 @@ static void run_events(struct history *h, uint64_t limit)
         }
         cluster_free(m);
         /* Several reports may come before a step. */
-        if (h->closing || sim_percent(c, 70))
+        if (h->closing || wake || sim_percent(c, 70))
             step(h);
+        else
+            wake_at(h, c->now_us + 1 + sim_below(c, 2000));
     }
 }
 
@@ -625,6 +767,10 @@ static void run_seed(uint64_t seed, uint64_t limit)
     c->output_us = sim_percent(c, 50) ? 0 : 1 + sim_below(c, 50000);
     c->refuse_void = sim_percent(c, 50);
     h->one_priority = sim_percent(c, 50);
+    c->begun = on_begin;
+    /* Twice until a lane counts as stalled, and as many messages one after the other.
+     */
+    h->patience_us = 110000 + 12 * (uint64_t)c->latency_us + 2 * c->gather_us;
     h->endless_percent = sim_percent(c, 50) ? 0 : 20;
     h->n_groups = 1 + sim_below(c, 3);
     h->sched = sched_create();

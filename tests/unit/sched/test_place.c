@@ -48,7 +48,7 @@ static void test_gaps(void)
     uint32_t low = class_of("cpus=1"), high = class_of("cpus=3");
     sched_ready(sched, low, 0, 2, 0, 10);
     sched_ready(sched, high, 1, 1, 0, 5);
-    CHECK_STEP("w1 c1.0 +1 1:0-0 | w1 c0.0 +1 2:0-0 | w1 c1.0 +0 1:1-1");
+    CHECK_STEP("w1 c1.0 +1 1:0-0 | w1 c0.0 +1 2:0-0");
     end();
 
     begin(); /* two low ones run: two cpus are kept until there are three */
@@ -61,7 +61,20 @@ static void test_gaps(void)
     sched_ready(sched, low, 0, 3, 0, 4);
     CHECK_STEP("");
     done(1, 1, 0, 1, 1000000);
-    CHECK_STEP("w1 c1.0 +1 2:0-1");
+    CHECK_STEP("w1 c1.0 +1 2:0-0");
+    end();
+
+    begin(); /* also from a class of which higher tasks found room in the same step */
+    worker(1, "cpus=range(0-7) gpus=range(0-0)");
+    uint32_t busy = class_of("cpus=1 gpus=1"), gpu = class_of("cpus=4 gpus=1"),
+             one = class_of("cpus=1 weight=9"), three = class_of("cpus=3 weight=5");
+    sched_ready(sched, busy, 0, 1, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    sched_ready(sched, gpu, 1, 2, 0, 1);
+    sched_ready(sched, one, 1, 3, 0, 1);
+    sched_ready(sched, three, 1, 4, 0, 1);
+    sched_ready(sched, three, 0, 5, 0, 1);
+    CHECK_STEP("w1 c3.0 +1 4:0-0 | w1 c2.0 +1 3:0-0");
     end();
 
     begin(); /* what is kept from tasks of a class is not kept from its higher ones */

@@ -140,6 +140,130 @@ static void test_priority_ahead(void)
     end();
 }
 
+/* Long tasks are not sent ahead while less important ones could overtake them. */
+static void test_none_ahead_of_lower(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 1, 1, 0, 40);
+    sched_ready(sched, c, 0, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    done(1, 1, 0, 1, 100000);
+    CHECK_STEP("w1 c0.0 +1 1:1-1");
+    struct sched_worker_load load = {.assigned = 1};
+    for (uint32_t slot = 1; slot < 20 && load.assigned == 1; slot++) {
+        done(1, 1, slot, 1, 10000);
+        (void)step();
+        sched_worker_load(sched, 1, &load);
+    }
+    CU_ASSERT_EQUAL(load.assigned, 2); /* the mean fell below the limit */
+    end();
+}
+
+/* Two workers have a task each, and one ahead. */
+static uint32_t two_ahead(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    worker(2, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 10, 1, 0, 4);
+    CHECK_STEP(
+        "w1 c0.0 +1 1:0-0 | w2 c0.0 +1 1:1-1 | w1 c0.0 +0 1:2-2 | w2 c0.0 +0 1:3-3");
+    started(1, 1, 0, 1);
+    started(2, 1, 1, 1);
+    return c;
+}
+
+/* Behind a long task nothing waits that others could start instead of lower ones. */
+static void test_stalled(void)
+{
+    uint32_t c = two_ahead();
+    uint64_t begin_us = now_us;
+    CHECK_STEP("");
+    CU_ASSERT_EQUAL(out.wake_us, 0); /* there is nothing lower */
+    sched_ready(sched, c, 5, 2, 0, 9);
+    CHECK_STEP("");
+    CU_ASSERT_EQUAL(out.wake_us, begin_us + 50000);
+    done(2, 1, 1, 0, 200000);
+    started(2, 1, 3, 1);
+    CHECK_STEP(""); /* no lower one is sent ahead */
+    now_us = out.wake_us;
+    CHECK_STEP("retract w1 c0.0 1");
+    give_back(1, c, 1, 2, 1);
+    CHECK_STEP(""); /* and not sent there again */
+    done(2, 1, 3, 1, 200000);
+    CHECK_STEP("w2 c0.0 +1 1:2-2 2:0-0");
+    done(1, 1, 0, 1, 200000);
+    CHECK_STEP("w1 c0.0 +1 2:1-1");
+    end();
+}
+
+/* A lane that stalls is looked at once, and again when something lower comes. */
+static void test_stalled_settles(void)
+{
+    uint32_t c = two_ahead();
+    sched_ready(sched, c, 10, 2, 0, 1);
+    sched_ready(sched, c, 5, 3, 0, 1);
+    now_us += 50000;
+    CHECK_STEP("retract w1 c0.0 1 | retract w2 c0.0 1");
+    give_back(1, c, 1, 2, 0); /* the launcher has them */
+    give_back(2, c, 1, 3, 0);
+    CHECK_STEP("");
+    CU_ASSERT_EQUAL(out.wake_us, now_us - 20 + 50000);
+    sched_cancel_job(sched, 3);
+    now_us += 50000;
+    CHECK_STEP("");
+    CU_ASSERT_EQUAL(out.wake_us, 0);
+    sched_ready(sched, c, 4, 4, 0, 1);
+    CHECK_STEP("retract w1 c0.0 1 | retract w2 c0.0 1");
+    end();
+}
+
+/* A worker that becomes free is left to what waits ahead elsewhere before anything long
+ * of less importance starts there; unless that started meanwhile. */
+static void test_free_for_what_is_ahead(void)
+{
+    for (uint32_t came_back = 0; came_back < 2; came_back++) {
+        uint32_t c = two_ahead();
+        sched_ready(sched, class_of("cpus=1 min=1"), 5, 2, 0, 1);
+        done(2, 1, 1, 0, 1000);
+        started(2, 1, 3, 1);
+        done(2, 1, 3, 1, 1000);
+        CHECK_STEP("retract w1 c0.0 1");
+        CHECK_STEP("");
+        give_back(1, c, 1, 2, came_back);
+        CHECK_STEP(came_back ? "w2 c0.0 +1 1:2-2" : "w2 c1.0 +1 2:0-0");
+        end();
+
+        c = two_ahead(); /* of one class: two ends do not tell of all its tasks */
+        sched_ready(sched, c, 5, 2, 0, 1);
+        done(2, 1, 1, 0, 1000);
+        started(2, 1, 3, 1);
+        done(2, 1, 3, 1, 1000);
+        CHECK_STEP("retract w1 c0.0 1");
+        give_back(1, c, 1, 2, came_back);
+        CHECK_STEP(came_back ? "w2 c0.0 +1 1:2-2" : "w2 c0.0 +1 2:0-0");
+        end();
+    }
+}
+
+/* Nor does a multi-node task take it. */
+static void test_free_beside_a_gang(void)
+{
+    for (uint32_t came_back = 0; came_back < 2; came_back++) {
+        uint32_t c = two_ahead();
+        sched_ready(sched, class_of("nodes=1"), 5, 2, 0, 1);
+        done(2, 1, 1, 0, 1000);
+        done(2, 1, 3, 1, 1000);
+        CHECK_STEP("retract w1 c0.0 1");
+        give_back(1, c, 1, 2, came_back);
+        CHECK_STEP(came_back ? "w2 c0.0 +1 1:2-2" : "gang 2:0 w2");
+        end();
+    }
+}
+
 /* A refused grant blocks the lane until something is released. */
 static void test_refused(void)
 {
@@ -268,6 +392,8 @@ static void test_adopt_and_take(void)
 
 TEST_MAIN("window", TEST(test_sizes), TEST(test_even_share), TEST(test_steal),
           TEST(test_steal_comes_late), TEST(test_ran_dry), TEST(test_priority_recalls),
-          TEST(test_priority_ahead), TEST(test_refused),
+          TEST(test_priority_ahead), TEST(test_none_ahead_of_lower), TEST(test_stalled),
+          TEST(test_stalled_settles), TEST(test_free_for_what_is_ahead),
+          TEST(test_free_beside_a_gang), TEST(test_refused),
           TEST(test_refused_for_a_cancelled_task), TEST(test_refused_for_a_stranger),
           TEST(test_rejected), TEST(test_cancel), TEST(test_adopt_and_take))
