@@ -149,9 +149,13 @@ static bool class_retract(struct sched *s, struct task_class *c, uint64_t want,
         if (spare && above >= INT32_MIN)
             lower =
                 run_list_count_below(&l->lists[LANE_UNSTARTED], (int32_t)(above + 1));
-        if (spare <= lower || !l->lists[LANE_UNSTARTED].n_tasks)
+        if (!spare || !l->lists[LANE_UNSTARTED].n_tasks)
             continue;
-        any = true;
+        /* Of those with a higher priority not all may run, as long as no start is told.
+         */
+        any |= run_list_first(&l->lists[LANE_UNSTARTED])->priority > above;
+        if (spare <= lower)
+            continue;
         spare -= lower;
         uint32_t keep = (uint32_t)MIN(fair * l->grants, (double)SCHED_WINDOW_MAX);
         if (spare <= keep || !lane_worth_stealing(s, l, spare))

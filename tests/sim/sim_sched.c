@@ -526,7 +526,7 @@ static void check_inversion(const struct history *h, uint32_t job_id, uint32_t s
     SIM_ASSERT(false);
 }
 
-/* In the queues, while nothing is under way to the worker. */
+/* In the queues, while nothing is under way to or from the worker. */
 static void check_waiting(const struct history *h, const struct sim_worker *w,
                           const struct sim_running *r)
 {
@@ -578,7 +578,8 @@ static void on_begin(struct cluster *c, struct sim_worker *w,
     const struct history *h = c->arg;
     if (r->gang || r->orphan || r->cancelled || !w->link || c->refuse_percent)
         return;
-    if (w->last_to_worker_us < c->now_us)
+    if (w->last_to_worker_us < c->now_us && w->last_to_server_us < c->now_us &&
+        !w->done.count)
         check_waiting(h, w, r);
     for (size_t i = 0; i < c->workers.len; i++)
         if (c->workers.data[i] != w && c->workers.data[i]->link &&
