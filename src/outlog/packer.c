@@ -30,10 +30,11 @@ struct packer {
 };
 
 /*
- * Fewer and longer matches than those of the level: text is packed 10 to 20 % faster
- * and unpacked 5 to 10 % faster, into 0 to 5 % more bytes (tables of numbers into
- * less). Negative levels do the same, but their literals stay as they are: a third more
- * bytes.
+ * Fewer and longer matches than those of the level. Groups of 256 KiB of text are
+ * packed up to 20 % faster and unpacked up to 8 % faster, into up to 5 % more bytes;
+ * tables of numbers into less. In larger groups, where the level wants matches of 7
+ * bytes by itself, packing gains 8 % and unpacking loses 3 %. Negative levels are as
+ * fast, but leave their literals as they are: a third more bytes.
  */
 static bool set_up(ZSTD_CCtx *ctx)
 {
