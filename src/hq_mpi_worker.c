@@ -74,13 +74,15 @@ static int run_rank(struct run *run, struct error *err)
         rank.ws.setup.on_registered = on_registered;
         rank.ws.setup.arg = &rank;
         if (!io || strcmp(io, "posix") != 0 || rank.mpi.world) {
-            mpi_environment_prepare(rank.mpi.world);
+            mpi_environment_prepare(&rank.mpi);
+            rank.ws.setup.leftover = rank.mpi.session_dir;
             rank.ws.setup.log_io = &mpi_io_ops;
             rank.ws.setup.log_io_ctx = &rank.mpi;
         }
         rc = worker_start_go(&rank.ws, err);
     }
     worker_start_release(&rank.ws);
+    mpi_environment_release(&rank.mpi);
     buf_release(&rank.mpi.blob);
     return rc;
 }

@@ -35,6 +35,12 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+const char *path_temporary_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    return dir && *dir ? dir : "/tmp";
+}
+
 static bool is_directory(const char *path)
 {
     struct stat st;

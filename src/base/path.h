@@ -11,6 +11,8 @@ char *path_join(const char *a, const char *b);
 char *path_cwd(void);
 /* The part behind the last '/', borrowed. */
 const char *path_base(const char *path);
+/* $TMPDIR, or /tmp where it is not set; borrowed. */
+const char *path_temporary_dir(void);
 /* Makes the directory with its parents (mode & ~umask); fine if it exists. */
 int path_mkdirs(const char *path, mode_t mode, struct error *err) MUST_CHECK;
 /* Makes the parents of path. */

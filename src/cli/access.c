@@ -26,9 +26,8 @@ static char *default_server_dir(void)
         const struct passwd *user = getpwuid(getuid());
         home = user && user->pw_dir && *user->pw_dir ? user->pw_dir : NULL;
     }
-    const char *temp = getenv("TMPDIR");
     if (!home)
-        home = temp && *temp ? temp : "/tmp";
+        home = path_temporary_dir();
     return xasprintf("%s/.hq-server", home);
 }
 

@@ -3,6 +3,9 @@
 #include <mpi.h>
 #include <stdlib.h>
 #include "base/launcher_env.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/xmem.h"
 
 extern char **environ;
 
@@ -22,7 +25,21 @@ static void scrub(void)
     }
 }
 
-void mpi_environment_prepare(bool world)
+/*
+ * Worlds of one have the same name, and Open MPI makes and removes directories of that
+ * name: of two ranks on a node the one that ends would take away what the other, which
+ * just starts, is about to use. Without a directory of its own a rank shares them.
+ */
+static char *session_dir_make(void)
+{
+    char *dir = xasprintf("%s/hq-mpiXXXXXX", path_temporary_dir());
+    if (mkdtemp(dir) && setenv("OMPI_MCA_orte_tmpdir_base", dir, 1) == 0)
+        return dir;
+    free(dir);
+    return NULL;
+}
+
+void mpi_environment_prepare(struct mpi_start *m)
 {
     /*
      * OMPIO: no semaphore keyed by the file's name, no locks on NFS. Our writers never
@@ -31,13 +48,23 @@ void mpi_environment_prepare(bool world)
     (void)setenv("OMPI_MCA_io", "ompio", 0);
     (void)setenv("OMPI_MCA_sharedfp", "individual", 0);
     (void)setenv("OMPI_MCA_fs_ufs_lock_algorithm", "1", 0);
-    if (world)
+    if (m->world)
         return;
     scrub();
     /* A world of one needs no wire; looking for it costs 300 ms. */
     (void)setenv("OMPI_MCA_pml", "ob1", 0);
     (void)setenv("OMPI_MCA_btl", "self", 0);
     (void)setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    m->session_dir = session_dir_make();
+}
+
+void mpi_environment_release(struct mpi_start *m)
+{
+    struct error err = ERROR_INIT;
+    if (m->session_dir && path_remove_tree(m->session_dir, &err) != 0)
+        log_warn("%s", err.text);
+    free(m->session_dir);
+    m->session_dir = NULL;
 }
 
 void mpi_error_text(int code, struct buf *out)

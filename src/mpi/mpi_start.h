@@ -28,6 +28,7 @@ struct mpi_start {
     int (*read_blob)(void *arg, struct buf *blob, struct error *err);
     void *arg;
 
+    char *session_dir; /* set by mpi_environment_prepare, of this process; or NULL */
     struct mpi_identity id; /* set by mpi_world_start */
     struct buf blob;        /* set by mpi_world_start when connected; owned */
     bool running;
@@ -36,10 +37,12 @@ struct mpi_start {
 /*
  * Prepares this process's environment for MPI_Init; before any thread exists and after
  * the identity was read from it. Isolated: removes what ties the process to its
- * launcher (SLURM_STEP_ID, PMIX_*, PMI_*, OMPI_COMM_WORLD_*, …). Both: sets defaults of
- * OMPI_MCA_* that the user did not set.
+ * launcher (SLURM_STEP_ID, PMIX_*, PMI_*, OMPI_COMM_WORLD_*, …) and makes a directory
+ * for the files of MPI. Both: sets defaults of OMPI_MCA_* that the user did not set.
  */
-void mpi_environment_prepare(bool world);
+void mpi_environment_prepare(struct mpi_start *m);
+/* Removes that directory; behind mpi_world_stop. */
+void mpi_environment_release(struct mpi_start *m);
 
 int mpi_world_start(struct mpi_start *m, struct error *err) MUST_CHECK;
 /* MPI_Finalize; in a connected world it waits for the other ranks. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/checksum.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/xmem.h"
 
 #define MESSAGE_MAX 1024
@@ -138,10 +139,11 @@ static void on_connect(void *arg, int events)
     io_poll_set(c->poll, IO_READ);
 }
 
-static const char *temporary_dir(void)
+/* Names of sockets are short. */
+static const char *socket_dir(void)
 {
-    const char *dir = getenv("TMPDIR");
-    return dir && *dir && strlen(dir) < 80 ? dir : "/tmp";
+    const char *dir = path_temporary_dir();
+    return strlen(dir) < 80 ? dir : "/tmp";
 }
 
 int notify_create(struct worker *w, struct error *err)
@@ -151,7 +153,7 @@ int notify_create(struct worker *w, struct error *err)
     list_init(&w->notify_conns);
     channel_random(w->secret, sizeof w->secret);
     channel_random(random, sizeof random);
-    w->socket_path = xasprintf("%s/hq-lc-%08x", temporary_dir(), random[0]);
+    w->socket_path = xasprintf("%s/hq-lc-%08x", socket_dir(), random[0]);
     snprintf(addr.sun_path, sizeof addr.sun_path, "%s", w->socket_path);
     w->socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (w->socket_fd < 0)

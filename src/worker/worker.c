@@ -506,8 +506,7 @@ static int make_work_dir(struct worker *w, struct error *err)
         free(cwd);
         return path_mkdirs(w->work_dir, 0777, err);
     }
-    const char *tmp = getenv("TMPDIR");
-    char *base = xasprintf("%s/hq-workerXXXXXX", tmp && *tmp ? tmp : "/tmp");
+    char *base = xasprintf("%s/hq-workerXXXXXX", path_temporary_dir());
     if (!mkdtemp(base)) {
         int rc = error_sys(err, "cannot create a work directory \"%s\"", base);
         free(base);
@@ -525,6 +524,8 @@ static int make_work_dir(struct worker *w, struct error *err)
 static int name_leftovers(struct worker *w, struct error *err)
 {
     int rc = launcher_leftover(w->launcher, w->socket_path, err);
+    if (rc == 0 && w->setup->leftover)
+        rc = launcher_leftover(w->launcher, w->setup->leftover, err);
     if (rc != 0 || !w->own_work_dir)
         return rc;
     char *base =

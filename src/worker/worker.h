@@ -26,6 +26,7 @@ struct worker_setup {
     uint64_t reconnect_us;     /* LOST_RECONNECT: how long to try */
     uint64_t retract_check_ns; /* how often the rest of its life is compared */
     uint32_t connect_tries;    /* first connection; 0: 20, two seconds apart */
+    const char *leftover; /* a directory to remove if the worker is killed, or NULL */
     const struct outlog_io_ops *log_io;
     void *log_io_ctx;
     enum outlog_sync log_sync;

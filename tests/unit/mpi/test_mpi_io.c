@@ -4,6 +4,7 @@
  * writer.
  */
 #include <errno.h>
+#include <unistd.h>
 #include "mpi/mpi_io.h"
 #include "outlog/broken.h"
 
@@ -24,7 +25,10 @@ static void test_identity(void)
     (void)setenv("SLURM_STEP_ID", "0", 1);
     (void)setenv("PMIX_RANK", "3", 1);
     (void)setenv("OMPI_COMM_WORLD_RANK", "3", 1);
-    mpi_environment_prepare(false);
+    mpi_environment_prepare(&start);
+    /* What another process of this name removes must not be ours. */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(start.session_dir);
+    CU_ASSERT_STRING_EQUAL(getenv("OMPI_MCA_orte_tmpdir_base"), start.session_dir);
     CU_ASSERT_PTR_NULL(getenv("SLURM_STEP_ID"));
     CU_ASSERT_PTR_NULL(getenv("PMIX_RANK"));
     CU_ASSERT_PTR_NULL(getenv("OMPI_COMM_WORLD_RANK"));
@@ -102,6 +106,11 @@ static void test_stop(void)
     mpi_world_stop(&start);
     CU_ASSERT_FALSE(start.running);
     buf_release(&start.blob);
+    char *dir = strdup(start.session_dir);
+    CU_ASSERT_EQUAL_FATAL(access(dir, F_OK), 0);
+    mpi_environment_release(&start);
+    CU_ASSERT_NOT_EQUAL(access(dir, F_OK), 0);
+    free(dir);
 }
 
 TEST_MAIN("mpi io", TEST(test_identity), TEST(test_write), TEST(test_full_disk),
