@@ -163,8 +163,8 @@ static bool is_other_file(struct wlog *log)
 
 #define REOPEN_TRIES 50u
 
-/* After a failed write by the path again: the old handle may be of a file that is not
- * there any more. The old one is kept until then, so that nobody seals the log. */
+/* By the path again: the old handle may be of a file that is not there any more. The
+ * old one is kept until then, so that nobody seals the log. */
 static int reopen_file(struct wlog *log, bool *anew, struct error *err)
 {
     struct outlog_writer *w = log->w;
@@ -194,13 +194,20 @@ static int reopen_file(struct wlog *log, bool *anew, struct error *err)
     return 0;
 }
 
-/* What is written to a removed file is lost: tasks must not be told that it is kept. */
-static int check_file(const struct wlog *log, struct error *err)
+/*
+ * What is written to a removed file is lost. A group that is not in it yet begins a new
+ * one, and only tasks with earlier blocks are told that these are gone.
+ */
+static int check_file(struct wlog *log, struct group *g)
 {
     if (!log_file_removed(log->lock_fd, log->path))
         return 0;
-    error_set(err, ERR_SYSTEM, LOG_REMOVED);
-    err->sys = ENOENT;
+    if (g->done == 0) {
+        close_extent(log);
+        return reopen_file(log, &g->anew, &g->err);
+    }
+    error_set(&g->err, ERR_SYSTEM, LOG_REMOVED);
+    g->err.sys = ENOENT;
     return ERR_SYSTEM;
 }
 
@@ -281,7 +288,7 @@ static void pump(struct wlog *log)
         struct extents_ended ended;
         int rc = log->fail_until_us ? reopen_file(log, &g->anew, &g->err) : 0;
         if (rc == 0)
-            rc = check_file(log, &g->err);
+            rc = check_file(log, g);
         if (rc == 0)
             rc = check_space(log, &g->err);
         if (rc == 0)

@@ -187,6 +187,17 @@ def test_log_removed_while_it_is_written(pair):
     assert pair.log("d/l", "cat", again, "stdout").stdout == "new\n" * 3
 
 
+def test_log_removed_between_two_jobs(pair):
+    """The worker may still hold the file of the job before: the next one loses nothing."""
+    for number in range(3):
+        job = pair.submit_and_wait("--log", "d/l", "--array", "1-2", "--", "sh", "-c",
+                                   f"echo {number}; head -c 1000000 /dev/zero")
+        assert pair.stats(job) == {"finished": 2}
+        assert pair.log("d/l", "cat", job, "stdout", "--task", 1).stdout == \
+            f"{number}\n" + "\0" * 1000000
+        shutil.rmtree(pair.work / "d")
+
+
 @pytest.mark.long
 def test_ten_gigabytes(pair):
     """Memory of the worker stays bounded whatever a task prints."""
