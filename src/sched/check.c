@@ -79,7 +79,8 @@ static void check_class(const struct sched *s, const struct task_class *c)
         HQ_ASSERT(l->class == c && l->class_pos == i);
         grants += l->grants;
         unstarted += l->lists[LANE_UNSTARTED].n_tasks;
-        started += l->lists[LANE_STARTED].n_tasks;
+        started +=
+            l->lists[LANE_STARTED].n_tasks + l->lists[LANE_GHOST_STARTED].n_tasks;
     }
     for (size_t i = 0; i < s->workers.len; i++) {
         const struct worker *w = s->workers.data[i];

@@ -93,7 +93,7 @@ struct task_class {
     VEC(struct lane *) lanes; /* those that hold tasks */
     uint64_t grants;          /* sum over lanes */
     uint64_t unstarted;       /* sum over lanes, retractable at most */
-    uint64_t started;         /* sum over lanes */
+    uint64_t started;         /* sum over lanes; cancelled ones hold grants as well */
     int32_t lowest_sent;      /* no unstarted task has less, */
     int32_t highest_sent;     /* and none that waits ahead has more */
     int64_t least_cpus;       /* of all variants */

@@ -112,10 +112,10 @@ static void lane_count(struct sched *s, struct lane *l, enum lane_list list,
     l->n_tasks += added - removed;
     if (list == LANE_UNSTARTED)
         l->class->unstarted += (uint64_t)added - removed;
-    if (list == LANE_STARTED) {
+    if (list == LANE_STARTED)
         l->worker->n_running += added - removed;
+    if (list == LANE_STARTED || list == LANE_GHOST_STARTED)
         l->class->started += (uint64_t)added - removed;
-    }
     if (list == LANE_UNSTARTED || list == LANE_STARTED)
         l->worker->n_tasks += added - removed;
     if (removed)
@@ -178,9 +178,9 @@ uint32_t lane_start(struct sched *s, struct lane *l, uint32_t job, uint32_t slot
         if (!n)
             continue;
         run_list_add(&l->lists[moves[i].to], (struct task_run){job, slot, n, priority});
+        l->class->started += n;
         if (moves[i].from == LANE_UNSTARTED) {
             l->class->unstarted -= n;
-            l->class->started += n;
             l->worker->n_running += n;
             lane_check_highest(l);
         }

@@ -370,6 +370,28 @@ static void test_cancel(void)
     end();
 }
 
+/* Behind a cancelled task that does not end at once others wait, as behind any. */
+static void test_steal_from_behind_cancelled(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 0, 1, 0, 1);
+    CHECK_STEP("w1 c0.0 +1 1:0-0");
+    sched_cancel_job(sched, 1);
+    CHECK_STEP("retract w1 c0.0 0");
+    started(1, 1, 0, 1);
+    give_back(1, c, 1, 0, 0);
+    sched_ready(sched, c, 0, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +0 2:0-0");
+    worker(2, "cpus=range(0-0)");
+    CHECK_STEP("retract w1 c0.0 1");
+    give_back(1, c, 2, 0, 1);
+    CHECK_STEP("w2 c0.0 +1 2:0-0");
+    done(1, 1, 0, 1, 100);
+    end();
+}
+
 static void test_adopt_and_take(void)
 {
     struct sched_worker_load load;
@@ -396,4 +418,5 @@ TEST_MAIN("window", TEST(test_sizes), TEST(test_even_share), TEST(test_steal),
           TEST(test_stalled_settles), TEST(test_free_for_what_is_ahead),
           TEST(test_free_beside_a_gang), TEST(test_refused),
           TEST(test_refused_for_a_cancelled_task), TEST(test_refused_for_a_stranger),
-          TEST(test_rejected), TEST(test_cancel), TEST(test_adopt_and_take))
+          TEST(test_rejected), TEST(test_cancel),
+          TEST(test_steal_from_behind_cancelled), TEST(test_adopt_and_take))
