@@ -414,15 +414,12 @@ static void on_returned(struct worker *w, struct task *t)
 {
     bool wanted = t->retract_sent && !t->kill_sent;
     t->retract_sent = false;
-    if (wanted && t->lane->orphan && worker_serving(w)) {
-        task_launch(w, t); /* a reconnect came between: it stays with us */
-        return;
-    }
     if (wanted && t->stream) {
         outlog_task_drop(t->stream);
         t->stream = NULL;
     }
     if (wanted && worker_serving(w)) {
+        HQ_ASSERT(!t->lane->orphan); /* those were not claimed in a reconnect */
         lane_put_back(w, t);
         return;
     }

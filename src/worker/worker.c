@@ -181,6 +181,15 @@ static void on_lost(struct worker *w)
 /* ---- connecting --------------------------------------------------------------------
  */
 
+/* One that waits behind another was asked back when the server was lost. While the
+ * launcher has not answered that, nobody knows: it is left to the server, which else
+ * would keep room for it although it uses none before the other one ends. */
+static bool seems_to_run(const struct task *t)
+{
+    return t->phase > PHASE_LAUNCHED ||
+           (t->phase == PHASE_LAUNCHED && !t->retract_sent);
+}
+
 static void put_held(struct worker *w, struct buf *out)
 {
     size_t pos = 0;
@@ -194,7 +203,7 @@ static void put_held(struct worker *w, struct buf *out)
                               .instance = t->instance,
                               .variant = t->end.variant,
                               .placement = t->end.placement,
-                              .running = t->phase >= PHASE_LAUNCHED,
+                              .running = seems_to_run(t),
                               .start_us =
                                   t->end.start_us ? t->end.start_us : worker_now_us()};
         held_task_put(out, &h);

@@ -1,4 +1,5 @@
 """hq worker start --on-server-lost: what a worker does when its server is gone."""
+import os
 import signal
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_results_are_for_the_server_that_asked(env):
 def test_reconnect_while_tasks_are_taken_back(bare, when):
     """Tasks behind one that turns out to be long are asked back from the launcher, and
     behind any when the server is lost. The answer comes while there is no server, or
-    when the next one has left them with the worker, on one CPU with the long one."""
+    when the worker is with the next one."""
     bare.script("task.sh", "[ $HQ_TASK_ID = 100 ] || exit 0\nkill -STOP $PPID\n"
                            "sleep 0.1\ntouch stopped\nuntil [ -e go ]; do sleep 0.05; done\n"
                            "kill -CONT $PPID\ntouch done\n")
@@ -161,6 +162,28 @@ def test_reconnect_while_tasks_are_taken_back(bare, when):
     wait_until((bare.work / "done").exists, "the end of the long task")
     if when == "away":
         bare.start_server("--journal", "j")
+    bare.wait_job(job)
+    assert bare.stats(job) == {"finished": 200}
+
+
+def test_reconnect_takes_no_room_for_what_waits(bare):
+    """Tasks behind a long one in the launcher, which does not tell in time what became of
+    them: the worker comes back without them, so they run beside the long one."""
+    bare.script("task.sh", "[ $HQ_TASK_ID = 100 ] || exit 0\n"
+                           "[ -e launcher ] || { kill -STOP $PPID; sleep 0.1;\n"
+                           "echo $PPID >pid.new; mv pid.new launcher; }\n"
+                           "until [ -e go ]; do sleep 0.05; done\n")
+    bare.start_server("--journal", "j")
+    worker = bare.start_worker("--on-server-lost=reconnect:1h", cpus=2)
+    job = bare.submit("--array", "0-199", "--", "./task.sh")
+    wait_until((bare.work / "launcher").exists, "the long task")
+    bare.server.kill()
+    wait_until(lambda: "trying to reconnect" in worker.text(), "the loss")
+    bare.start_server("--journal", "j")
+    bare.wait_workers(1)
+    os.kill(int(bare.read("launcher")), signal.SIGCONT)
+    bare.wait_stats(job, finished=199, running=1)
+    bare.write("go", "")
     bare.wait_job(job)
     assert bare.stats(job) == {"finished": 200}
 

@@ -558,11 +558,11 @@ static inline void sim_worker_cancel(struct cluster *c, struct sim_worker *w,
 }
 
 /* It waits behind one that turned out to be long, or its server is gone: back to the
- * queue with it. After a reconnect it stays. */
+ * queue with it. */
 static inline void sim_worker_stuck(struct cluster *c, struct sim_worker *w, size_t at)
 {
     struct sim_running r = w->running.data[at];
-    if (r.phase != SIM_AHEAD || r.cancelled || r.discard || (r.orphan && w->link))
+    if (r.phase != SIM_AHEAD || r.cancelled || r.discard)
         return;
     vec_swap_remove(&w->running, at);
     if (!w->link)

@@ -239,7 +239,8 @@ static void come_back(struct history *h, struct sim_worker *w)
     for (size_t i = w->running.len; i-- > 0;) {
         struct sim_running *r = &w->running.data[i];
         struct job *job = &h->jobs[r->job];
-        if (!r->gang && !r->discard && !r->cancelled && !job->cancelled &&
+        bool claims = r->phase != SIM_AHEAD && !r->gang && !r->discard && !r->cancelled;
+        if (claims && !job->cancelled &&
             sched_adopt(h->sched, w->id, c->classes[r->class_index].id, r->variant,
                         job->priority, r->job, r->slot)) {
             job->tasks[r->slot] = (struct task){TASK_ASSIGNED, w->id, true, c->now_us};
@@ -602,12 +603,8 @@ static void on_hold(void *arg, const struct sched_hold *hold)
     s->held |= !wrong;
 }
 
-/* Tasks ahead that an earlier connection left have a grant each, but no room yet. */
 static bool fits(const struct sim_worker *w, const struct sim_class *sc)
 {
-    for (size_t i = 0; i < w->running.len; i++)
-        if (w->running.data[i].phase == SIM_AHEAD && w->running.data[i].orphan)
-            return false;
     for (uint32_t v = 0; v < sc->n_variants; v++) {
         bool fit = true;
         for (int r = 0; r < SIM_RESOURCES; r++)
