@@ -5,9 +5,14 @@
 
 #define ARITY 4
 
-static bool before(const struct heap_item *a, const struct heap_item *b)
+static bool before(const struct heap *h, const struct heap_item *a,
+                   const struct heap_item *b)
 {
-    return a->high != b->high ? a->high < b->high : a->low < b->low;
+    if (a->high != b->high)
+        return a->high < b->high;
+    if (a->low != b->low)
+        return a->low < b->low;
+    return h->tie && h->tie(a, b);
 }
 
 void heap_release(struct heap *h)
@@ -36,7 +41,7 @@ static void sift_up(struct heap *h, size_t i, struct heap_item item)
 {
     while (i > 0) {
         size_t parent = (i - 1) / ARITY;
-        if (!before(&item, &h->items[parent]))
+        if (!before(h, &item, &h->items[parent]))
             break;
         h->items[i] = h->items[parent];
         i = parent;
@@ -53,9 +58,9 @@ static void sift_down(struct heap *h, size_t i, struct heap_item item)
             break;
         size_t end = MIN(child + ARITY, h->len), least = child;
         for (size_t k = child + 1; k < end; k++)
-            if (before(&h->items[k], &h->items[least]))
+            if (before(h, &h->items[k], &h->items[least]))
                 least = k;
-        if (!before(&h->items[least], &item))
+        if (!before(h, &h->items[least], &item))
             break;
         h->items[i] = h->items[least];
         i = least;

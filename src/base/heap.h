@@ -2,7 +2,7 @@
  * struct heap: a 4-ary heap of (high, low) keys, smallest first, each with a payload of
  * 64 bits. Items are copied; nothing is freed for the caller. Equal keys leave in no
  * particular order: make `low` distinct (a job and slot, a counter) where order
- * matters.
+ * matters, or set `tie` where 128 bits are too few.
  */
 #ifndef HQ_BASE_HEAP_H
 #define HQ_BASE_HEAP_H
@@ -18,11 +18,13 @@ struct heap {
     struct heap_item *items;
     size_t len;
     size_t cap;
+    /* Whether a comes before b, where their keys are equal; NULL: whichever. */
+    bool (*tie)(const struct heap_item *a, const struct heap_item *b);
 };
 
-#define HEAP_INIT  \
-    {              \
-        NULL, 0, 0 \
+#define HEAP_INIT        \
+    {                    \
+        NULL, 0, 0, NULL \
     }
 
 void heap_release(struct heap *h);

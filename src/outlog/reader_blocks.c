@@ -5,6 +5,7 @@
 #include "outlog/reader_impl.h"
 
 #include <stdlib.h>
+#include "base/heap.h"
 
 #define WINDOW_BYTES (256u << 10)
 
@@ -23,48 +24,38 @@ struct outlog_blocks {
     size_t n_streams, cap_streams, n_opened;
     size_t n_extents; /* those of other parts too */
     size_t n_seen;    /* of them */
-    struct stream **heap;
-    size_t n_heap;
-    bool given;             /* the block of heap[0] was given out: go on from it */
+    struct heap heap; /* open streams, by their current block */
+    bool given;       /* the block of the first one was given out: go on from it */
     struct outlog_key last; /* given out */
     bool any;               /* `last` is valid */
 };
 
-static bool before(const struct stream *a, const struct stream *b)
+static struct stream *stream_of(const struct heap_item *item)
 {
-    if (a->due_us != b->due_us)
-        return a->due_us < b->due_us;
-    int c = outlog_key_cmp(&a->scan.e.key, &b->scan.e.key);
-    return c < 0 || (c == 0 && a < b);
+    return (struct stream *)(uintptr_t)item->payload;
 }
 
-static void sift_down(struct outlog_blocks *it, size_t i)
+/* Blocks of one task at the same time. */
+static bool tie(const struct heap_item *a, const struct heap_item *b)
 {
-    for (;;) {
-        size_t least = i, l = 2 * i + 1, r = 2 * i + 2;
-        if (l < it->n_heap && before(it->heap[l], it->heap[least]))
-            least = l;
-        if (r < it->n_heap && before(it->heap[r], it->heap[least]))
-            least = r;
-        if (least == i)
-            return;
-        struct stream *swap = it->heap[i];
-        it->heap[i] = it->heap[least];
-        it->heap[least] = swap;
-        i = least;
-    }
+    const struct stream *x = stream_of(a), *y = stream_of(b);
+    int c = outlog_key_cmp(&x->scan.e.key, &y->scan.e.key);
+    return c < 0 || (c == 0 && x < y);
 }
 
-static void push(struct outlog_blocks *it, struct stream *s)
+static struct heap_item item_of(struct stream *s)
 {
-    size_t i = it->n_heap++;
-    it->heap[i] = s;
-    while (i > 0 && before(it->heap[i], it->heap[(i - 1) / 2])) {
-        struct stream *swap = it->heap[i];
-        it->heap[i] = it->heap[(i - 1) / 2];
-        it->heap[(i - 1) / 2] = swap;
-        i = (i - 1) / 2;
-    }
+    const struct outlog_key *k = &s->scan.e.key;
+    return (struct heap_item){.high = s->due_us,
+                              .low = (uint64_t)k->job << 32 | k->task,
+                              .payload = (uintptr_t)s};
+}
+
+/* The stream with the earliest block; NULL: there is none. */
+static struct stream *first(const struct outlog_blocks *it)
+{
+    const struct heap_item *top = heap_peek(&it->heap);
+    return top ? stream_of(top) : NULL;
 }
 
 static bool wanted(const struct outlog_blocks *it, const struct outlog_entry *e)
@@ -108,13 +99,14 @@ static int open_due(struct outlog_blocks *it, struct error *err)
 {
     while (it->n_opened < it->n_streams) {
         struct stream *s = &it->streams[it->n_opened];
-        if (it->n_heap && (it->filter.in_place || s->start_us > it->heap[0]->due_us))
+        const struct stream *due = first(it);
+        if (due && (it->filter.in_place || s->start_us > due->due_us))
             return 0;
         it->n_opened++;
         if (!scan_init(&s->scan, s->f, s->x, it->filter.verify, WINDOW_BYTES))
             return error_nomem(err);
-        if (stream_next(it, s))
-            push(it, s);
+        if (stream_next(it, s) && heap_push(&it->heap, item_of(s)) < 0)
+            return error_nomem(err);
     }
     return 0;
 }
@@ -180,13 +172,10 @@ int outlog_blocks_create(struct outlog_blocks **out, struct outlog_reader *r,
         return error_nomem(err);
     it->r = r;
     it->filter = *filter;
+    it->heap.tie = tie;
     int rc = count_extents(it, err);
     for (size_t i = 0; i < r->n_files && rc == 0; i++)
         rc = add_file(it, r->files[i], err);
-    if (rc == 0) {
-        it->heap = calloc(it->n_streams + 1, sizeof(void *));
-        rc = it->heap ? 0 : error_nomem(err);
-    }
     if (rc < 0) {
         outlog_blocks_destroy(it);
         return rc;
@@ -204,15 +193,18 @@ void outlog_blocks_destroy(struct outlog_blocks *it)
     for (size_t i = 0; i < it->n_opened; i++)
         scan_release(&it->streams[i].scan);
     free(it->streams);
-    free(it->heap);
+    heap_release(&it->heap);
     free(it);
 }
 
 static void pass_given(struct outlog_blocks *it)
 {
-    if (!stream_next(it, it->heap[0]))
-        it->heap[0] = it->heap[--it->n_heap];
-    sift_down(it, 0);
+    struct heap_item item;
+    struct stream *s = first(it);
+    if (stream_next(it, s))
+        heap_replace_top(&it->heap, item_of(s));
+    else
+        (void)heap_pop(&it->heap, &item);
     it->given = false;
 }
 
@@ -225,11 +217,12 @@ int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
         int rc = open_due(it, err);
         if (rc < 0)
             return rc;
-        if (it->n_heap == 0)
+        const struct stream *s = first(it);
+        if (!s)
             return 0;
         it->given = true;
-        ref->e = it->heap[0]->scan.e;
-        ref->file = it->heap[0]->f->number;
+        ref->e = s->scan.e;
+        ref->file = s->f->number;
         /* The same block again: copies of one file are read together. */
         if (it->any && outlog_key_cmp(&ref->e.key, &it->last) == 0)
             continue;
@@ -241,5 +234,5 @@ int outlog_blocks_next(struct outlog_blocks *it, struct outlog_ref *ref,
 
 const uint8_t *outlog_blocks_data(struct outlog_blocks *it)
 {
-    return it->given ? scan_data(&it->heap[0]->scan) : NULL;
+    return it->given ? scan_data(&first(it)->scan) : NULL;
 }

@@ -2,12 +2,13 @@
 #include "outlog/reader_impl.h"
 
 #include <stdlib.h>
+#include "base/heap.h"
 
 struct outlog_runs {
     struct outlog_reader *r;
     struct source *sources;
-    struct source **heap; /* those with a current entry, smallest first */
-    size_t n_sources, cap_sources, n_heap;
+    size_t n_sources, cap_sources;
+    struct heap heap;       /* those with a current entry, by its key */
     struct outlog_key from; /* entries below were asked to be left out */
     bool skip_last;         /* … and those up to `last` were given out already */
     struct outlog_key last;
@@ -16,32 +17,6 @@ struct outlog_runs {
     size_t taken; /* refs of the runs already given out */
 };
 
-/* ---- heap -------------------------------------------------------------------------
- */
-
-static bool before(const struct source *a, const struct source *b)
-{
-    int c = outlog_key_cmp(&a->e.key, &b->e.key);
-    return c < 0 || (c == 0 && a < b);
-}
-
-static void sift_down(struct outlog_runs *it, size_t i)
-{
-    for (;;) {
-        size_t least = i, l = 2 * i + 1, r = 2 * i + 2;
-        if (l < it->n_heap && before(it->heap[l], it->heap[least]))
-            least = l;
-        if (r < it->n_heap && before(it->heap[r], it->heap[least]))
-            least = r;
-        if (least == i)
-            return;
-        struct source *swap = it->heap[i];
-        it->heap[i] = it->heap[least];
-        it->heap[least] = swap;
-        i = least;
-    }
-}
-
 /* ---- sources ----------------------------------------------------------------------
  */
 
@@ -49,7 +24,7 @@ static void release_sources(struct outlog_runs *it)
 {
     for (size_t i = 0; i < it->n_sources; i++)
         source_release(&it->sources[i]);
-    it->n_sources = it->n_heap = 0;
+    it->n_sources = it->heap.len = 0;
 }
 
 static int add_source(struct outlog_runs *it, enum source_kind kind, struct logfile *f,
@@ -61,10 +36,6 @@ static int add_source(struct outlog_runs *it, enum source_kind kind, struct logf
         if (!grown)
             return error_nomem(err);
         it->sources = grown;
-        struct source **heap = realloc(it->heap, cap * sizeof(void *));
-        if (!heap)
-            return error_nomem(err);
-        it->heap = heap;
         it->cap_sources = cap;
     }
     if (!source_init(&it->sources[it->n_sources++], kind, f, x, &it->from))
@@ -104,6 +75,21 @@ static bool advance(struct outlog_runs *it, struct source *s)
     return false;
 }
 
+static struct heap_item item_of(struct source *s)
+{
+    const struct outlog_key *k = &s->e.key;
+    return (struct heap_item){.high = (uint64_t)k->job << 32 | k->task,
+                              .low = (uint64_t)k->instance << 32 | k->seq,
+                              .payload = (uintptr_t)s};
+}
+
+/* The source with the smallest entry; NULL: all are at their end. */
+static struct source *first(const struct outlog_runs *it)
+{
+    const struct heap_item *top = heap_peek(&it->heap);
+    return top ? (struct source *)(uintptr_t)top->payload : NULL;
+}
+
 /*
  * Sets all sources to it->from. A source that turns out to be damaged marks its index
  * as bad; then everything is set up again without it. Ends, since each round loses one.
@@ -120,42 +106,43 @@ static int start(struct outlog_runs *it, struct error *err)
         bool bad = false;
         for (size_t i = 0; i < it->n_sources; i++) {
             struct source *s = &it->sources[i];
-            if (advance(it, s))
-                it->heap[it->n_heap++] = s;
+            if (advance(it, s) && heap_push(&it->heap, item_of(s)) < 0)
+                return error_nomem(err);
             bad = bad || s->bad;
         }
-        if (bad)
-            continue;
-        for (size_t i = it->n_heap; i-- > 0;)
-            sift_down(it, i);
-        return 0;
+        if (!bad)
+            return 0;
     }
 }
 
 /* The source with the smallest entry goes on. */
 static int move_on(struct outlog_runs *it, struct error *err)
 {
-    bool more = advance(it, it->heap[0]);
-    if (it->heap[0]->bad)
+    struct heap_item item;
+    struct source *s = first(it);
+    bool more = advance(it, s);
+    if (s->bad)
         return start(it, err);
-    if (!more)
-        it->heap[0] = it->heap[--it->n_heap];
-    sift_down(it, 0);
+    if (more)
+        heap_replace_top(&it->heap, item_of(s));
+    else
+        (void)heap_pop(&it->heap, &item);
     return 0;
 }
 
 /* The smallest entry; 1, 0 at the end, negative. */
 static int next_entry(struct outlog_runs *it, struct outlog_ref *ref, struct error *err)
 {
-    if (it->n_heap == 0)
+    const struct source *s = first(it);
+    if (!s)
         return 0;
-    ref->e = it->heap[0]->e;
-    ref->file = it->heap[0]->f->number;
+    ref->e = s->e;
+    ref->file = s->f->number;
     it->skip_last = true;
     it->last = ref->e.key;
     int rc = move_on(it, err);
     /* The same block again: copies of one file are read together. */
-    while (rc == 0 && it->n_heap && outlog_key_cmp(&it->heap[0]->e.key, &it->last) <= 0)
+    while (rc == 0 && (s = first(it)) && outlog_key_cmp(&s->e.key, &it->last) <= 0)
         rc = move_on(it, err);
     return rc < 0 ? rc : 1;
 }
@@ -187,8 +174,8 @@ static int gather(struct outlog_runs *it, struct error *err)
 {
     it->n_refs = it->taken = 0;
     for (;;) {
-        if (it->n_refs && it->n_heap &&
-            !same_task(&it->heap[0]->e.key, &it->refs[0].e.key))
+        const struct source *s = first(it);
+        if (it->n_refs && s && !same_task(&s->e.key, &it->refs[0].e.key))
             return 1;
         struct outlog_ref ref;
         int rc = next_entry(it, &ref, err);
@@ -252,7 +239,7 @@ void outlog_runs_destroy(struct outlog_runs *it)
         return;
     release_sources(it);
     free(it->sources);
-    free(it->heap);
+    heap_release(&it->heap);
     free(it->refs);
     free(it);
 }

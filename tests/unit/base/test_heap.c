@@ -45,6 +45,25 @@ static void test_order(void)
     }
 }
 
+static bool by_payload(const struct heap_item *a, const struct heap_item *b)
+{
+    return a->payload < b->payload;
+}
+
+static void test_tie(void)
+{
+    struct heap h = {.tie = by_payload};
+    struct heap_item got;
+    uint64_t step = 389, n = 1000; /* n and step have no common factor */
+    for (uint64_t i = 0; i < n; i++)
+        CU_ASSERT_EQUAL(heap_push(&h, (struct heap_item){0, 0, i * step % n}), 0);
+    CU_ASSERT(heap_push(&h, (struct heap_item){0, 1, 0}) == 0);
+    for (uint64_t i = 0; i < n; i++)
+        CU_ASSERT(heap_pop(&h, &got) && got.payload == i && got.low == 0);
+    CU_ASSERT(heap_pop(&h, &got) && got.low == 1);
+    heap_release(&h);
+}
+
 static void test_replace_top(void)
 {
     struct heap h = HEAP_INIT;
@@ -96,5 +115,5 @@ static void test_out_of_memory(void)
     heap_release(&h);
 }
 
-TEST_MAIN("heap", TEST(test_order), TEST(test_replace_top), TEST(test_filter),
-          TEST(test_out_of_memory))
+TEST_MAIN("heap", TEST(test_order), TEST(test_tie), TEST(test_replace_top),
+          TEST(test_filter), TEST(test_out_of_memory))
