@@ -27,9 +27,12 @@ struct log_batch {
     void *arg;
     struct log_item *items;
     size_t n_items, cap_items;
-    uint64_t bytes;  /* of the blocks gathered */
-    uint64_t window; /* as many are gathered at once */
-    struct buf data; /* their content, when they are read */
+    size_t items_max; /* so many are gathered at most */
+    uint64_t bytes;   /* of the content of those gathered */
+    size_t largest;   /* content of one block so far */
+    uint64_t memory;  /* that all may take; 0: not asked for yet */
+    uint64_t piece;   /* content read at once where that is as good as more */
+    struct buf data;  /* content read last */
     uint32_t n_threads;
     struct outlog_reader *readers[PARALLEL_MAX]; /* of each thread */
 };

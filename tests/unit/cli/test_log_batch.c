@@ -1,5 +1,5 @@
 /* Batches over a log whose tasks lie mixed up: content, order and damage are the same
- * whatever the number of threads. */
+ * whatever the number of threads and the memory. */
 #include "cli/log_batch.h"
 
 #include <sys/resource.h>
@@ -25,7 +25,15 @@
 struct seen {
     struct buf bytes, damage;
     uint64_t n_ends, n_marks;
-    uint64_t window; /* at the end */
+    uint64_t memory, room; /* allowed, and taken for content */
+    uint64_t unpacked;
+};
+
+/* How it was read. */
+struct way {
+    uint32_t n_threads;
+    uint64_t piece, memory; /* memory 0: as much as the machine allows */
+    size_t items_max;       /* 0: the usual */
 };
 
 static void see_mark(void *arg, uint64_t a, uint64_t b)
@@ -59,8 +67,8 @@ static void see_damage(void *arg, const struct outlog_damage *d)
 static const struct log_batch_events events = {
     .on_mark = see_mark, .on_data = see_data, .on_end = see_end};
 
-/* Parts of all tasks in turn, then their ends. */
-static void make_log(const char *path, bool compress)
+/* Parts of all tasks in turn or, unmixed, task by task; then their ends. */
+static void make_log(const char *path, bool compress, bool mixed)
 {
     static char text[PART_BYTES];
     struct lease_book book;
@@ -68,7 +76,8 @@ static void make_log(const char *path, bool compress)
     book_init(&book);
     maker_open(&m, &book, 1, path, compress);
     for (uint32_t i = 0; i < N_PARTS * N_TASKS; i++) {
-        uint32_t task = i % N_TASKS, seq = i / N_TASKS;
+        uint32_t task = mixed ? i % N_TASKS : i / N_PARTS;
+        uint32_t seq = mixed ? i / N_TASKS : i % N_PARTS;
         for (size_t at = 0; at < sizeof text;)
             at += (size_t)snprintf(text + at, sizeof text - at, "%u %u %zu\n", task,
                                    seq, at * 7919 % 104729);
@@ -122,7 +131,7 @@ static int add_run(struct log_batch *b, const struct outlog_run *run)
     return rc;
 }
 
-static struct seen see(const char *path, uint32_t n_threads, uint64_t window)
+static struct seen see(const char *path, struct way way)
 {
     struct seen s = {.bytes = BUF_INIT(BUF_MAX_DEFAULT),
                      .damage = BUF_INIT(BUF_MAX_DEFAULT)};
@@ -135,14 +144,20 @@ static struct seen see(const char *path, uint32_t n_threads, uint64_t window)
     outlog_reader_on_damage(r, see_damage, &s);
     CU_ASSERT_EQUAL_FATAL(outlog_runs_create(&it, r, &err), 0);
     log_batch_init(&b, r, &events, &s);
-    b.n_threads = n_threads;
-    b.window = window;
+    b.n_threads = way.n_threads;
+    b.piece = way.piece;
+    b.memory = way.memory;
+    b.items_max = way.items_max ? way.items_max : b.items_max;
     while (outlog_runs_next(it, &run, &err) == 1)
         CU_ASSERT_EQUAL(add_run(&b, &run), 0);
     CU_ASSERT_EQUAL(log_batch_flush(&b, &err), 0);
-    s.window = b.window;
+    s.memory = b.memory;
+    s.room = b.data.cap;
     log_batch_release(&b);
     outlog_runs_destroy(it);
+    struct outlog_reader_stats stats;
+    outlog_reader_get_stats(r, &stats);
+    s.unpacked = stats.bytes_unpacked;
     outlog_reader_destroy(r);
     CU_ASSERT(!s.bytes.failed && !s.damage.failed);
     return s;
@@ -159,58 +174,99 @@ static bool same(const struct buf *a, const struct buf *b)
     return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-static void check_threads(const char *path, bool damaged)
+#define ALL_BYTES ((uint64_t)N_TASKS * N_PARTS * PART_BYTES)
+static const struct way at_once = {.n_threads = 1, .piece = UINT64_MAX};
+
+static void check_ways(const char *path, bool damaged)
 {
-    struct seen one = see(path, 1, UINT64_MAX);
+    static const struct way ways[] = {
+        {2, UINT64_MAX, 0, 0},
+        {5, UINT64_MAX, 0, 0},
+        {PARALLEL_MAX, UINT64_MAX, 0, 0},
+        {2, 3 * PART_BYTES, 0, 0}, /* more is read at once, since it is mixed */
+        {2, 3 * PART_BYTES, 1, 0},
+        {2, 3 * PART_BYTES, ALL_BYTES / 3, 0},
+        {2, UINT64_MAX, 0, 7},
+        {2, 3 * PART_BYTES, ALL_BYTES / 3, 7},
+    };
+    struct seen one = see(path, at_once);
     CU_ASSERT_EQUAL(one.n_marks, N_TASKS);
     CU_ASSERT_EQUAL(one.n_ends, N_TASKS);
     CU_ASSERT_EQUAL(one.damage.len > 0, damaged);
-    CU_ASSERT_EQUAL(one.bytes.len > N_TASKS * N_PARTS * PART_BYTES, !damaged);
-    for (uint32_t n = 2; n <= PARALLEL_MAX; n += 3) {
-        struct seen many = see(path, n, UINT64_MAX);
-        CU_ASSERT(same(&one.bytes, &many.bytes));
-        CU_ASSERT_STRING_EQUAL(buf_cstr(&one.damage), buf_cstr(&many.damage));
-        CU_ASSERT_EQUAL(many.n_ends, one.n_ends);
-        release(&many);
+    CU_ASSERT_EQUAL(one.bytes.len > ALL_BYTES, !damaged);
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        struct seen other = see(path, ways[i]);
+        CU_ASSERT(same(&one.bytes, &other.bytes));
+        CU_ASSERT_EQUAL(other.n_ends, one.n_ends);
+        /* Reading again tells the damage again, which its listener knows. */
+        if (ways[i].piece == UINT64_MAX && !ways[i].items_max)
+            CU_ASSERT_STRING_EQUAL(buf_cstr(&one.damage), buf_cstr(&other.damage));
+        release(&other);
     }
-    struct seen small = see(path, 2, 3 * PART_BYTES);
-    CU_ASSERT(same(&one.bytes, &small.bytes));
-    release(&small);
     release(&one);
 }
 
-static void test_threads(void)
+static void test_ways(void)
 {
     for (int compress = 0; compress < 2; compress++) {
         struct rig r;
         rig_init(&r, "AbC123");
-        make_log(r.path, compress);
-        check_threads(r.path, false);
+        make_log(r.path, compress, true);
+        check_ways(r.path, false);
         flip_bytes(r.path);
-        check_threads(r.path, true);
+        check_ways(r.path, true);
         rig_release(&r);
     }
 }
 
-/* Batches grow where groups would be unpacked often, but leave memory to others. */
-static void test_little_memory(void)
+/* More is read at once where groups would else be unpacked often, and only there, as
+ * far as there is memory. */
+static void test_pieces(void)
+{
+    static const struct way little = {2, 400000, 1, 0}, enough = {2, 400000, 0, 0},
+                            few = {2, 400000, 0, N_TASKS};
+    for (int mixed = 0; mixed < 2; mixed++) {
+        struct rig r;
+        rig_init(&r, "AbC123");
+        make_log(r.path, true, mixed);
+        struct seen one = see(r.path, at_once), all = see(r.path, enough),
+                    less = see(r.path, little), counted = see(r.path, few);
+        CU_ASSERT(all.unpacked <= one.unpacked + one.unpacked / 4);
+        CU_ASSERT(counted.unpacked <= one.unpacked + one.unpacked / 2);
+        if (mixed) {
+            CU_ASSERT(all.room >= ALL_BYTES / 2);
+            CU_ASSERT(less.unpacked > 5 * one.unpacked);
+        } else {
+            CU_ASSERT(all.room < ALL_BYTES / 2);
+        }
+        CU_ASSERT(less.room < ALL_BYTES / 4);
+        release(&one);
+        release(&all);
+        release(&less);
+        release(&counted);
+        rig_release(&r);
+    }
+}
+
+static void test_memory(void)
 {
     struct rig r;
     struct rlimit limit, little;
+    struct way way = {2, 1500000, 0, 0};
     if (HQ_SANITIZED)
         return;
     rig_init(&r, "AbC123");
-    make_log(r.path, true);
-    struct seen much = see(r.path, 2, 1500000);
+    make_log(r.path, true, true);
+    struct seen much = see(r.path, way);
     CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_AS, &limit), 0);
     little = limit;
     little.rlim_cur = 80u << 20;
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_AS, &little), 0);
-    struct seen less = see(r.path, 2, 1500000);
+    struct seen less = see(r.path, way);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_AS, &limit), 0);
     CU_ASSERT(same(&much.bytes, &less.bytes));
-    CU_ASSERT_EQUAL(much.window, 6000000);
-    CU_ASSERT_EQUAL(less.window, 5u << 20);
+    CU_ASSERT(much.memory > less.memory);
+    CU_ASSERT_EQUAL(less.memory, 5u << 20);
     release(&much);
     release(&less);
     rig_release(&r);
@@ -221,7 +277,7 @@ static void test_lying_size(void)
 {
     struct rig r;
     rig_init(&r, "AbC123");
-    make_log(r.path, false);
+    make_log(r.path, false, true);
     struct seen s = {.bytes = BUF_INIT(BUF_MAX_DEFAULT),
                      .damage = BUF_INIT(BUF_MAX_DEFAULT)};
     struct outlog_reader *reader;
@@ -250,5 +306,5 @@ static void test_lying_size(void)
     rig_release(&r);
 }
 
-TEST_MAIN("log_batch", TEST(test_threads), TEST(test_little_memory),
+TEST_MAIN("log_batch", TEST(test_ways), TEST(test_pieces), TEST(test_memory),
           TEST(test_lying_size))
