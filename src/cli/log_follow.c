@@ -56,6 +56,13 @@ static bool all_ended(const struct log_follow *f)
     return f->tasks.n >= idset_count(&c->jobs) * idset_count(&c->tasks);
 }
 
+/* The server is away, but all tasks that it told of are in the log with their ends. */
+static bool log_tells_end(const struct log_follow *f)
+{
+    return f->s->away && f->s->n_tasks && f->n_unfinished == 0 &&
+           f->tasks.n >= f->s->n_tasks;
+}
+
 static int is_over(struct log_follow *f, uint64_t *asked_us, bool *over,
                    struct error *err)
 {
@@ -65,7 +72,9 @@ static int is_over(struct log_follow *f, uint64_t *asked_us, bool *over,
         now_us - *asked_us < ASK_SERVER_US)
         return 0;
     *asked_us = now_us;
-    return log_source_job_ended(f->s, f->run, over, err);
+    int rc = log_source_job_ended(f->s, f->run, over, err);
+    *over = *over || log_tells_end(f);
+    return rc;
 }
 
 /* ---- waiting ------------------------------------------------------------------------
@@ -166,6 +175,8 @@ int log_follow_run(struct log_follow *f, log_block_fn fn, void *arg, struct erro
         while (rc == 0 && got == 1) {
             got = outlog_follow_poll(f->follow, clock_mono_us(), on_news, &sink, err);
             rc = got < 0 ? got : 0;
+            if (got == 1)
+                f->s->heard_us = clock_mono_us();
             output_flush(f->run->out);
         }
         if (rc < 0 || over || f->run->out->sys)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/job_view.h"
@@ -83,6 +84,11 @@ static int fetch_job(struct client *c, const char *word, struct job_views *views
     return rc;
 }
 
+static void note_job(struct log_source *s, const struct job_detail *d)
+{
+    s->n_tasks = d->info.open ? 0 : d->info.n_tasks;
+}
+
 /* The job, its log and the server, whose files alone count where several servers
  * write. When following, an open job without tasks may get a log yet: no path. */
 static int ask_server(struct log_source *s, const struct run *r, const char *word,
@@ -96,7 +102,9 @@ static int ask_server(struct log_source *s, const struct run *r, const char *wor
     if (rc == 0) {
         const struct job_view *v = &views.items[0];
         s->has_job = true;
+        s->heard_us = clock_mono_us();
         s->job = v->detail.info.id;
+        note_job(s, &v->detail);
         if (!s->follow || v->n_groups || !v->detail.info.open)
             rc = stream_of_job(v, &s->path, err);
     }
@@ -107,21 +115,62 @@ static int ask_server(struct log_source *s, const struct run *r, const char *wor
     return rc;
 }
 
-int log_source_job_ended(const struct log_source *s, const struct run *r, bool *ended,
-                         struct error *err)
+/* What the server says of the job; *forever: what is wrong will not change. A job that
+ * it does not know any more was forgotten, which only those are that have ended. */
+static int ask_whether_ended(struct log_source *s, const struct run *r, bool *ended,
+                             bool *forever, struct error *err)
 {
-    char id[16];
+    char id[16], *uid = NULL;
     struct job_views views = {0};
     struct client *c = NULL;
     (void)snprintf(id, sizeof id, "%u", s->job);
     int rc = session_open(r, &c, err);
     if (rc == 0)
-        rc = fetch_job(c, id, &views, err);
-    if (rc == 0)
-        *ended = views.items[0].detail.finished_us && !views.items[0].detail.info.open;
+        rc = session_server_uid(c, &uid, err);
+    if (rc == 0 && strcmp(uid, s->job_uid) != 0) {
+        *forever = true;
+        rc =
+            error_set(err, ERR_NOT_FOUND,
+                      "another server has taken the place of '%s', of which job %u was",
+                      s->job_uid, s->job);
+    }
+    if (rc == 0 && (rc = fetch_job(c, id, &views, err)) == ERR_NOT_FOUND) {
+        *ended = true;
+        rc = 0;
+    } else if (rc == 0) {
+        const struct job_detail *d = &views.items[0].detail;
+        *ended = d->finished_us && !d->info.open;
+        note_job(s, d);
+    }
+    free(uid);
     client_close(c);
     job_views_release(&views);
     return rc;
+}
+
+/* As long as ranks wait for a server, unless told otherwise. */
+#define AWAY_MAX_US UINT64_C(300000000)
+
+int log_source_job_ended(struct log_source *s, const struct run *r, bool *ended,
+                         struct error *err)
+{
+    bool forever = false;
+    struct error why = ERROR_INIT;
+    uint64_t now_us = clock_mono_us();
+    int rc = ask_whether_ended(s, r, ended, &forever, &why);
+    if (rc == 0) {
+        s->heard_us = now_us;
+        s->away = false;
+        return 0;
+    }
+    if (rc == ERR_NOMEM || forever || now_us - s->heard_us > AWAY_MAX_US) {
+        *err = why;
+        return rc;
+    }
+    if (!s->away)
+        log_warn("the server does not answer; following the log until it does");
+    s->away = true;
+    return 0;
 }
 
 #define WAIT_MS 200

@@ -181,6 +181,59 @@ def test_follow_a_file_that_goes_away(pair, how):
         "'l' was removed or replaced while it was followed\n"
 
 
+AWAY = "the server does not answer"
+
+
+def begin_with_journal(env, tasks, policy):
+    """A job that is followed, with all of its tasks running."""
+    env.start_server("--journal", env.root / "journal")
+    env.start_worker(f"--on-server-lost={policy}", cpus=2)
+    job = env.submit("--log", "l", "--array", f"1-{tasks}", "--", "sh", "-c", GATED)
+    show = follow(env, job, "show", "--lines", "-f", "--until-finished")
+    wait_until(lambda: show.text().count("begin") == 2, "two tasks to begin")
+    return job, show
+
+
+def told(show):
+    return sorted(line for line in show.text().splitlines() if AWAY not in line)
+
+
+def test_until_finished_over_a_restart_of_the_server(bare):
+    """What tasks print meanwhile comes out, and what they print afterwards."""
+    job, show = begin_with_journal(bare, 3, "reconnect")
+    bare.server.kill()
+    wait_until(lambda: AWAY in show.text(), "the loss")
+    let_go(bare, 1)
+    wait_until(lambda: "1.1:0> end 1" in show.text(), "a line without a server")
+    bare.start_server("--journal", bare.root / "journal")
+    let_go(bare, 2, 3)
+    bare.wait_job(job)
+    assert show.wait() == 0
+    assert told(show) == [f"1.{t}:0> {word} {t}" for t in range(1, 4)
+                          for word in ("begin", "end")]
+    assert show.text().count(AWAY) == 1
+
+
+def test_the_log_tells_the_end_without_a_server(bare):
+    _, show = begin_with_journal(bare, 2, "finish-running")
+    bare.server.kill()
+    wait_until(lambda: AWAY in show.text(), "the loss")
+    let_go(bare, 1)
+    wait_until(lambda: "1.1:0> end 1" in show.text(), "the first end")
+    assert show.running
+    let_go(bare, 2)
+    assert show.wait() == 0
+    assert told(show) == [f"1.{t}:0> {word} {t}" for t in (1, 2) for word in ("begin", "end")]
+
+
+def test_another_server_knows_nothing_of_the_job(bare):
+    _, show = begin_with_journal(bare, 2, "stop")
+    bare.server.kill()
+    bare.start_server()
+    assert show.wait() == 1
+    assert "another server has taken the place" in show.text()
+
+
 def test_a_reader_that_goes_away_ends_it(pair):
     pair.submit_and_wait("--log", "l", "--", "echo", "x")
     both = pair.run("sh", "-c", f"{HQ} log l show -f | head -n 1")
