@@ -204,8 +204,10 @@ static const struct cmd grep_cmd = {
     .name = "grep",
     .summary = "Print lines that hold a text, with job, task and channel in front",
     .details =
-        "A line is found however its output came in pieces; one of more than 16 MiB is "
-        "taken as several. The exit status is 1 when there is none.",
+        "A line is found however its output came in pieces. In one of more than 16 "
+        "MiB, "
+        "matches of a regular expression that are longer than 1 MiB may be missed; it "
+        "says so. The exit status is 1 when there is none.",
     .groups =
         (const struct opt_group *const[]){&grep_options, &job_options, &choice_options,
                                           &channel_options, NULL},

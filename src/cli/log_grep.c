@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 #include "cli/log_batch.h"
 #include "cli/log_find.h"
 #include "cli/log_print.h"
@@ -24,32 +25,62 @@ struct grep {
     struct outlog_entry at; /* of the channel being read */
     uint64_t n_in_channel;  /* lines found in it */
     bool named;             /* the task's name was printed */
-    struct buf line;        /* beginning of a line, from the block before */
-    bool failed;            /* no memory for it */
+    struct log_line line;   /* beginning of a line, from the block before */
+    struct log_spill spill;
+    uint64_t n_long; /* lines in which a long match may have been missed */
+    int rc;          /* of what went wrong in printing it */
+    struct error *err;
 };
 
-/* A line longer than this is looked at in parts. */
-#define LINE_MAX_BYTES ((size_t)16 << 20)
+/* So much of a line is looked at as a whole. */
+#define LINE_MEMORY ((size_t)16 << 20)
 
 /* ---- lines of a task --------------------------------------------------------------
  */
+
+static bool prints_lines(const struct grep *g)
+{
+    return !g->count && !g->names;
+}
+
+static void on_found(struct grep *g)
+{
+    g->n_found++;
+    g->n_in_channel++;
+}
 
 static void on_line(struct grep *g, const struct outlog_entry *e, const uint8_t *line,
                     size_t n)
 {
     if (!log_match_line(&g->match, line, n))
         return;
-    g->n_found++;
-    g->n_in_channel++;
-    if (!g->count && !g->names)
+    on_found(g);
+    if (prints_lines(g))
         log_printer_line(&g->printer, e, line, n);
+}
+
+static void add_piece(struct grep *g, const uint8_t *p, size_t n)
+{
+    if (!log_line_is_open(&g->line))
+        g->line.e = g->at;
+    if (g->rc == 0)
+        g->rc = log_line_add(&g->line, &g->match, prints_lines(g) ? &g->spill : NULL,
+                             LINE_MEMORY, p, n, g->err);
 }
 
 static void end_line(struct grep *g)
 {
-    if (g->line.len)
-        on_line(g, &g->at, g->line.data, g->line.len);
-    buf_clear(&g->line);
+    struct log_line *l = &g->line;
+    if (g->rc == 0 && log_line_is_open(l)) {
+        bool wanted = log_line_matches(l, &g->match);
+        if (g->match.is_regex && l->n_before > 0 && wanted == g->match.invert)
+            g->n_long++;
+        if (wanted)
+            on_found(g);
+        if (wanted && prints_lines(g))
+            g->rc = log_printer_pieces(&g->printer, l, &g->spill, g->err);
+    }
+    log_line_clear(l, &g->spill);
 }
 
 static void end_channel(struct grep *g)
@@ -72,21 +103,15 @@ static void on_data(void *arg, const struct outlog_entry *e, const uint8_t *p, s
     g->at = *e;
     for (const uint8_t *feed; p < end && (feed = memchr(p, '\n', (size_t)(end - p)));
          p = feed + 1) {
-        if (g->line.len) {
-            buf_append(&g->line, p, (size_t)(feed - p));
+        if (log_line_is_open(&g->line)) {
+            add_piece(g, p, (size_t)(feed - p));
             end_line(g);
         } else {
             on_line(g, e, p, (size_t)(feed - p));
         }
     }
     if (p < end)
-        buf_append(&g->line, p, (size_t)(end - p));
-    if (g->line.len > LINE_MAX_BYTES) {
-        size_t part = log_match_cut(&g->match, g->line.data, g->line.len);
-        on_line(g, &g->at, g->line.data, part);
-        buf_consume(&g->line, part);
-    }
-    g->failed = g->failed || g->line.failed;
+        add_piece(g, p, (size_t)(end - p));
 }
 
 /* Lines that were kept. */
@@ -151,7 +176,8 @@ static int grep_log(struct grep *g, struct error *err)
     bool look_first = !g->match.is_regex && !g->match.invert && !g->choice.has_tasks;
     uint64_t *keys = NULL;
     size_t n = 0;
-    log_find_init(&g->find, &g->s, &g->choice, &g->match, !g->count && !g->names);
+    g->err = err;
+    log_find_init(&g->find, &g->s, &g->choice, &g->match, prints_lines(g));
     int rc = look_first ? log_find_tasks(&g->find, &keys, &n, err) : 0;
     log_batch_init(&g->batch, g->s.reader, &events, g);
     if (rc == 0)
@@ -162,7 +188,12 @@ static int grep_log(struct grep *g, struct error *err)
     log_batch_release(&g->batch);
     log_find_release(&g->find);
     free(keys);
-    return rc == 0 && g->failed ? error_nomem(err) : rc;
+    if (g->n_long)
+        log_warn(
+            "%llu lines of more than 16 MiB: matches of more than 1 MiB in them may "
+            "have been missed",
+            (unsigned long long)g->n_long);
+    return rc < 0 ? rc : g->rc;
 }
 
 int log_cmd_grep(struct run *r, struct error *err)
@@ -171,7 +202,8 @@ int log_cmd_grep(struct run *r, struct error *err)
     struct grep g = {.out = r->out,
                      .count = args_flag(a, "count"),
                      .names = args_flag(a, "tasks-with-matches"),
-                     .line = BUF_INIT(BUF_MAX_DEFAULT)};
+                     .spill = LOG_SPILL_INIT};
+    log_line_init(&g.line);
     int rc = log_source_open(&g.s, r, err);
     if (rc == 0)
         rc = log_choice_read(&g.choice, &g.s, r, err);
@@ -189,7 +221,8 @@ int log_cmd_grep(struct run *r, struct error *err)
         output_no_value(r->out);
         r->status = g.n_found ? 0 : 1;
     }
-    buf_release(&g.line);
+    log_line_release(&g.line);
+    log_spill_release(&g.spill);
     log_printer_release(&g.printer);
     log_match_release(&g.match);
     log_choice_release(&g.choice);

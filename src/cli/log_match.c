@@ -123,35 +123,29 @@ static bool holds_folded(const struct log_match *m, const uint8_t *p, size_t n)
     return false;
 }
 
+#define REGEX_OVERLAP ((size_t)1 << 20)
+
+size_t log_match_overlap(const struct log_match *m)
+{
+    if (!m)
+        return 0;
+    return m->is_regex ? REGEX_OVERLAP : MAX(m->n, (size_t)1) - 1;
+}
+
+bool log_match_piece(const struct log_match *m, const uint8_t *p, size_t n, bool first,
+                     bool last)
+{
+    if (!m->is_regex)
+        return m->ignore_case ? holds_folded(m, p, n) : holds(m, p, n);
+    /* The first byte of a later piece only tells whether a word begins behind it. */
+    regmatch_t span = {first || n == 0 ? 0 : 1, (regoff_t)n};
+    int flags = REG_STARTEND | (first ? 0 : REG_NOTBOL) | (last ? 0 : REG_NOTEOL);
+    return regexec(&m->regex, (const char *)p, 1, &span, flags) == 0;
+}
+
 bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n)
 {
-    bool found;
-    if (m->is_regex) {
-        regmatch_t span = {0, (regoff_t)n};
-        found = regexec(&m->regex, (const char *)p, 1, &span, REG_STARTEND) == 0;
-    } else {
-        found = m->ignore_case ? holds_folded(m, p, n) : holds(m, p, n);
-    }
-    return found != m->invert;
-}
-
-static bool begins(const struct log_match *m, const uint8_t *p, size_t n)
-{
-    size_t i = 0;
-    while (i < n && (m->ignore_case ? small(p[i]) : p[i]) == m->text[i])
-        i++;
-    return i == n;
-}
-
-size_t log_match_cut(const struct log_match *m, const uint8_t *p, size_t n)
-{
-    bool text = m && !m->is_regex && m->n > 1;
-    if (text && log_match_line(m, p, n) != m->invert)
-        return n;
-    for (size_t k = text ? MIN(m->n, n) - 1 : 0; k > 0; k--)
-        if (begins(m, p + n - k, k))
-            return n - k;
-    return n - 1;
+    return log_match_piece(m, p, n, true, true) != m->invert;
 }
 
 /* Bit k - 1 stands for the first k bytes of the text, the last one for all longer

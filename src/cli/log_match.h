@@ -21,10 +21,15 @@ void log_match_release(struct log_match *m);
 
 /* Whether the line (without its line feed) is wanted. */
 bool log_match_line(const struct log_match *m, const uint8_t *p, size_t n);
-/* How much of these bytes, the beginning of a long line, may be looked at for itself:
- * no fixed text goes over the cut. Something stays for the rest where it can, so that
- * the line's end is not one more line. `m` may be NULL. */
-size_t log_match_cut(const struct log_match *m, const uint8_t *p, size_t n);
+/*
+ * The same of a line that is looked at in pieces, each of which begins with the last
+ * log_match_overlap bytes of the one before; `first`, `last`: it holds the beginning,
+ * the end of the line. `invert` plays no part. A match of a regular expression that is
+ * longer than the overlap may be missed.
+ */
+bool log_match_piece(const struct log_match *m, const uint8_t *p, size_t n, bool first,
+                     bool last);
+size_t log_match_overlap(const struct log_match *m); /* NULL: 0 */
 /*
  * Whether the fixed text lies in these bytes of a stream. Where not, *ends tells with
  * which beginnings of it they end, for log_match_goes_on with the bytes behind; 0:

@@ -5,14 +5,8 @@
 #include <string.h>
 #include "base/clock.h"
 
-/* The beginning of a line of one channel. */
-struct open_line {
-    struct outlog_entry e; /* of the block that it began in */
-    struct buf text;       /* empty: free, or nothing is open */
-};
-
-/* A line longer than this is printed in parts, or those of them that match. */
-#define LINE_MAX_BYTES ((size_t)1 << 20)
+/* So much of a line is kept in memory: there is one a channel of each task. */
+#define LINE_MEMORY ((size_t)1 << 20)
 
 static int width_of(uint32_t v)
 {
@@ -23,7 +17,8 @@ static int width_of(uint32_t v)
 int log_printer_init(struct log_printer *p, struct output *out,
                      const struct log_source *s, struct error *err)
 {
-    *p = (struct log_printer){.out = out, .mark = "> ", .open = U64MAP_INIT};
+    *p = (struct log_printer){
+        .out = out, .mark = "> ", .open = U64MAP_INIT, .spill = LOG_SPILL_INIT};
     buf_init(&p->prefix, BUF_MAX_DEFAULT);
     struct outlog_ids largest;
     int rc = outlog_reader_largest_ids(s->reader, &largest, err);
@@ -37,8 +32,9 @@ int log_printer_init(struct log_printer *p, struct output *out,
 void log_printer_release(struct log_printer *p)
 {
     for (size_t i = 0; i < p->n_open; i++)
-        buf_release(&p->lines_open[i].text);
+        log_line_release(&p->lines_open[i]);
     free(p->lines_open);
+    log_spill_release(&p->spill);
     u64map_release(&p->open);
     buf_release(&p->prefix);
 }
@@ -84,13 +80,19 @@ static void print_data(struct log_printer *p, const struct outlog_entry *e,
     output_lossy(p->out, data, n);
     if (n == 0 || data[n - 1] != '\n')
         output_puts(p->out, "\n");
-    p->n_printed++;
 }
 
 void log_printer_line(struct log_printer *p, const struct outlog_entry *e,
                       const uint8_t *line, size_t n)
 {
     print_data(p, e, line, n);
+}
+
+int log_printer_pieces(struct log_printer *p, const struct log_line *l,
+                       const struct log_spill *s, struct error *err)
+{
+    log_printer_prefix(p, &l->e);
+    return log_line_print(l, s, p->out, err);
 }
 
 /* ---- lines ------------------------------------------------------------------------
@@ -103,16 +105,18 @@ static void print_line(struct log_printer *p, const struct outlog_entry *e,
         print_data(p, e, line, n);
 }
 
-static void print_open(struct log_printer *p, struct open_line *l)
+static int print_open(struct log_printer *p, struct log_line *l, struct error *err)
 {
-    if (l->text.len)
-        print_line(p, &l->e, l->text.data, l->text.len);
-    buf_clear(&l->text);
+    int rc = 0;
+    if (log_line_is_open(l) && log_line_matches(l, p->match))
+        rc = log_printer_pieces(p, l, &p->spill, err);
+    log_line_clear(l, &p->spill);
+    return rc;
 }
 
 /* The two open lines of the task (one a channel); NULL: none yet, or no memory. */
-static struct open_line *find_open(struct log_printer *p, const struct outlog_entry *e,
-                                   bool make)
+static struct log_line *find_open(struct log_printer *p, const struct outlog_entry *e,
+                                  bool make)
 {
     uint64_t at, key = (uint64_t)e->key.job << 32 | e->key.task;
     if (u64map_get(&p->open, key, &at))
@@ -121,7 +125,7 @@ static struct open_line *find_open(struct log_printer *p, const struct outlog_en
         return NULL;
     if (p->n_open + OUTLOG_N_CHANNELS > p->cap_open) {
         size_t cap = p->cap_open ? p->cap_open * 2 : 64;
-        struct open_line *grown = realloc(p->lines_open, cap * sizeof *grown);
+        struct log_line *grown = realloc(p->lines_open, cap * sizeof *grown);
         if (!grown)
             return NULL;
         p->lines_open = grown;
@@ -129,10 +133,10 @@ static struct open_line *find_open(struct log_printer *p, const struct outlog_en
     }
     if (u64map_set(&p->open, key, p->n_open) < 0)
         return NULL;
-    struct open_line *l = &p->lines_open[p->n_open];
+    struct log_line *l = &p->lines_open[p->n_open];
     for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
-        l[i] = (struct open_line){.e = *e};
-        buf_init(&l[i].text, BUF_MAX_DEFAULT);
+        log_line_init(&l[i]);
+        l[i].e = *e;
     }
     p->n_open += OUTLOG_N_CHANNELS;
     return l;
@@ -146,56 +150,58 @@ static size_t channel_of(const struct outlog_entry *e)
 static int keep_rest(struct log_printer *p, const struct outlog_entry *e,
                      const uint8_t *rest, size_t n, struct error *err)
 {
-    struct open_line *l = find_open(p, e, true);
+    struct log_line *l = find_open(p, e, true);
     if (!l)
         return error_nomem(err);
     l += channel_of(e);
-    if (l->text.len == 0)
+    if (!log_line_is_open(l))
         l->e = *e;
-    buf_append(&l->text, rest, n);
-    if (l->text.failed)
-        return error_nomem(err);
-    if (l->text.len > LINE_MAX_BYTES) {
-        size_t part = log_match_cut(p->match, l->text.data, l->text.len);
-        print_line(p, &l->e, l->text.data, part);
-        buf_consume(&l->text, part);
-    }
-    return 0;
+    return log_line_add(l, p->match, &p->spill, LINE_MEMORY, rest, n, err);
+}
+
+/* The end of the open line, if it is there. *data goes behind it. */
+static int end_open(struct log_printer *p, struct log_line *l,
+                    const struct outlog_entry *e, const uint8_t **data,
+                    const uint8_t *end, struct error *err)
+{
+    const uint8_t *feed = memchr(*data, '\n', (size_t)(end - *data));
+    const uint8_t *from = *data;
+    *data = feed ? feed + 1 : end;
+    if (!feed)
+        return keep_rest(p, e, from, (size_t)(end - from), err);
+    int rc = log_line_add(l, p->match, &p->spill, LINE_MEMORY, from,
+                          (size_t)(feed - from), err);
+    return rc < 0 ? rc : print_open(p, l, err);
+}
+
+/* Prints what is open of the task. */
+static int print_task(struct log_printer *p, struct log_line *l, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; l && i < OUTLOG_N_CHANNELS && rc == 0; i++)
+        rc = print_open(p, &l[i], err);
+    return rc;
 }
 
 static int print_lines(struct log_printer *p, const struct outlog_entry *e,
                        const uint8_t *data, size_t n, struct error *err)
 {
-    struct open_line *l = find_open(p, e, false);
-    if (l && l->e.key.instance != e->key.instance)
-        for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
-            print_open(p, &l[i]); /* of a run that was given up */
-            l[i].e = *e;
-        }
+    struct log_line *l = find_open(p, e, false);
     const uint8_t *end = data + n, *feed;
-    if (l && (l += channel_of(e))->text.len && n) {
-        feed = memchr(data, '\n', n);
-        if (!feed)
-            return keep_rest(p, e, data, n, err);
-        buf_append(&l->text, data, (size_t)(feed - data));
-        if (l->text.failed)
-            return error_nomem(err);
-        print_open(p, l);
-        data = feed + 1;
+    int rc = 0;
+    if (l && l->e.key.instance != e->key.instance) {
+        rc = print_task(p, l, err); /* of a run that was given up */
+        for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
+            l[i].e = *e;
     }
-    while (data < end && (feed = memchr(data, '\n', (size_t)(end - data)))) {
+    if (rc == 0 && l && n && log_line_is_open(l + channel_of(e)))
+        rc = end_open(p, l + channel_of(e), e, &data, end, err);
+    while (rc == 0 && data < end && (feed = memchr(data, '\n', (size_t)(end - data)))) {
         print_line(p, e, data, (size_t)(feed - data));
         data = feed + 1;
     }
-    return data < end ? keep_rest(p, e, data, (size_t)(end - data), err) : 0;
-}
-
-/* The task has ended: so have its lines. */
-static void print_task(struct log_printer *p, const struct outlog_entry *e)
-{
-    struct open_line *l = find_open(p, e, false);
-    for (size_t i = 0; l && i < OUTLOG_N_CHANNELS; i++)
-        print_open(p, &l[i]);
+    return rc == 0 && data < end ? keep_rest(p, e, data, (size_t)(end - data), err)
+                                 : rc;
 }
 
 int log_printer_block(struct log_printer *p, const struct outlog_entry *e,
@@ -203,8 +209,9 @@ int log_printer_block(struct log_printer *p, const struct outlog_entry *e,
 {
     if (p->lines) {
         int rc = print_lines(p, e, data, n, err);
+        /* A task that has ended ends its lines. */
         if (rc == 0 && e->flags & OUTLOG_FLAG_END)
-            print_task(p, e);
+            rc = print_task(p, find_open(p, e, false), err);
         return rc;
     }
     if (n)
@@ -212,13 +219,17 @@ int log_printer_block(struct log_printer *p, const struct outlog_entry *e,
     return 0;
 }
 
-void log_printer_finish(struct log_printer *p)
+int log_printer_finish(struct log_printer *p, struct error *err)
 {
+    int rc = 0;
     for (size_t i = 0; i < p->n_open; i++) {
-        print_open(p, &p->lines_open[i]);
-        buf_release(&p->lines_open[i].text);
+        if (rc == 0)
+            rc = print_open(p, &p->lines_open[i], err);
+        log_line_clear(&p->lines_open[i], &p->spill);
+        log_line_release(&p->lines_open[i]);
     }
     p->n_open = 0;
     u64map_release(&p->open);
     p->open = (struct u64map)U64MAP_INIT;
+    return rc;
 }

@@ -171,8 +171,8 @@ static void on_block(void *arg, const struct outlog_entry *e, const uint8_t *dat
                      size_t n)
 {
     struct show *w = arg;
-    if (!same_run(&w->last, &e->key))
-        log_printer_finish(&w->printer);
+    if (w->rc == 0 && !same_run(&w->last, &e->key))
+        w->rc = log_printer_finish(&w->printer, w->err);
     w->last = e->key;
     print_block(w, e, data, n);
 }
@@ -255,10 +255,10 @@ int log_cmd_show(struct run *r, struct error *err)
         rc = read_options(&w, r, err);
     if (rc == 0)
         rc = show(&w, r, err);
-    if (rc == 0) {
-        log_printer_finish(&w.printer);
+    if (rc == 0)
+        rc = log_printer_finish(&w.printer, err);
+    if (rc == 0)
         output_no_value(r->out);
-    }
     free(w.refs);
     u64map_release(&w.newest);
     log_match_release(&w.match);

@@ -83,8 +83,7 @@ static int tail_channel(struct tail *t, const struct outlog_run *run, uint8_t ty
         if (rc < 0)
             return rc;
     }
-    log_printer_finish(&t->printer);
-    return 0;
+    return log_printer_finish(&t->printer, err);
 }
 
 static int tail_run(void *arg, const struct outlog_run *run, struct error *err)
@@ -126,7 +125,7 @@ int log_cmd_tail(struct run *r, struct error *err)
         rc = t.s.follow ? tail_follow(&t, r, err)
                         : log_walk(&t.s, &t.choice, tail_run, &t, err);
     if (rc == 0)
-        log_printer_finish(&t.printer);
+        rc = log_printer_finish(&t.printer, err);
     if (rc == 0)
         output_no_value(r->out);
     log_printer_release(&t.printer);

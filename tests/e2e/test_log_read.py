@@ -89,33 +89,75 @@ def test_grep(log, words, lines, code):
     assert shown(log, "grep", *words, code=code) == lines
 
 
-def test_lines_without_an_end(bare):
-    """A line of any length costs bounded memory; a text over the border of two of its
-    parts is found, and its end is no further line."""
+def little_memory(env, *words, **kwargs):
+    """Runs `hq log log` with less memory than the longest lines take."""
+    # The shadow of a sanitizer alone is more than any limit.
+    may_limit = b"__asan_init" not in HQ.read_bytes() and b"__tsan_init" not in HQ.read_bytes()
+    limit = "ulimit -v 300000; " * may_limit
+    return env.run("sh", "-c", f'{limit}exec {HQ} log log "$@"', "hq", *words, **kwargs)
+
+
+def test_a_line_of_any_length_is_one(bare):
+    """It costs bounded memory; a text over the border of two of its pieces is found."""
     n, word = 96 << 20, b"needle"
     line = bytearray(b"x" * n)
     for at in (16 << 20) + (16 << 10), 1 << 20, 30 << 20:
         for k in range(-8, 9, 2):
             line[at + 64 * k - k:at + 64 * k - k + len(word)] = word
-    pieces = [bytes(line[at:at + (16 << 10)]) for at in range(0, n, 16 << 10)]
+    line[-6:] = b"y-last"
+    line = line.decode()
+    pieces = [line[at:at + (16 << 10)] for at in range(0, n, 16 << 10)]
     hqs.write(bare.work / "log" / "a.hqs", *[hqs.record(1, 0, 0, p) for p in pieces],
               hqs.record(1, 0, 0, b"\nsecond needle\n"), hqs.record(1, 1, 0, b"other\n"))
-    # The shadow of a sanitizer alone is more than any limit.
-    may_limit = b"__asan_init" not in HQ.read_bytes() and b"__tsan_init" not in HQ.read_bytes()
-    limit = ["sh", "-c", f"{'ulimit -v 300000; ' * may_limit}exec {HQ} log log \"$@\"", "hq"]
-    for words in ["grep", "needle"], ["grep", "-i", "NEEDLE"], ["grep", "-E", "needle"], \
-            ["show", "--grep", "needle"]:
-        found = bare.run(*limit, *words).stdout.splitlines()
-        mark = ":" if words[0] == "grep" else "> "
-        assert found[-1] == f"1.0:0{mark}second needle"
-        assert all(f.startswith(f"1.0:0{mark}") and "needle" in f for f in found)
-        if words[1] != "-E":
-            assert sum(f.count("needle") for f in found) == 28
-    assert bare.run(*limit, "grep", "-v", "x").stdout == \
+    for mark, words in (":", ["grep", "needle"]), (":", ["grep", "-i", "NEEDLE"]), \
+            (":", ["grep", "-E", "ne+dle"]), ("> ", ["show", "--grep", "needle"]):
+        found = little_memory(bare, *words).stdout.splitlines()
+        assert found == [f"1.0:0{mark}{line}", f"1.0:0{mark}second needle"]
+    assert little_memory(bare, "grep", "-v", "x").stdout == \
         "1.0:0:second needle\n1.1:0:other\n"
-    shown_lines = bare.run(*limit, "show", "--lines").stdout.splitlines()
-    assert shown_lines[-2:] == ["1.0:0> second needle", "1.1:0> other"]
-    assert sum(len(part) - 7 for part in shown_lines[:-2]) == n and all(shown_lines)
+    assert little_memory(bare, "grep", "-c", "e").stdout == "1.0:0:2\n1.1:0:1\n"
+    for words in ["show", "--lines"], ["show", "--lines", "--order=task"], ["tail"]:
+        assert little_memory(bare, *words).stdout.splitlines() == [
+            f"1.0:0> {line}", "1.0:0> second needle", "1.1:0> other"]
+
+
+@pytest.mark.parametrize("pattern, found", [
+    ("x[0-9]+z", True),      # over a cut
+    ("^a.*", True), ("last$", True), ("q$|^q", False),
+    (r"\<x", False),         # a word begins at no cut
+    ("^ax{1000}", True)])
+def test_regular_expressions_in_long_lines(bare, pattern, found):
+    """Looked at 16 MiB at a time and what comes with them, each with a MiB of the one
+    before."""
+    n, cuts = 40 << 20, (17 << 20, 33 << 20)
+    line = bytearray(b"a" + b"x" * (n - 1))
+    for cut in cuts:
+        line[cut - 500_000:cut + 500_000] = b"1" * 1_000_000
+    line[cuts[0] + 500_000] = ord("z")
+    line[-4:] = b"last"
+    pieces = [bytes(line[at:at + (1 << 20)]) for at in range(0, n, 1 << 20)]
+    hqs.write(bare.work / "log" / "a.hqs", *[hqs.record(1, 0, 0, p) for p in pieces],
+              hqs.record(1, 0, 0, b"\n"))
+    done = little_memory(bare, "grep", "-cE", pattern, code=0 if found else 1)
+    assert done.stdout == "1.0:0:1\n" * found
+    assert ("1 lines of more than 16 MiB" in done.stderr) == (not found)
+
+
+def test_nothing_comes_between_the_pieces_of_a_line(bare):
+    """The lines of others are printed when they are due, the long one when it ends. A
+    character that lies in two pieces is whole."""
+    n, records, others = 5 << 20, [], []
+    line = "a" + "\N{EURO SIGN}" * (n // 3)
+    raw = line.encode()
+    for ms, at in enumerate(range(0, len(raw), 64 << 10)):
+        records += [hqs.record(1, 0, 0, raw[at:at + (64 << 10)], ms=1000 + 2 * ms),
+                    hqs.record(1, 1, 0, f"other {ms}\n", ms=1001 + 2 * ms)]
+        others.append(f"1.1:0> other {ms}")
+    hqs.write(bare.work / "log" / "a.hqs", *records,
+              hqs.record(1, 0, 0, b"\nshort\n", ms=1000 + 2 * len(others)))
+    assert shown(bare, "show", "--lines") == [*others, f"1.0:0> {line}", "1.0:0> short"]
+    bare.vars["TMPDIR"] = str(bare.work / "nowhere")
+    assert "cannot keep a long line in" in bare.log("log", "show", "--lines", code=1).stderr
 
 
 def test_grep_errors(log):

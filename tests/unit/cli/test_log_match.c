@@ -146,6 +146,43 @@ static void test_all_short(void)
         }
 }
 
+/* Edges of a piece are no edges of its line. */
+static void test_pieces(void)
+{
+    static const struct {
+        const char *pattern, *piece;
+        bool is_regex, first, last, found;
+    } cases[] = {
+        {"^ab", "abc", true, true, false, true},
+        {"^bc", "abc", true, false, true, false},
+        {"^ab", "abc", true, false, true, false},
+        {"bc$", "abc", true, false, true, true},
+        {"bc$", "abc", true, true, false, false},
+        {"\\<b", "abc", true, false, true, false},
+        {"\\<b", " bc", true, false, true, true},
+        {"ab", "abc", true, true, true, true},
+        {"", "", true, false, true, true},
+        {"ab", "abc", false, false, false, true},
+        {"AB", "abc", false, true, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct log_match m;
+        CU_ASSERT_EQUAL_FATAL(
+            log_match_init(&m, cases[i].pattern, cases[i].is_regex, false, NULL), 0);
+        for (int invert = 0; invert < 2; invert++) {
+            m.invert = invert;
+            CU_ASSERT_EQUAL(log_match_piece(&m, (const uint8_t *)cases[i].piece,
+                                            strlen(cases[i].piece), cases[i].first,
+                                            cases[i].last),
+                            cases[i].found);
+        }
+        CU_ASSERT(cases[i].is_regex ||
+                  log_match_overlap(&m) == strlen(cases[i].pattern) - 1);
+        log_match_release(&m);
+    }
+    CU_ASSERT_EQUAL(log_match_overlap(NULL), 0);
+}
+
 static void test_refused(void)
 {
     struct log_match m;
@@ -159,4 +196,4 @@ static void test_refused(void)
 
 TEST_MAIN("log_match", TEST(test_lines), TEST(test_long_lines), TEST(test_blocks),
           TEST(test_cut_anywhere), TEST(test_long_text), TEST(test_all_short),
-          TEST(test_refused))
+          TEST(test_pieces), TEST(test_refused))
