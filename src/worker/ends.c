@@ -358,7 +358,8 @@ static void on_started(struct worker *w, struct task *t, const struct launch_eve
         t->seat->head_since_us = clock_mono_us();
     start_deadline(w, t);
     streams_started(w, t, e->out_fd, e->err_fd);
-    report_start(w, t);
+    if (!t->discard)
+        report_start(w, t);
 }
 
 static void on_ended(struct worker *w, struct task *t, const struct launch_event *e)

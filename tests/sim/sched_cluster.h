@@ -195,7 +195,7 @@ static inline void sim_flush(struct cluster *c, struct sim_worker *w)
 static inline void sim_report_start(struct cluster *c, struct sim_worker *w,
                                     struct sim_running *r)
 {
-    if (r->reported || !w->link)
+    if (r->reported || r->discard || !w->link)
         return;
     r->reported = true;
     sim_to_server(c, w,
