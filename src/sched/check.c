@@ -106,9 +106,10 @@ static void check_class(const struct sched *s, const struct task_class *c)
     }
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->settled, node)
     {
-        const struct run_list *ahead =
-            &CONTAINER_OF(node, struct lane, ahead)->lists[LANE_UNSTARTED];
-        HQ_ASSERT(!ahead->n_tasks || run_list_first(ahead)->priority <= c->settled_top);
+        const struct lane *l = CONTAINER_OF(node, struct lane, ahead);
+        const struct run_list *ahead = &l->lists[LANE_UNSTARTED];
+        HQ_ASSERT(!ahead->n_tasks || l->retracting ||
+                  run_list_first(ahead)->priority <= c->settled_top);
     }
     LIST_FOR_EACH((struct list *)(uintptr_t)&c->hungry, node)
     HQ_ASSERT(CONTAINER_OF(node, struct lane, hungry)->class == c);

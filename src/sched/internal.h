@@ -357,6 +357,8 @@ void lane_reset(struct sched *s, struct lane *l);
 void lane_check_hungry(struct lane *l);
 /* Something was granted, or ended and went on with another task. */
 void lane_got_on(struct sched *s, struct lane *l);
+/* Should it be among the settled ones: these have such tasks ahead now. */
+void lane_unsettle(struct lane *l, int32_t priority);
 /* What it holds ahead is looked at again later, as if it had got on now. */
 void lane_ahead_again(struct sched *s, struct lane *l);
 static inline bool lane_stalled(const struct sched *s, const struct lane *l)

@@ -89,6 +89,12 @@ void lane_ahead_again(struct sched *s, struct lane *l)
     lane_check_ahead(s, l);
 }
 
+void lane_unsettle(struct lane *l, int32_t priority)
+{
+    if (list_linked(&l->ahead))
+        l->class->settled_top = MAX(l->class->settled_top, priority);
+}
+
 void lane_got_on(struct sched *s, struct lane *l)
 {
     l->progress_us = s->now_us;
@@ -259,6 +265,8 @@ void lane_fence_answered(struct sched *s, struct lane *l)
     l->retract_count = 0;
     lane_check_highest(l);
     lane_clamp_grants(s, l);
+    if (l->lists[LANE_UNSTARTED].n_tasks)
+        lane_unsettle(l, run_list_first(&l->lists[LANE_UNSTARTED])->priority);
 }
 
 void lane_reset(struct sched *s, struct lane *l)

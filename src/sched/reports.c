@@ -100,9 +100,12 @@ void sched_done(struct sched *s, uint32_t worker, uint32_t job, uint32_t slot,
         if (l) {
             uint32_t freed = MIN(released, MIN(l->grants, n));
             released -= freed;
-            if (n > freed)
+            /* Cancelled ones may have ended without having been started. */
+            bool ran = from != LANE_GHOST_NEW && from != LANE_GHOST_FENCED;
+            if (ran && n > freed)
                 lane_got_on(s, l);
-            way_ended(lane_way(l), n, mean_us);
+            if (ran)
+                way_ended(lane_way(l), n, mean_us);
             lane_void_grants(s, l, freed);
             lane_clamp_grants(s, l);
             lane_check_hungry(l);

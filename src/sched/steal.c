@@ -226,15 +226,16 @@ static void lane_recall(struct sched *s, struct lane *l)
     struct task_class *c = l->class;
     const struct run_list *unstarted = &l->lists[LANE_UNSTARTED];
     int32_t top = unstarted->n_tasks ? run_list_first(unstarted)->priority : INT32_MIN;
-    if (l->retracting || (top > s->floor && lane_spare(l))) {
+    if (!l->retracting && top > s->floor && lane_spare(l)) {
         lane_ahead_again(s, l);
-        if (!l->retracting)
-            out_retract(s, l, lane_spare(l));
+        out_retract(s, l, lane_spare(l));
         return;
     }
     list_remove(&l->ahead);
     list_push_back(&c->settled, &l->ahead);
-    c->settled_top = MAX(c->settled_top, top);
+    /* The answer to what it was asked already brings it back. */
+    if (!l->retracting)
+        c->settled_top = MAX(c->settled_top, top);
 }
 
 /* Lanes that do not get on give back what is more important than something else. */

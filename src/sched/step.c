@@ -128,7 +128,7 @@ void out_assign(struct sched *s, struct lane *l, uint32_t grants, uint32_t max_t
     class_dequeued(s, l->class, sent);
     l->class->nothing_to_steal = false;
     if (sent && s->now_us >= l->ahead_us + STALLED_US)
-        lane_ahead_again(s, l);
+        lane_unsettle(l, q->priority);
     if (grants) {
         lane_grant(s, l, grants);
         starve_end(s, l->class);

@@ -221,6 +221,53 @@ static void test_stalled_settles(void)
     end();
 }
 
+/* 1:7 runs and 1:8 waits behind it, with room for more as others were short. */
+static uint32_t one_ahead_with_room(void)
+{
+    begin();
+    worker(1, "cpus=range(0-0)");
+    uint32_t c = class_of("cpus=1");
+    sched_ready(sched, c, 10, 1, 0, 9);
+    CHECK_STEP("w1 c0.0 +1 1:0-1");
+    done(1, 1, 0, 0, 1000);
+    CHECK_STEP("w1 c0.0 +0 1:2-8");
+    for (uint32_t slot = 1; slot < 7; slot++)
+        done(1, 1, slot, 0, 1000);
+    CHECK_STEP("");
+    return c;
+}
+
+/* More tasks do not make a lane get on. */
+static void test_stalled_gets_more(void)
+{
+    uint32_t c = one_ahead_with_room();
+    now_us += 50000;
+    sched_ready(sched, c, 10, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +0 2:0-0");
+    started(1, 1, 7, 1);
+    sched_ready(sched, c, 5, 3, 0, 1);
+    CHECK_STEP("retract w1 c0.0 2");
+    end();
+}
+
+/* Nor do cancelled ones that never ran; what is asked about them is answered first. */
+static void test_stalled_with_cancelled(void)
+{
+    uint32_t c = one_ahead_with_room();
+    sched_ready(sched, c, 10, 2, 0, 1);
+    CHECK_STEP("w1 c0.0 +0 2:0-0");
+    started(1, 1, 7, 1);
+    now_us += 50000;
+    sched_cancel_job(sched, 2);
+    sched_ready(sched, c, 5, 3, 0, 1);
+    CHECK_STEP("retract w1 c0.0 0");
+    CHECK_STEP("");
+    done(1, 2, 0, 0, 0);
+    give_back(1, c, 2, 0, 0);
+    CHECK_STEP("retract w1 c0.0 1");
+    end();
+}
+
 /* A worker that becomes free is left to what waits ahead elsewhere before anything long
  * of less importance starts there; unless that started meanwhile. */
 static void test_free_for_what_is_ahead(void)
@@ -415,7 +462,8 @@ static void test_adopt_and_take(void)
 TEST_MAIN("window", TEST(test_sizes), TEST(test_even_share), TEST(test_steal),
           TEST(test_steal_comes_late), TEST(test_ran_dry), TEST(test_priority_recalls),
           TEST(test_priority_ahead), TEST(test_none_ahead_of_lower), TEST(test_stalled),
-          TEST(test_stalled_settles), TEST(test_free_for_what_is_ahead),
+          TEST(test_stalled_settles), TEST(test_stalled_gets_more),
+          TEST(test_stalled_with_cancelled), TEST(test_free_for_what_is_ahead),
           TEST(test_free_beside_a_gang), TEST(test_refused),
           TEST(test_refused_for_a_cancelled_task), TEST(test_refused_for_a_stranger),
           TEST(test_rejected), TEST(test_cancel),
