@@ -68,12 +68,9 @@ static void check_worker(const struct sched *s, const struct worker *w)
 static void check_class(const struct sched *s, const struct task_class *c)
 {
     uint64_t waiting = 0, grants = 0, unstarted = 0, started = 0, retracts = 0;
-    for (size_t i = 0; i < c->queues.len; i++) {
-        HQ_ASSERT(ready_set_valid(&c->queues.data[i].ready));
-        HQ_ASSERT(i == 0 ||
-                  c->queues.data[i - 1].priority > c->queues.data[i].priority);
-        waiting += c->queues.data[i].ready.n_tasks;
-    }
+    HQ_ASSERT(queues_valid(&c->queues));
+    QUEUES_FOR_EACH(&c->queues, q)
+    waiting += q->ready.n_tasks;
     for (size_t i = 0; i < c->lanes.len; i++) {
         const struct lane *l = c->lanes.data[i];
         HQ_ASSERT(l->class == c && l->class_pos == i);

@@ -79,11 +79,9 @@ void class_release(struct task_class *c)
 {
     for (uint32_t i = 0; i < c->n_ways; i++)
         free(c->ways[i].needs);
-    for (size_t i = 0; i < c->queues.len; i++)
-        ready_set_release(&c->queues.data[i].ready);
     free(c->ways);
     free(c->preferred);
-    vec_release(&c->queues);
+    queues_release(&c->queues);
     vec_release(&c->lanes);
     request_release(&c->request);
     free(c);
@@ -182,56 +180,6 @@ const struct request *sched_class_request(const struct sched *s, uint32_t class_
     return class_id < s->classes.len ? &s->classes.data[class_id]->request : NULL;
 }
 
-/* Index of the first queue whose priority is not above. */
-static size_t queue_position(const struct task_class *c, int32_t priority)
-{
-    size_t low = 0, high = c->queues.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (c->queues.data[middle].priority > priority)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-struct queue *class_queue_find(struct task_class *c, int32_t priority)
-{
-    size_t at = queue_position(c, priority);
-    if (at < c->queues.len && c->queues.data[at].priority == priority)
-        return &c->queues.data[at];
-    return NULL;
-}
-
-/* Queues stay when they run empty; many of them are swept before a new one is made. */
-static void class_sweep_queues(struct task_class *c)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < c->queues.len; i++) {
-        if (c->queues.data[i].ready.n_tasks)
-            c->queues.data[kept++] = c->queues.data[i];
-        else
-            ready_set_release(&c->queues.data[i].ready);
-    }
-    c->queues.len = kept;
-}
-
-struct queue *class_queue(struct task_class *c, int32_t priority)
-{
-    struct queue *q = class_queue_find(c, priority);
-    if (q)
-        return q;
-    if (c->queues.len == c->queues.cap && c->queues.len >= 8)
-        class_sweep_queues(c);
-    size_t at = queue_position(c, priority);
-    must_push(&c->queues, ((struct queue){priority, {NULL, 0, 0, 0, 0}}));
-    q = &c->queues.data[at];
-    memmove(q + 1, q, (c->queues.len - 1 - at) * sizeof *q);
-    *q = (struct queue){priority, {NULL, 0, 0, 0, 0}};
-    return q;
-}
-
 /* Its place in the order may have changed. */
 void class_touch(struct sched *s, struct task_class *c)
 {
@@ -244,7 +192,7 @@ void class_touch(struct sched *s, struct task_class *c)
 void class_enqueue(struct sched *s, struct task_class *c, int32_t priority,
                    uint32_t job, uint32_t slot, uint32_t count)
 {
-    ready_set_add(&class_queue(c, priority)->ready, job, slot, count);
+    ready_set_add(&queues_get(&c->queues, priority)->ready, job, slot, count);
     c->waiting += count;
     s->waiting += count;
     class_touch(s, c);
@@ -256,8 +204,10 @@ void class_dequeued(struct sched *s, struct task_class *c, uint64_t n)
     HQ_ASSERT(c->waiting >= n && s->waiting >= n);
     c->waiting -= n;
     s->waiting -= n;
-    if (n)
+    if (n) {
+        queues_taken(&c->queues);
         class_touch(s, c);
+    }
     if (!c->waiting)
         starve_end(s, c);
 }

@@ -188,14 +188,9 @@ bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
             return true;
         }
     }
-    for (size_t i = 0; i < s->classes.len; i++) {
-        const struct task_class *other = s->classes.data[i];
-        for (size_t k = 0; k < other->queues.len; k++)
-            if (other->queues.data[k].priority > priority)
-                out->n_above += other->queues.data[k].ready.n_tasks;
-    }
-    for (size_t k = 0; k < c->queues.len; k++)
-        if (c->queues.data[k].priority == priority)
-            return ready_set_rank(&c->queues.data[k].ready, job, slot, &out->n_before);
-    return false;
+    for (size_t i = 0; i < s->classes.len; i++)
+        QUEUES_FOR_EACH(&s->classes.data[i]->queues, q)
+    out->n_above += q->priority > priority ? q->ready.n_tasks : 0;
+    const struct queue *q = queues_find(&c->queues, priority);
+    return q && ready_set_rank(&q->ready, job, slot, &out->n_before);
 }

@@ -230,7 +230,7 @@ void gang_place(struct sched *s, struct task_class *c, int32_t priority)
 {
     if (!s->gangs_dirty)
         return;
-    struct queue *q = class_queue_find(c, priority);
+    struct queue *q = queues_find(&c->queues, priority);
     bool any = false;
     while (q->ready.n_tasks && gang_pick_idle(s, c, priority)) {
         gang_start(s, c, q);

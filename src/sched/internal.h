@@ -1,6 +1,6 @@
 /*
  * Inside of the scheduler. One state, one thread; files:
- *   classes.c  requests as needs of numbered resources, their queues, order of classes
+ *   classes.c  requests as needs of numbered resources, order of classes; queues.c
  *   workers.c  workers, their free amounts, the index of workers with room
  *   lanes.c    the books of one lane: tasks, grants, cancelled tasks
  *   reports.c  what workers say
@@ -27,7 +27,7 @@
 #include "base/strmap.h"
 #include "base/u64map.h"
 #include "base/vec.h"
-#include "sched/ready.h"
+#include "sched/queues.h"
 #include "sched/runs.h"
 #include "sched/sched.h"
 
@@ -57,12 +57,6 @@ struct way {
     uint64_t n_ended;
 };
 
-/* Waiting tasks of one class and priority. */
-struct queue {
-    int32_t priority;
-    struct ready_set ready;
-};
-
 /* What decides between classes; see classes.c. */
 struct order_key {
     int32_t priority;
@@ -84,7 +78,7 @@ struct task_class {
     uint64_t starved_since_us; /* no task of it runs, others take the room; 0: not so */
     uint32_t reserved_id;      /* worker that is kept free for a starved class, or 0 */
     double weight;             /* the largest of the variants */
-    VEC(struct queue) queues;  /* priority descending; may be empty ones among them */
+    struct queues queues;
     uint64_t waiting;
     uint32_t order_pos;       /* in sched.order, NO_INDEX: nothing waits */
     bool touched;             /* in sched.touched */
@@ -275,16 +269,10 @@ struct sched {
 /* classes.c */
 uint32_t resource_intern(struct sched *s, const char *name);
 void class_release(struct task_class *c);
-struct queue *class_queue(struct task_class *c,
-                          int32_t priority); /* created when missing */
-struct queue *class_queue_find(struct task_class *c, int32_t priority);
 /* The first queue with tasks; NULL. */
 static inline struct queue *class_top(const struct task_class *c)
 {
-    for (size_t i = 0; i < c->queues.len; i++)
-        if (c->queues.data[i].ready.n_tasks)
-            return &c->queues.data[i];
-    return NULL;
+    return queues_top(&c->queues);
 }
 /* Priority of its first waiting task. */
 static inline int32_t class_priority(const struct task_class *c)

@@ -19,11 +19,11 @@ void sched_cancel_job(struct sched *s, uint32_t job)
 {
     for (size_t i = 0; i < s->classes.len; i++) {
         struct task_class *c = s->classes.data[i];
-        for (size_t k = 0; k < c->queues.len; k++) {
-            uint64_t n = ready_set_drop_job(&c->queues.data[k].ready, job);
-            class_dequeued(s, c, n);
-            s->gangs_dirty |= n && c->gang;
-        }
+        uint64_t n = 0;
+        QUEUES_FOR_EACH(&c->queues, q)
+        n += ready_set_drop_job(&q->ready, job);
+        class_dequeued(s, c, n);
+        s->gangs_dirty |= n && c->gang;
         for (size_t k = 0; k < c->lanes.len; k++)
             (void)lane_cancel_job(s, c->lanes.data[k], job);
     }
@@ -204,7 +204,7 @@ bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t j
                 uint32_t slot)
 {
     struct task_class *c = class_get(s, class_id);
-    struct queue *q = class_queue_find(c, priority);
+    struct queue *q = queues_find(&c->queues, priority);
     if (!q || !ready_set_remove(&q->ready, job, slot))
         return false;
     class_dequeued(s, c, 1);

@@ -84,11 +84,9 @@ static void step_priorities(struct sched *s)
             floor = MIN(floor, c->lowest_sent);
         if (c->unstarted && !(list_empty(&c->ahead) && list_empty(&c->settled)))
             ceiling = MAX(ceiling, c->highest_sent);
-        size_t k = c->waiting ? c->queues.len : 0;
-        while (k > 0 && !c->queues.data[k - 1].ready.n_tasks)
-            k--;
-        if (k > 0)
-            floor = MIN(floor, c->queues.data[k - 1].priority);
+        const struct queue *lowest = queues_lowest(&c->queues);
+        if (lowest)
+            floor = MIN(floor, lowest->priority);
     }
     s->floor = floor;
     s->ceiling = ceiling;

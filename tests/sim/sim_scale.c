@@ -23,8 +23,9 @@
 
 struct scale {
     const char *name;
-    uint32_t n_workers, n_classes, n_variants, n_priorities;
-    bool singly; /* each end is a report, a step follows every few */
+    uint32_t n_workers, n_classes, n_variants;
+    uint32_t n_priorities; /* of the classes; 0: each task has its own */
+    bool singly;           /* each end is a report, a step follows every few */
 };
 
 static const struct scale cases[] = {
@@ -38,6 +39,9 @@ static const struct scale cases[] = {
     {"the same, one by one", 1000, 64, 2, 1, true},
     {"1000 workers, 64 classes, 8 priorities", 1000, 64, 2, 8, false},
     {"the same, one by one", 1000, 64, 2, 8, true},
+    {"1 worker, no two priorities alike", 1, 1, 1, 0, true},
+    {"1000 workers, no two priorities alike", 1000, 1, 1, 0, true},
+    {"1000 workers, 64 classes, the same", 1000, 64, 2, 0, true},
 };
 
 struct lane {
@@ -315,6 +319,18 @@ static void release(struct bench *b)
     sched_destroy(b->sched);
 }
 
+/* The last task comes first in the class, where each has a priority of its own. */
+static void make_ready(struct bench *b, uint32_t i, uint32_t n_tasks)
+{
+    uint32_t class_id = add_class(b, i), n_priorities = b->scale->n_priorities;
+    uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    for (uint32_t slot = 0; slot < n_tasks && !n_priorities; slot++)
+        sched_ready(b->sched, class_id, (int32_t)slot, i, slot, 1);
+    if (n_priorities)
+        sched_ready(b->sched, class_id, (int32_t)(i % n_priorities), i, 0, n_tasks);
+    b->spent_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
+}
+
 static double run_case(const struct scale *scale, uint32_t n_tasks)
 {
     static struct bench bench;
@@ -331,8 +347,7 @@ static double run_case(const struct scale *scale, uint32_t n_tasks)
     for (uint32_t i = 0; i < scale->n_classes; i++) {
         b->done[i] = calloc(each, 1);
         CHECK(b->done[i] != NULL);
-        sched_ready(b->sched, add_class(b, i), (int32_t)(i % scale->n_priorities), i, 0,
-                    each);
+        make_ready(b, i, each);
     }
     run(b);
     qsort(b->wall_ns.data, b->wall_ns.len, sizeof *b->wall_ns.data, by_value);
@@ -354,7 +369,7 @@ int main(int argc, char **argv)
                  "us/task", "of steps", "worst ms", "p99.99 ms", "moved");
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         double us = run_case(&cases[i], n_tasks);
-        if (cases[i].n_classes == 1 && i > 1) {
+        if (cases[i].n_classes == 1 && cases[i].n_priorities == 1 && i > 1) {
             least = MIN(least, us);
             most = MAX(most, us);
         }
