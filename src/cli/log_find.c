@@ -5,11 +5,18 @@
 
 #define KEPT_MAX (32u << 20) /* bytes of lines that the threads keep */
 
-/* A block that ends with a beginning of the text. */
+/* A block that ends with a beginning of the text or, `inside`, begins inside of it
+ * behind one that was perhaps passed over. */
 struct open_end {
     uint32_t instance, seq; /* seq: of the run's block seen last */
     uint8_t type;
+    bool inside;
     uint64_t ends; /* of log_match_in */
+};
+
+struct left_end {
+    uint64_t key;
+    struct open_end o;
 };
 
 /* What one thread looks at. */
@@ -24,6 +31,9 @@ struct find_part {
     struct u64map open; /* (job, task) to the end of its last block */
     struct open_end *ends;
     size_t n_ends, cap_ends;
+    struct outlog_block_filter filter;
+    struct left_end *insides;
+    size_t n_insides, cap_insides;
     int rc;
     struct error err;
 };
@@ -54,6 +64,7 @@ void log_find_release(struct log_find *f)
         buf_release(&p->lines);
         free(p->hits);
         free(p->ends);
+        free(p->insides);
     }
     free(f->parts);
     u64map_release(&f->found);
@@ -146,7 +157,8 @@ static int open_end(struct find_part *p, const struct outlog_entry *e, uint64_t 
         p->ends = grown;
         p->cap_ends = cap;
     }
-    p->ends[p->n_ends] = (struct open_end){e->key.instance, e->key.seq, e->type, ends};
+    p->ends[p->n_ends] =
+        (struct open_end){e->key.instance, e->key.seq, e->type, false, ends};
     return u64map_set(&p->open, task_key(&e->key), p->n_ends++) < 0
                ? error_nomem(&p->err)
                : 0;
@@ -175,6 +187,21 @@ static int go_on(struct find_part *p, struct outlog_blocks *it,
     return note(p, e, 0);
 }
 
+static int keep_inside(struct find_part *p, const struct outlog_entry *e)
+{
+    if (p->n_insides == p->cap_insides) {
+        size_t cap = p->cap_insides ? p->cap_insides * 2 : 64;
+        struct left_end *grown = realloc(p->insides, cap * sizeof *grown);
+        if (!grown)
+            return error_nomem(&p->err);
+        p->insides = grown;
+        p->cap_insides = cap;
+    }
+    p->insides[p->n_insides++] = (struct left_end){
+        task_key(&e->key), {e->key.instance, e->key.seq, e->type, true, 0}};
+    return 0;
+}
+
 static int look_in(struct find_part *p, struct outlog_blocks *it,
                    const struct outlog_entry *e, struct buf *fold)
 {
@@ -190,6 +217,12 @@ static int look_in(struct find_part *p, struct outlog_blocks *it,
         return 0;
     if (log_match_in(p->f->match, data, e->output, fold, &ends))
         return look_at(p, e, data);
+    if (p->filter.may_skip && e->key.seq > 0 &&
+        log_match_begins_inside(p->f->match, data, e->output) &&
+        (rc = keep_inside(p, e)) < 0)
+        return rc;
+    if (p->filter.may_skip)
+        ends = log_match_ends_rare(p->f->match, ends);
     return ends && !(e->flags & OUTLOG_FLAG_END) ? open_end(p, e, ends) : 0;
 }
 
@@ -206,16 +239,17 @@ static int look(struct find_part *p, struct outlog_blocks *it, struct buf *fold)
 static void run_part(void *arg)
 {
     struct find_part *p = arg;
-    struct outlog_block_filter filter = {.any_job = true,
-                                         .channel = p->f->choice->channel,
-                                         .verify = true,
-                                         .in_place = true,
-                                         .part = p->number,
-                                         .n_parts = (uint32_t)p->f->n_parts};
+    p->filter = (struct outlog_block_filter){.any_job = true,
+                                             .channel = p->f->choice->channel,
+                                             .verify = true,
+                                             .in_place = true,
+                                             .part = p->number,
+                                             .n_parts = (uint32_t)p->f->n_parts};
+    p->filter.may_skip = log_match_rare(p->f->match, p->filter.unless);
     struct buf fold = BUF_INIT(BUF_MAX_DEFAULT);
     struct outlog_blocks *it = NULL;
     outlog_reader_on_damage(p->reader, on_damage, p->f);
-    p->rc = outlog_blocks_create(&it, p->reader, &filter, &p->err);
+    p->rc = outlog_blocks_create(&it, p->reader, &p->filter, &p->err);
     if (p->rc == 0)
         p->rc = look(p, it, &fold);
     outlog_blocks_destroy(it);
@@ -243,18 +277,15 @@ static int make_parts(struct log_find *f, size_t n, struct error *err)
     return rc;
 }
 
-/* ---- ends that no thread saw going on: the next block is in another's part ----------
+/* ---- ends that no thread saw going on: the block behind or in front is in another's
+ * part, or was passed over ------------------------------------------------------------
  */
-
-struct left_end {
-    uint64_t key;
-    struct open_end o;
-};
 
 struct left_ends {
     struct log_find *f;
     struct left_end *items; /* by key */
     size_t n;
+    struct buf fold;
 };
 
 static int left_cmp(const void *pa, const void *pb)
@@ -263,21 +294,30 @@ static int left_cmp(const void *pa, const void *pb)
     return a->key < b->key ? -1 : a->key > b->key;
 }
 
+/* Unless its task is read again anyway. */
+static void take_left(struct left_ends *l, const struct left_end *e)
+{
+    uint64_t found;
+    if (!u64map_get(&l->f->found, e->key, &found) || found)
+        l->items[l->n++] = *e;
+}
+
 static int gather_left(struct left_ends *l, struct error *err)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->f->n_parts; i++)
-        n += l->f->parts[i].open.n;
+        n += l->f->parts[i].open.n + l->f->parts[i].n_insides;
     l->items = malloc((n + 1) * sizeof *l->items);
     if (!l->items)
         return error_nomem(err);
     for (size_t i = 0; i < l->f->n_parts; i++) {
         const struct find_part *p = &l->f->parts[i];
         size_t pos = 0;
-        uint64_t key, at, found;
+        uint64_t key, at;
         while (u64map_next(&p->open, &pos, &key, &at))
-            if (!u64map_get(&l->f->found, key, &found) || found)
-                l->items[l->n++] = (struct left_end){key, p->ends[at]};
+            take_left(l, &(struct left_end){key, p->ends[at]});
+        for (size_t k = 0; k < p->n_insides; k++)
+            take_left(l, &p->insides[k]);
     }
     qsort(l->items, l->n, sizeof *l->items, left_cmp);
     return 0;
@@ -303,6 +343,31 @@ static bool end_goes_on(const struct left_ends *l, const struct outlog_run *run,
            log_match_goes_on(l->f->match, o->ends, data, n);
 }
 
+/* The block of the channel in front of the one that begins inside of the text. */
+static const struct outlog_ref *block_before(const struct outlog_run *run,
+                                             const struct open_end *o)
+{
+    for (size_t i = run->n_refs; i-- > 0;)
+        if (run->refs[i].e.key.seq < o->seq && run->refs[i].e.type == o->type)
+            return &run->refs[i];
+    return NULL;
+}
+
+static bool begun_before(const struct left_ends *l, const struct outlog_run *run,
+                         const struct open_end *o, struct buf *fold)
+{
+    const struct outlog_ref *before = block_before(run, o);
+    struct open_end end = {.type = o->type};
+    const uint8_t *data;
+    size_t n;
+    if (!before || outlog_read_block(l->f->s->reader, before, &data, &n) != 0)
+        return false;
+    end.seq = before->e.key.seq;
+    /* In a short block the text may only go on. */
+    return n < l->f->match->n || log_match_in(l->f->match, data, n, fold, &end.ends) ||
+           (end.ends && end_goes_on(l, run, &end));
+}
+
 static int check_run(void *arg, const struct outlog_run *run, struct error *err)
 {
     struct left_ends *l = arg;
@@ -313,7 +378,9 @@ static int check_run(void *arg, const struct outlog_run *run, struct error *err)
     while (e > l->items && e[-1].key == want.key)
         e--;
     for (; e < l->items + l->n && e->key == want.key; e++)
-        if (e->o.instance == run->instance && end_goes_on(l, run, &e->o) &&
+        if (e->o.instance == run->instance &&
+            (e->o.inside ? begun_before(l, run, &e->o, &l->fold)
+                         : end_goes_on(l, run, &e->o)) &&
             u64map_set(&l->f->found, want.key, 0) < 0)
             return error_nomem(err);
     return 0;
@@ -321,7 +388,7 @@ static int check_run(void *arg, const struct outlog_run *run, struct error *err)
 
 static int check_left(struct log_find *f, struct error *err)
 {
-    struct left_ends l = {.f = f};
+    struct left_ends l = {.f = f, .fold = BUF_INIT(BUF_MAX_DEFAULT)};
     int rc = gather_left(&l, err);
     uint64_t *keys = rc == 0 ? malloc((l.n + 1) * sizeof *keys) : NULL;
     if (rc == 0 && !keys)
@@ -334,6 +401,7 @@ static int check_left(struct log_find *f, struct error *err)
         rc = log_find_walk(f, keys, n, check_run, &l, err);
     free(keys);
     free(l.items);
+    buf_release(&l.fold);
     return rc;
 }
 

@@ -24,6 +24,8 @@ static unsigned commonness(uint8_t c)
         return strchr("jqxzkv", c) ? 3 : 6;
     if (c && strchr("-=:,()/_\"[]\t", c))
         return 5;
+    if (c && strchr("HQLB", c))
+        return 4; /* each block in a group has these in front */
     return c >= 'A' && c <= 'Z' ? 2 : 1;
 }
 
@@ -180,18 +182,50 @@ bool log_match_in(const struct log_match *m, const uint8_t *p, size_t n,
     return false;
 }
 
+/* In the output of most programs there are many kilobytes without it. */
+#define RARE_MAX 5u
+
+bool log_match_rare(const struct log_match *m, uint8_t rare[2])
+{
+    if (m->n == 0)
+        return false;
+    uint8_t c = m->text[m->rare[0]];
+    rare[0] = rare[1] = c;
+    if (m->ignore_case && c >= 'a' && c <= 'z')
+        rare[1] = (uint8_t)(c & ~0x20);
+    return commonness(c) <= RARE_MAX;
+}
+
+static bool same_text(const struct log_match *m, size_t from, const uint8_t *p,
+                      size_t n)
+{
+    size_t i = 0;
+    while (i < n && (m->ignore_case ? small(p[i]) : p[i]) == m->text[from + i])
+        i++;
+    return i == n;
+}
+
+uint64_t log_match_ends_rare(const struct log_match *m, uint64_t ends)
+{
+    size_t without = MIN(m->rare[0], (size_t)ENDS_MAX - 1);
+    return ends >> without << without;
+}
+
+bool log_match_begins_inside(const struct log_match *m, const uint8_t *p, size_t n)
+{
+    for (size_t k = 1; k <= m->rare[0]; k++)
+        if (k + n > m->rare[0] && same_text(m, k, p, MIN(m->n - k, n)))
+            return true;
+    return false;
+}
+
 bool log_match_goes_on(const struct log_match *m, uint64_t ends, const uint8_t *p,
                        size_t n)
 {
     if (ends >> (ENDS_MAX - 1))
         return true;
     for (size_t k = 1; ends; k++, ends >>= 1) {
-        size_t i = 0, rest = MIN(m->n - k, n);
-        if (!(ends & 1))
-            continue;
-        while (i < rest && (m->ignore_case ? small(p[i]) : p[i]) == m->text[k + i])
-            i++;
-        if (i == rest)
+        if (ends & 1 && same_text(m, k, p, MIN(m->n - k, n)))
             return true;
     }
     return false;

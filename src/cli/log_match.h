@@ -37,6 +37,16 @@ size_t log_match_overlap(const struct log_match *m); /* NULL: 0 */
  */
 bool log_match_in(const struct log_match *m, const uint8_t *p, size_t n,
                   struct buf *fold, uint64_t *ends);
+/*
+ * Two bytes (small and capital, or twice the same) of which one is in each occurrence
+ * of the fixed text; false: the text has none that is seldom in output.
+ */
+bool log_match_rare(const struct log_match *m, uint8_t rare[2]);
+/* Of these beginnings the ones that hold the rare byte, and perhaps more. */
+uint64_t log_match_ends_rare(const struct log_match *m, uint64_t ends);
+/* Whether these bytes begin inside of the text and hold its rare byte, so that it may
+ * have begun in bytes that are not at hand, as they do not. */
+bool log_match_begins_inside(const struct log_match *m, const uint8_t *p, size_t n);
 /* Whether one of these beginnings goes on in these bytes, or may behind them. */
 bool log_match_goes_on(const struct log_match *m, uint64_t ends, const uint8_t *p,
                        size_t n);

@@ -121,6 +121,9 @@ struct outlog_block_filter {
     uint32_t job;
     int channel; /* enum outlog_channel, -1: all, events too */
     bool verify; /* payloads as well: damaged blocks are left out */
+    /* Packed groups that hold neither of two bytes may be passed over. */
+    bool may_skip;
+    uint8_t unless[2];
     /* One extent after another, and only those of the part-th of n_parts parts, so that
      * several threads, each with its reader, share the work. */
     bool in_place;

@@ -5,6 +5,7 @@
 #include "outlog/reader_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/heap.h"
 
 #define WINDOW_BYTES (256u << 10)
@@ -105,6 +106,8 @@ static int open_due(struct outlog_blocks *it, struct error *err)
         it->n_opened++;
         if (!scan_init(&s->scan, s->f, s->x, it->filter.verify, WINDOW_BYTES))
             return error_nomem(err);
+        s->scan.may_skip = it->filter.may_skip;
+        memcpy(s->scan.unless, it->filter.unless, sizeof s->scan.unless);
         if (stream_next(it, s) && heap_push(&it->heap, item_of(s)) < 0)
             return error_nomem(err);
     }

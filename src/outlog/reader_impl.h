@@ -149,7 +149,9 @@ struct scan {
     struct window w;
     const struct extent_info *x;
     uint64_t pos, end;
-    bool verify;      /* payloads too */
+    bool verify;   /* payloads too */
+    bool may_skip; /* groups that hold neither of `unless` */
+    uint8_t unless[2];
     struct buf group; /* content of the current group */
     size_t inner;     /* position in it */
     uint64_t group_offset;

@@ -1,3 +1,4 @@
+#include "outlog/literals.h"
 #include "outlog/reader_impl.h"
 
 #include <stdlib.h>
@@ -82,6 +83,9 @@ static enum block_try try_block(struct scan *s, uint64_t pos)
         buf_clear(&s->group);
         s->inner = 0;
         s->group_offset = pos;
+        if (s->may_skip &&
+            !literals_may_hold(payload, b.stored, s->unless[0], s->unless[1]))
+            return TRY_GOOD;
         return reader_unpack(f->r, payload, b.stored, &s->group) == 0 ? TRY_GOOD
                                                                       : TRY_BAD_PAYLOAD;
     }
