@@ -60,6 +60,7 @@ static void page_sweep(struct queue_page *page)
             ready_set_release(&page->queues[i].ready);
     }
     page->n = kept;
+    page->from = 0;
 }
 
 static void page_insert_at(struct queues *l, size_t at, struct queue_page *page)
@@ -116,6 +117,7 @@ struct queue *queues_get(struct queues *l, int32_t priority)
     }
     l->first = 0;
     l->last = l->pages.len - 1;
+    page->from = MIN(page->from, at);
     if (known)
         return &page->queues[at];
     memmove(&page->queues[at + 1], &page->queues[at],
@@ -127,7 +129,7 @@ struct queue *queues_get(struct queues *l, int32_t priority)
 
 static struct queue *page_top(struct queue_page *page)
 {
-    for (uint32_t i = 0; i < page->n; i++)
+    for (uint32_t i = page->from; i < page->n; i++)
         if (page->queues[i].ready.n_tasks)
             return &page->queues[i];
     return NULL;
@@ -159,8 +161,13 @@ struct queue *queues_lowest(const struct queues *l)
 
 void queues_taken(struct queues *l)
 {
+    if (!l->pages.len)
+        return;
     while (l->first < l->last && !page_top(l->pages.data[l->first]))
         l->first++;
+    struct queue_page *page = l->pages.data[l->first];
+    while (page->from < page->n && !page->queues[page->from].ready.n_tasks)
+        page->from++;
     while (l->last > l->first && !page_lowest(l->pages.data[l->last]))
         l->last--;
 }
@@ -169,10 +176,14 @@ bool queues_valid(const struct queues *l)
 {
     const struct queue *before = NULL;
     size_t page = 0;
-    for (; page < l->pages.len; page++)
-        if (l->pages.data[page]->n == 0 ||
-            ((page < l->first || page > l->last) && page_top(l->pages.data[page])))
+    for (; page < l->pages.len; page++) {
+        struct queue_page *at = l->pages.data[page];
+        if (at->n == 0 || ((page < l->first || page > l->last) && page_top(at)))
             return false;
+        for (uint32_t i = 0; i < at->from; i++)
+            if (at->queues[i].ready.n_tasks)
+                return false;
+    }
     QUEUES_FOR_EACH(l, q)
     {
         if (!ready_set_valid(&q->ready) || (before && before->priority <= q->priority))

@@ -19,7 +19,8 @@ struct queue {
 };
 
 struct queue_page {
-    uint32_t n; /* > 0 */
+    uint32_t n;    /* > 0 */
+    uint32_t from; /* queues before it hold no tasks */
     struct queue queues[QUEUES_OF_PAGE];
 };
 
