@@ -1,6 +1,8 @@
 /* hq task explain: what each worker offers, and what holds the task back. */
 #include "server/internal.h"
 
+#include "base/clock.h"
+
 #define NEEDS_SHOWN 16
 
 /* Total amount of a resource that the worker offers to the request. */
@@ -29,12 +31,12 @@ static void explain_variant(struct server *s, const struct worker *w,
     size_t n = (v->min_time_ns ? 1 : 0) + (v->n_nodes ? 1 : v->n_entries);
     buf_varint(out, n);
     if (v->min_time_ns) {
-        uint64_t limit = w->config.time_limit_ns;
-        uint64_t age_ns = (s->now_us - w->started_us) * 1000;
+        const struct worker_link *link = worker_link_of(s, w->id);
+        uint64_t end_us = link ? link->end_us : 0, now_us = clock_mono_us();
         buf_u8(out, 0);
         buf_varint(out, v->min_time_ns);
-        buf_u8(out, limit != 0);
-        buf_varint(out, limit > age_ns ? limit - age_ns : 0);
+        buf_u8(out, end_us != 0);
+        buf_varint(out, end_us > now_us ? (end_us - now_us) * 1000 : 0);
     }
     if (v->n_nodes) {
         buf_u8(out, 1);

@@ -41,6 +41,7 @@ struct worker_link {
     struct list_node node; /* server.links */
     uint32_t id;
     uint64_t last_heard_us;
+    uint64_t end_us;           /* of the worker's life; 0: unknown */
     uint64_t stop_deadline_us; /* asked to stop: dropped then; 0: not asked */
     enum worker_end end;       /* what will be recorded */
     uint64_t end_seq;          /* last TASKS_ENDED batch taken */

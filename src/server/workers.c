@@ -69,14 +69,18 @@ static void refuse(struct worker_link *link, const char *why)
     (void)s;
 }
 
-static void schedule_worker(struct server *s, const struct worker *w)
+/* Also when it comes back it has lived since its start. */
+static void schedule_worker(struct worker_link *link, const struct worker *w,
+                            uint64_t age_us)
 {
-    uint64_t end_us =
-        w->config.time_limit_ns ? clock_mono_us() + w->config.time_limit_ns / 1000 : 0;
+    struct server *s = link->server;
+    uint64_t limit_us = w->config.time_limit_ns / 1000;
+    if (w->config.time_limit_ns)
+        link->end_us = clock_mono_us() + (limit_us > age_us ? limit_us - age_us : 0);
     struct sched_worker sw = {.id = w->id,
                               .pools = &w->config.pools,
                               .group = w->config.group,
-                              .end_us = end_us,
+                              .end_us = link->end_us,
                               .min_utilization = w->config.min_utilization};
     sched_worker_add(s->sched, &sw, clock_mono_us());
     s->sched_dirty = true;
@@ -104,7 +108,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     state_apply_worker(&s->state, link->id, config, s->now_us);
     commit_event(s, &event);
     buf_release(&event);
-    schedule_worker(s, state_worker(&s->state, link->id));
+    schedule_worker(link, state_worker(&s->state, link->id), m->age_us);
     (void)u64map_remove(&s->expected,
                         worker_token_key(&state_worker(&s->state, link->id)->config));
     if (s->expected.n == 0)

@@ -1,6 +1,7 @@
 """hq worker start --on-server-lost: what a worker does when its server is gone."""
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,21 @@ def test_reconnect_takes_no_room_for_what_waits(bare):
     bare.write("go", "")
     bare.wait_job(job)
     assert bare.stats(job) == {"finished": 200}
+
+
+def test_reconnect_does_not_prolong_life(bare):
+    """What is left of the worker's time limit counts from its start."""
+    bare.start_server("--journal", "j")
+    bare.start_worker("--on-server-lost=reconnect:1h", "--time-limit=1h")
+    start = time.monotonic()
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    bare.wait_workers(1)
+    job = bare.submit("--time-request", "2h", "--", "true")
+    lived_s = time.monotonic() - start
+    worker, = bare.json("task", "explain", job, 0)["explanation"]["workers"]
+    left = worker["variants"][0][0]["Time"]["remaining_time"]
+    assert 0 < left["secs"] + left["nanos"] / 1e9 <= 3600 - lived_s
 
 
 def test_reconnect_gives_up(env):
