@@ -5,18 +5,21 @@
 
 #define KEPT_MAX (32u << 20) /* bytes of lines that the threads keep */
 
-/* A block that ends with a beginning of the text or, `inside`, begins inside of it
- * behind one that was perhaps passed over. */
+/* A block that ends with a beginning of the text. */
 struct open_end {
     uint32_t instance, seq; /* seq: of the run's block seen last */
     uint8_t type;
-    bool inside;
     uint64_t ends; /* of log_match_in */
 };
 
+/* Such a block, or one that begins inside of the text behind one that was perhaps
+ * passed over. */
 struct left_end {
     uint64_t key;
     struct open_end o;
+    bool inside;
+    uint32_t file, inner; /* where it lies, if so: */
+    uint64_t offset;
 };
 
 /* What one thread looks at. */
@@ -157,8 +160,7 @@ static int open_end(struct find_part *p, const struct outlog_entry *e, uint64_t 
         p->ends = grown;
         p->cap_ends = cap;
     }
-    p->ends[p->n_ends] =
-        (struct open_end){e->key.instance, e->key.seq, e->type, false, ends};
+    p->ends[p->n_ends] = (struct open_end){e->key.instance, e->key.seq, e->type, ends};
     return u64map_set(&p->open, task_key(&e->key), p->n_ends++) < 0
                ? error_nomem(&p->err)
                : 0;
@@ -187,8 +189,9 @@ static int go_on(struct find_part *p, struct outlog_blocks *it,
     return note(p, e, 0);
 }
 
-static int keep_inside(struct find_part *p, const struct outlog_entry *e)
+static int keep_inside(struct find_part *p, const struct outlog_ref *ref)
 {
+    const struct outlog_entry *e = &ref->e;
     if (p->n_insides == p->cap_insides) {
         size_t cap = p->cap_insides ? p->cap_insides * 2 : 64;
         struct left_end *grown = realloc(p->insides, cap * sizeof *grown);
@@ -197,14 +200,20 @@ static int keep_inside(struct find_part *p, const struct outlog_entry *e)
         p->insides = grown;
         p->cap_insides = cap;
     }
-    p->insides[p->n_insides++] = (struct left_end){
-        task_key(&e->key), {e->key.instance, e->key.seq, e->type, true, 0}};
+    p->insides[p->n_insides++] =
+        (struct left_end){.key = task_key(&e->key),
+                          .o = {.instance = e->key.instance, .type = e->type},
+                          .inside = true,
+                          .file = ref->file,
+                          .inner = e->inner,
+                          .offset = e->offset};
     return 0;
 }
 
 static int look_in(struct find_part *p, struct outlog_blocks *it,
-                   const struct outlog_entry *e, struct buf *fold)
+                   const struct outlog_ref *ref, struct buf *fold)
 {
+    const struct outlog_entry *e = &ref->e;
     const struct log_choice *c = p->f->choice;
     uint64_t ends;
     if (!log_choice_has_id(c, &e->key))
@@ -217,9 +226,8 @@ static int look_in(struct find_part *p, struct outlog_blocks *it,
         return 0;
     if (log_match_in(p->f->match, data, e->output, fold, &ends))
         return look_at(p, e, data);
-    if (p->filter.may_skip && e->key.seq > 0 &&
-        log_match_begins_inside(p->f->match, data, e->output) &&
-        (rc = keep_inside(p, e)) < 0)
+    if (p->filter.may_skip && log_match_begins_inside(p->f->match, data, e->output) &&
+        (rc = keep_inside(p, ref)) < 0)
         return rc;
     if (p->filter.may_skip)
         ends = log_match_ends_rare(p->f->match, ends);
@@ -231,7 +239,7 @@ static int look(struct find_part *p, struct outlog_blocks *it, struct buf *fold)
     struct outlog_ref ref;
     int rc;
     while ((rc = outlog_blocks_next(it, &ref, &p->err)) == 1)
-        if ((rc = look_in(p, it, &ref.e, fold)) < 0)
+        if ((rc = look_in(p, it, &ref, fold)) < 0)
             return rc;
     return rc;
 }
@@ -315,7 +323,7 @@ static int gather_left(struct left_ends *l, struct error *err)
         size_t pos = 0;
         uint64_t key, at;
         while (u64map_next(&p->open, &pos, &key, &at))
-            take_left(l, &(struct left_end){key, p->ends[at]});
+            take_left(l, &(struct left_end){.key = key, .o = p->ends[at]});
         for (size_t k = 0; k < p->n_insides; k++)
             take_left(l, &p->insides[k]);
     }
@@ -345,19 +353,25 @@ static bool end_goes_on(const struct left_ends *l, const struct outlog_run *run,
 
 /* The block of the channel in front of the one that begins inside of the text. */
 static const struct outlog_ref *block_before(const struct outlog_run *run,
-                                             const struct open_end *o)
+                                             const struct left_end *e)
 {
-    for (size_t i = run->n_refs; i-- > 0;)
-        if (run->refs[i].e.key.seq < o->seq && run->refs[i].e.type == o->type)
-            return &run->refs[i];
+    const struct outlog_ref *before = NULL;
+    for (size_t i = 0; i < run->n_refs; i++) {
+        const struct outlog_ref *ref = &run->refs[i];
+        if (ref->file == e->file && ref->e.offset == e->offset &&
+            ref->e.inner == e->inner)
+            return before;
+        if (ref->e.type == e->o.type)
+            before = ref;
+    }
     return NULL;
 }
 
 static bool begun_before(const struct left_ends *l, const struct outlog_run *run,
-                         const struct open_end *o, struct buf *fold)
+                         const struct left_end *e, struct buf *fold)
 {
-    const struct outlog_ref *before = block_before(run, o);
-    struct open_end end = {.type = o->type};
+    const struct outlog_ref *before = block_before(run, e);
+    struct open_end end = {.type = e->o.type};
     const uint8_t *data;
     size_t n;
     if (!before || outlog_read_block(l->f->s->reader, before, &data, &n) != 0)
@@ -379,8 +393,8 @@ static int check_run(void *arg, const struct outlog_run *run, struct error *err)
         e--;
     for (; e < l->items + l->n && e->key == want.key; e++)
         if (e->o.instance == run->instance &&
-            (e->o.inside ? begun_before(l, run, &e->o, &l->fold)
-                         : end_goes_on(l, run, &e->o)) &&
+            (e->inside ? begun_before(l, run, e, &l->fold)
+                       : end_goes_on(l, run, &e->o)) &&
             u64map_set(&l->f->found, want.key, 0) < 0)
             return error_nomem(err);
     return 0;
