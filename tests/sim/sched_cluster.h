@@ -58,6 +58,7 @@ struct sim_class {
     uint32_t id;
     uint32_t n_variants;
     uint32_t n_nodes;
+    uint64_t min_time_us[SIM_VARIANTS];
     uint64_t amounts[SIM_VARIANTS][SIM_RESOURCES];
 };
 
@@ -96,6 +97,7 @@ struct sim_worker {
     VEC(struct sim_running) running;
     uint32_t n_seats; /* allocations */
     bool thrifty;     /* for the test: it wants a share of its cpus used or none */
+    uint64_t end_us;  /* for the test: of its life; 0: it has no end */
     struct sim_message done;        /* gathered; count 0: nothing */
     VEC(struct sim_running) unsent; /* ended while not connected */
     uint64_t last_to_worker_us, last_to_server_us;

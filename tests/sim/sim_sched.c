@@ -2,10 +2,11 @@
  * Random histories of the scheduler against a simulated cluster: workers join, leave
  * and come back, jobs of all kinds arrive and are cancelled, grants are refused, tasks
  * are rejected, while messages are under way. After every step the scheduler checks its
- * whole state; in the end every task was done exactly once, or cancelled. No task
- * starts where a more important one could run that has waited for long, in the queues
- * or ahead on another worker. Some tasks run until nothing else happens: at that time
- * nobody waits who could start somewhere.
+ * whole state; in the end every task was done exactly once, or cancelled. Nothing is
+ * sent to a worker with too little time left. No task starts where a more important one
+ * could run that has waited for long, in the queues or ahead on another worker. Some
+ * tasks run until nothing else happens: at that time nobody waits who could start
+ * somewhere.
  *
  *     sim_sched [first seed [number of seeds [events of a seed]]]
  *
@@ -105,6 +106,7 @@ static void make_class(struct history *h, struct sim_class *sc)
     for (uint32_t v = 0; v < sc->n_variants; v++) {
         struct request_variant variant = REQUEST_VARIANT_INIT;
         variant.n_nodes = sc->n_nodes;
+        variant.min_time_ns = sc->min_time_us[v] * 1000;
         for (int r = 0; r < SIM_RESOURCES; r++)
             if (sc->amounts[v][r])
                 SIM_ASSERT(!request_variant_add(&variant, names[r], POLICY_COMPACT,
@@ -132,6 +134,8 @@ static void add_class(struct history *h)
         sc->amounts[v][1] = sim_percent(c, 30) ? 1 + v : 0;
         sc->amounts[v][2] = sim_percent(c, 30) ? 1 + sim_below(c, 50) : 0;
     }
+    for (uint32_t v = 0; v < sc->n_variants; v++)
+        sc->min_time_us[v] = sim_percent(c, 40) ? 1 + sim_below(c, 3000000) : 0;
     make_class(h, sc);
     bool known = false; /* two draws may be equal */
     for (uint32_t k = 0; k < c->n_classes; k++)
@@ -153,10 +157,13 @@ static void sched_add_worker(struct history *h, struct sim_worker *w, bool plain
     struct pool_set pools;
     char group[16];
     w->thrifty = !plain && sim_percent(c, 10);
+    if (!plain && !w->end_us && sim_percent(c, 40))
+        w->end_us = c->now_us + 1 + sim_below(c, 6000000);
     make_pools(w->total, &pools);
     (void)snprintf(group, sizeof group, "g%u", plain ? 0 : sim_below(c, h->n_groups));
     sched_worker_add(
-        h->sched, &(struct sched_worker){w->id, &pools, group, 0, w->thrifty ? 0.5 : 0},
+        h->sched,
+        &(struct sched_worker){w->id, &pools, group, w->end_us, w->thrifty ? 0.5 : 0},
         c->now_us);
     pool_set_release(&pools);
 }
@@ -253,6 +260,20 @@ static void come_back(struct history *h, struct sim_worker *w)
     }
 }
 
+/* Workers leave at their end; all that have one when nothing happens any more. */
+static void end_lives(struct history *h)
+{
+    struct cluster *c = &h->cluster;
+    for (size_t i = c->workers.len; i-- > 0;) {
+        struct sim_worker *w = c->workers.data[i];
+        if (!w->end_us || (c->now_us < w->end_us && !h->closing))
+            continue;
+        if (w->link)
+            lose(h, w);
+        cluster_drop(c, w);
+    }
+}
+
 static void submit(struct history *h)
 {
     struct cluster *c = &h->cluster;
@@ -339,6 +360,7 @@ static void restart(struct history *h)
 static void disturb(struct history *h)
 {
     struct cluster *c = &h->cluster;
+    end_lives(h);
     uint32_t what = sim_below(c, 100);
     struct sim_worker *w =
         c->workers.len ? c->workers.data[sim_below(c, (uint32_t)c->workers.len)] : NULL;
@@ -404,10 +426,19 @@ static void report(struct history *h, const struct sim_message *m)
     }
 }
 
+static void check_time(const struct history *h, const struct sim_worker *w,
+                       uint32_t class_id, uint8_t variant)
+{
+    const struct cluster *c = &h->cluster;
+    const struct sim_class *sc = &c->classes[sim_class_index(c, class_id)];
+    SIM_ASSERT(!w->end_us || c->now_us + sc->min_time_us[variant] <= w->end_us);
+}
+
 static void apply_assign(struct history *h, const struct sched_assign *a)
 {
     struct sim_worker *w = worker_of_id(h, a->worker);
     SIM_ASSERT(w != NULL);
+    check_time(h, w, a->class_id, a->variant);
     for (size_t i = 0; i < a->n_runs; i++)
         for (uint32_t k = 0; k < a->runs[i].count; k++) {
             struct job *job = &h->jobs[a->runs[i].job];
@@ -426,6 +457,8 @@ static void apply_gang(struct history *h, const struct sched_gang *g)
     struct task *t = &job->tasks[g->slot];
     SIM_ASSERT(t->state == TASK_WAITING && !job->cancelled);
     SIM_ASSERT(g->n_workers == h->cluster.classes[job->class_index].n_nodes);
+    for (size_t i = 0; i < g->n_workers; i++)
+        check_time(h, worker_of_id(h, g->workers[i]), g->class_id, 0);
     for (size_t i = 1; i < g->n_workers; i++)
         SIM_ASSERT(g->workers[i - 1] < g->workers[i] && worker_of_id(h, g->workers[i]));
     *t = (struct task){TASK_ASSIGNED, g->workers[0], false, h->cluster.now_us};
@@ -709,6 +742,7 @@ static void close_down(struct history *h)
 {
     struct cluster *c = &h->cluster;
     h->closing = true;
+    end_lives(h);
     c->refuse_percent = c->refuse_percent == 100 ? 0 : c->refuse_percent / 2;
     for (int i = 0; i < 4; i++)
         join(h, true);
