@@ -321,6 +321,7 @@ def test_tasks_that_are_not_there(log):
 def test_seal_and_repair_in_each_mode(pair):
     pair.submit_and_wait("--log", "l", "--array", "1-3", "--", "echo", "x")
     pair.stop_server()
+    pair.worker.wait()  # it closes the log
     found = pair.json("log", "l", "seal")
     assert [(f["file"], f["n_tasks"]) for f in found] == [("l", 3)]
     assert found[0]["index_size"] > 0
