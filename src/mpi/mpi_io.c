@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include "base/fault.h"
 
 struct mpi_file {
     MPI_File handle;
 };
+
+/* To open and close a file is collective over MPI_COMM_SELF, so for one thread only. */
+static pthread_mutex_t self_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int start(void *ctx, struct error *err)
 {
@@ -18,6 +22,12 @@ static int start(void *ctx, struct error *err)
 static void stop(void *ctx)
 {
     mpi_world_stop(ctx);
+}
+
+static bool any_thread(const void *ctx)
+{
+    const struct mpi_start *m = ctx;
+    return m->any_thread;
 }
 
 /* The MPI error, with the cause from errno where the library leaves one. */
@@ -81,10 +91,12 @@ static int file_open(void *ctx, const char *path, void **file, struct error *err
     errno = 0;
     if (rc == MPI_SUCCESS && FAULT("outlog.open"))
         rc = MPI_ERR_IO;
+    (void)pthread_mutex_lock(&self_lock);
     if (rc == MPI_SUCCESS)
         rc = MPI_File_open(MPI_COMM_SELF, buf_cstr(&name), MPI_MODE_WRONLY, info,
                            &f->handle);
     int sys = errno;
+    (void)pthread_mutex_unlock(&self_lock);
     if (info != MPI_INFO_NULL)
         (void)MPI_Info_free(&info);
     buf_release(&name);
@@ -156,9 +168,11 @@ static int file_sync(void *file, struct error *err)
 static int file_close(void *file, struct error *err)
 {
     struct mpi_file *f = file;
+    (void)pthread_mutex_lock(&self_lock);
     errno = 0;
     int rc = MPI_File_close(&f->handle);
     int sys = errno;
+    (void)pthread_mutex_unlock(&self_lock);
     free(f);
     return rc == MPI_SUCCESS ? 0 : failed(err, rc, sys, "cannot close the log");
 }
@@ -167,6 +181,7 @@ const struct outlog_io_ops mpi_io_ops = {
     .name = "mpi",
     .thread_start = start,
     .thread_stop = stop,
+    .any_thread = any_thread,
     .open = file_open,
     .write_at = file_write_at,
     .sync = file_sync,

@@ -153,13 +153,14 @@ int mpi_world_start(struct mpi_start *m, struct error *err)
     int provided = MPI_THREAD_SINGLE;
     m->id = (struct mpi_identity){0, 1, 0, 1};
     buf_init(&m->blob, BLOB_MAX);
-    int rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    int rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
     if (rc != MPI_SUCCESS)
         return mpi_failed(err, rc, "MPI_Init_thread");
     m->running = true;
     if (provided < MPI_THREAD_FUNNELED)
         return error_set(err, ERR_UNSUPPORTED,
                          "this MPI library gives no MPI_THREAD_FUNNELED");
+    m->any_thread = provided >= MPI_THREAD_MULTIPLE;
     (void)MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
     (void)MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     return m->world ? connect_world(m, err) : 0;

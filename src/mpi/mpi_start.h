@@ -4,10 +4,11 @@
  * were launched together form one world, used for start-up only: rank 0 reads what all
  * need and broadcasts it, ranks of one node count themselves.
  *
- * The thread that runs mpi_world_start is MPI's main thread (MPI_THREAD_FUNNELED) and
- * must make every other MPI call, mpi_world_stop included. After start nothing here or
- * in mpi_io is collective or waits for another rank, but for MPI_Finalize of a
- * connected world. Block signals before: MPI starts threads.
+ * The thread that runs mpi_world_start is MPI's main thread and makes every other MPI
+ * call, mpi_world_stop included. Only file operations may come from other threads, too,
+ * where the library gives MPI_THREAD_MULTIPLE; MPI_THREAD_FUNNELED is enough without.
+ * After start nothing here or in mpi_io is collective or waits for another rank, but
+ * for MPI_Finalize of a connected world. Block signals before: MPI starts threads.
  */
 #ifndef HQ_MPI_MPI_START_H
 #define HQ_MPI_MPI_START_H
@@ -32,6 +33,7 @@ struct mpi_start {
     struct mpi_identity id; /* set by mpi_world_start */
     struct buf blob;        /* set by mpi_world_start when connected; owned */
     bool running;
+    bool any_thread; /* set by mpi_world_start: MPI_THREAD_MULTIPLE */
 };
 
 /*

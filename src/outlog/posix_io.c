@@ -10,6 +10,11 @@ struct posix_file {
     int fd;
 };
 
+static bool posix_any_thread(const void *ctx UNUSED)
+{
+    return true;
+}
+
 static int posix_open(void *ctx UNUSED, const char *path, void **file,
                       struct error *err)
 {
@@ -61,6 +66,7 @@ static int posix_close(void *file, struct error *err)
 
 const struct outlog_io_ops outlog_posix_ops = {
     .name = "posix",
+    .any_thread = posix_any_thread,
     .open = posix_open,
     .write_at = posix_write_at,
     .sync = posix_sync,

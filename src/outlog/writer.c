@@ -1,7 +1,7 @@
 #include "outlog/writer.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,10 +10,19 @@
 #define GROUP_BYTES_DEFAULT (256u << 10)
 #define GROUP_BYTES_MIN (128u << 10)
 #define N_GROUPS_DEFAULT 8u
+#define N_PULLERS_MAX 4u
 #define FLUSH_US_DEFAULT 100000u
 #define IDLE_US_DEFAULT 2000000u
 #define LINGER_US_DEFAULT 20000u
 #define SCRATCH_BYTES (64u << 10)
+
+static uint32_t count_cpus(void)
+{
+    cpu_set_t own;
+    /* More CPUs than the set has room for are enough. */
+    return sched_getaffinity(0, sizeof own, &own) == 0 ? (uint32_t)CPU_COUNT(&own)
+                                                       : N_PULLERS_MAX;
+}
 
 static void config_fill(struct outlog_writer_config *c)
 {
@@ -29,6 +38,8 @@ static void config_fill(struct outlog_writer_config *c)
         c->idle_us = IDLE_US_DEFAULT;
     if (c->linger_us == 0)
         c->linger_us = LINGER_US_DEFAULT;
+    if (c->n_pullers == 0)
+        c->n_pullers = MIN(count_cpus(), N_PULLERS_MAX);
 }
 
 static bool buffers_create(struct outlog_writer *w)
@@ -36,7 +47,8 @@ static bool buffers_create(struct outlog_writer *w)
     w->by_path = strmap_create();
     w->scratch = malloc(SCRATCH_BYTES);
     w->groups = calloc(w->c.n_groups, sizeof *w->groups);
-    if (!w->by_path || !w->scratch || !w->groups)
+    w->io = calloc(1 + w->c.n_pullers, sizeof *w->io);
+    if (!w->by_path || !w->scratch || !w->groups || !w->io)
         return false;
     for (uint32_t i = 0; i < w->c.n_groups; i++) {
         struct group *g = &w->groups[i];
@@ -46,26 +58,7 @@ static bool buffers_create(struct outlog_writer *w)
         g->data = g->mem + EXTENTS_HEADROOM;
         list_push_back(&w->free_groups, &g->free);
     }
-    if (w->c.compress) {
-        w->packer = packer_create();
-        w->packed_room = w->c.group_bytes;
-        w->packed = malloc(EXTENTS_HEADROOM + w->packed_room);
-    }
-    return !w->c.compress || (w->packer && w->packed);
-}
-
-/* All signals stay with the other threads, also in what the io ops start. */
-static int thread_create(struct outlog_writer *w, struct error *err)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int sys = pthread_create(&w->thread, NULL, writer_io_main, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (sys)
-        return error_errno(err, sys, "cannot start the log thread");
-    w->thread_runs = true;
-    return 0;
+    return true;
 }
 
 int outlog_writer_create(struct outlog_writer **out,
@@ -83,11 +76,8 @@ int outlog_writer_create(struct outlog_writer **out,
     list_init(&w->idle);
     list_init(&w->free_groups);
     list_init(&w->records);
-    list_init(&w->in);
     list_init(&w->out);
-    list_init(&w->retries);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->work, NULL);
     pthread_cond_init(&w->started_cond, NULL);
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = 0;
@@ -96,7 +86,7 @@ int outlog_writer_create(struct outlog_writer **out,
     else if (!buffers_create(w))
         rc = error_nomem(err);
     else
-        rc = thread_create(w, err);
+        rc = io_thread_create(&w->io[0], w, err);
     if (rc < 0) {
         outlog_writer_destroy(w);
         return rc;
@@ -146,6 +136,7 @@ static void task_discard(struct outlog_task *t)
     error_drop(t->broken);
     cap_release(&t->cap);
     text_destroy(t->text);
+    pull_destroy(t->pull);
     free(t);
 }
 
@@ -153,14 +144,12 @@ void outlog_writer_destroy(struct outlog_writer *w)
 {
     if (!w)
         return;
-    if (w->thread_runs) {
-        pthread_mutex_lock(&w->lock);
-        w->stop = true;
-        pthread_mutex_unlock(&w->lock);
-        pthread_cond_signal(&w->work);
-        (void)pthread_join(w->thread, NULL);
-    }
-    free_leases(&w->in);
+    uint32_t n_threads = w->io ? 1 + w->c.n_pullers : 0;
+    for (uint32_t i = n_threads; i-- > 0;) /* MPI's main thread last */
+        io_thread_stop(&w->io[i]);
+    for (uint32_t i = 0; i < n_threads; i++)
+        if (w->io[i].runs)
+            free_leases(&w->io[i].in);
     free_leases(&w->out);
     LIST_FOR_EACH_SAFE(&w->logs, node, next)
     {
@@ -177,13 +166,13 @@ void outlog_writer_destroy(struct outlog_writer *w)
     }
     free(w->groups);
     free(w->scratch);
-    free(w->packed);
-    packer_destroy(w->packer);
+    for (uint32_t i = 0; i < n_threads; i++)
+        io_thread_release(&w->io[i]);
+    free(w->io);
     strmap_destroy(w->by_path);
     if (w->event_fd >= 0)
         (void)close(w->event_fd);
     pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->started_cond);
     free(w);
 }
@@ -250,6 +239,8 @@ static void handle_log_reply(struct wlog *log, struct io_msg *msg)
     uint32_t counted = msg->kind == IO_WANT ? 0 : 1;
     if (msg->kind == IO_GROUP)
         group_on_reply(CONTAINER_OF(msg, struct group, msg));
+    else if (msg->kind == IO_PULL)
+        pull_on_reply(CONTAINER_OF(msg, struct pull, msg));
     else if (msg->kind == IO_TEXT)
         task_done(CONTAINER_OF(msg, struct task_text, msg)->task);
     else

@@ -5,10 +5,11 @@
  *
  * `now_us` may be of any clock that goes forward; the times in the log are real time.
  *
- * Two threads: all functions here are called on the loop thread; the writer's I/O
- * thread does every file operation (and is the only one that calls the io ops, so it is
- * MPI's main thread). Callbacks come on the loop thread, only from
- * outlog_writer_dispatch, never from inside another call.
+ * Threads: all functions here are called on the loop thread; the writer's I/O thread
+ * does every file operation and is MPI's main thread. Where the io ops may be called by
+ * any thread there are more of them as soon as tasks print much: such a channel is lent
+ * to one of those (OUTLOG_LENT), which reads it and writes what it got. Callbacks come
+ * on the loop thread, only from outlog_writer_dispatch, never from inside another call.
  *
  * Life of a task:
  *   outlog_task_begin           -> OUTLOG_READY, or OUTLOG_PENDING and later on_ready
@@ -40,7 +41,8 @@ enum {
     OUTLOG_PENDING,   /* begin: on_ready follows */
     OUTLOG_AGAIN,     /* read: nothing there now (EAGAIN) */
     OUTLOG_LATER,     /* read: little there; come back after *retry_us */
-    OUTLOG_PAUSED     /* read: no buffer; stop polling until on_resume */
+    OUTLOG_PAUSED,    /* read: no buffer; stop polling until on_resume */
+    OUTLOG_LENT       /* read: stop polling the task's descriptors until on_returned */
 };
 
 struct outlog_writer_events {
@@ -53,6 +55,8 @@ struct outlog_writer_events {
     void (*on_done)(void *arg, void *task, const struct error *err);
     /* Buffers are free again: poll all paused descriptors. */
     void (*on_resume)(void *arg);
+    /* The task's channels are read by the caller again; so much was taken meanwhile. */
+    void (*on_returned)(void *arg, void *task, uint64_t bytes);
 
     /* To the server. `log` is the writer's number of the log, to be sent back. */
     /* Answer: outlog_writer_log_opened or _log_refused. */
@@ -77,11 +81,12 @@ struct outlog_writer_config {
     void *io_ctx;
     const struct outlog_writer_events *events;
     void *arg;
-    uint32_t group_bytes;  /* 256 KiB */
-    uint32_t n_groups;     /* 8 */
-    uint64_t flush_us;     /* 100 ms: output is in the file at latest after this */
-    uint64_t idle_us;      /* 2 s: then a log without tasks is closed */
-    uint64_t linger_us;    /* 20 ms between small reads of one channel */
+    uint32_t group_bytes; /* 256 KiB */
+    uint32_t n_groups;    /* 8 */
+    uint64_t flush_us;    /* 100 ms: output is in the file at latest after this */
+    uint64_t idle_us;     /* 2 s: then a log without tasks is closed */
+    uint64_t linger_us;   /* 20 ms between small reads of one channel */
+    uint32_t n_pullers; /* one for each CPU, at most 4: I/O threads beside the first */
     enum outlog_sync sync; /* auto: after each group on NFS, else never */
     uint64_t min_free;     /* bytes that writing leaves free on the file system */
     bool compress;         /* zstd per group where sampling says that it pays */

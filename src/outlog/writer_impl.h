@@ -1,7 +1,12 @@
 /*
- * Inside the writer: what loop thread and I/O thread share. A message travels to the
- * I/O thread and comes back; who holds it may touch it. The fields of struct wlog are
- * split by owner.
+ * Inside the writer: what the loop thread and the I/O threads share. A message travels
+ * to the I/O thread of its log and comes back; who holds it may touch it. The fields of
+ * struct wlog are split by owner.
+ *
+ * The first I/O thread writes what the loop thread has gathered. The others, started
+ * when they are needed, are for tasks that print much: each reads such pipes itself and
+ * writes what it got while it is in its core's cache. There they have lanes: a lane is
+ * another struct wlog of the same file, with extents of its own.
  */
 #ifndef HQ_OUTLOG_WRITER_IMPL_H
 #define HQ_OUTLOG_WRITER_IMPL_H
@@ -21,6 +26,7 @@ enum io_kind {
     IO_LEASE,  /* struct lease_msg; comes back when the extent has ended */
     IO_REFUSE, /* no more space: groups that wait for a lease fail */
     IO_GROUP,  /* struct group: write it */
+    IO_PULL,   /* struct pull: read and write for a while */
     IO_TEXT,   /* struct task_text: write it */
     IO_ROLL,   /* close the current extent */
     IO_CLOSE,  /* close extents and file */
@@ -34,7 +40,7 @@ struct io_msg {
     struct list_node node;
     enum io_kind kind;
     struct wlog *log;
-    int rc; /* outcome; the text is in the group or in log->err */
+    int rc; /* outcome; the text is in the group, the pull or in log->err */
 };
 
 struct lease_msg {
@@ -84,6 +90,48 @@ struct task_text {
     bool failed;      /* no memory */
 };
 
+/* A channel that an I/O thread reads for a while. */
+struct pull {
+    struct io_msg msg; /* of a lane */
+    struct outlog_task *task;
+    enum outlog_channel channel;
+    int fd;             /* its own, so that the caller may close the other */
+    uint32_t seq;       /* of the next block */
+    uint64_t keep;      /* no more bytes than this */
+    uint64_t serial;    /* stands for the group that holds its blocks */
+    uint64_t bytes;     /* of output in the file */
+    uint32_t blocks;    /* the same */
+    uint32_t unwritten; /* bytes read into io->own */
+    uint64_t begin_us;
+    bool waits; /* for a lease */
+    bool over;  /* the pipe is at its end, or nothing comes */
+    bool slow;  /* the task does not print much any more */
+    bool anew;  /* as in struct group */
+    struct error err;
+};
+
+/* A thread for file operations. */
+struct io_thread {
+    struct outlog_writer *w;
+    pthread_t thread;
+    bool runs;
+    uint32_t n_pulls; /* loop thread: those that it has */
+
+    /* both, under the writer's lock */
+    pthread_cond_t work;
+    struct list in;
+    uint32_t n_writing; /* groups that it has, waiting ones included */
+    bool stop;
+
+    /* I/O thread */
+    struct list retries; /* logs by `retry`, of which another writer has the file */
+    struct packer *packer;
+    uint8_t *packed; /* room for one packed group, behind EXTENTS_HEADROOM */
+    size_t packed_room;
+    struct list pulls; /* by msg.node; the first one has the turn … */
+    struct group own;  /* … and this, when len > 0 */
+};
+
 enum wlog_state {
     WLOG_PROBING,
     WLOG_ASKING, /* need_log was called */
@@ -94,6 +142,8 @@ enum wlog_state {
 
 struct wlog {
     struct outlog_writer *w;
+    struct io_thread *io;
+    struct wlog *home; /* of a lane; else NULL */
     char *path;
     uint32_t number;
     bool replace; /* wanted by a submit */
@@ -108,9 +158,12 @@ struct wlog {
     uint64_t idle_since_us;
     struct list waiting; /* tasks that wait for the log */
     struct list tasks;   /* all of them, by outlog_task.all */
-    uint32_t n_tasks;    /* all tasks, waiting ones included */
-    uint32_t n_msgs;     /* messages at the I/O thread, IO_WANT left out */
-    bool dead;           /* destroyed, but for messages on their way */
+    struct list lanes;   /* by lane_node */
+    struct list_node lane_node;
+    bool no_lanes;    /* they could not be opened */
+    uint32_t n_tasks; /* all tasks, waiting ones included; pulls of a lane */
+    uint32_t n_msgs;  /* messages at the I/O thread, IO_WANT left out */
+    bool dead;        /* destroyed, but for messages on their way */
     struct group *cur;
     uint32_t in_flight; /* groups at the I/O thread */
     bool lease_asked;
@@ -129,12 +182,18 @@ struct wlog {
     bool is_open, sync_each, want_posted;
     dev_t device; /* of the file */
     ino_t inode;
-    uint64_t retry_at_us, retry_until_us; /* OPEN: somebody else replaces the file */
-    uint64_t fail_until_us;               /* after a failed write */
-    uint64_t space_seen_us;               /* when the free space was looked at */
+    struct list_node retry; /* in io->retries: somebody else replaces the file */
+    uint64_t retry_at_us, retry_until_us;
+    uint64_t fail_until_us; /* after a failed write */
+    uint64_t space_seen_us; /* when the free space was looked at */
     char *fail_text;
     int fail_sys;
     struct list io_groups, io_leases;
+};
+
+/* Bytes that the loop thread has read since then, a short time ago. */
+struct pace {
+    uint64_t since_us, bytes;
 };
 
 struct outlog_task {
@@ -151,6 +210,8 @@ struct outlog_task {
     struct output_cap cap;
     uint64_t bytes[OUTLOG_N_CHANNELS];
     uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
+    struct pace pace[OUTLOG_N_CHANNELS];
+    struct pull *pull;                   /* at an I/O thread, or NULL */
     uint64_t first_serial, group_serial; /* first, last group with a block of it; 0 */
     uint32_t n_groups;                   /* groups that hold blocks of it */
     struct outlog_end end;
@@ -160,10 +221,9 @@ struct outlog_task {
 
 struct outlog_writer {
     struct outlog_writer_config c;
-    struct outlog_origin origin; /* read by the I/O thread when it opens a log */
+    struct outlog_origin origin; /* read by an I/O thread when it opens a log */
     int event_fd;
-    pthread_t thread;
-    bool thread_runs;
+    struct io_thread *io; /* 1 + c.n_pullers */
 
     /* loop thread */
     struct list logs, dirty, idle, free_groups, records;
@@ -178,30 +238,49 @@ struct outlog_writer {
     uint8_t *scratch; /* output of broken tasks is read into this */
     struct outlog_writer_stats stats;
 
-    /* both, under the lock */
+    /* all threads, under the lock */
     pthread_mutex_t lock;
-    pthread_cond_t work, started_cond;
-    struct list in, out;
-    uint32_t n_writing; /* groups that the I/O thread has, waiting ones included */
-    bool stop, started;
+    pthread_cond_t started_cond;
+    struct list out;
+    bool started;
     int start_rc;
     struct error start_err;
-
-    /* I/O thread */
-    struct list retries; /* logs whose OPEN is tried again, by step.node */
-    struct packer *packer;
-    uint8_t *packed; /* room for one packed group, behind EXTENTS_HEADROOM */
-    size_t packed_room;
 };
 
-/* writer_io.c */
-void *writer_io_main(void *writer);
+/* writer_thread.c */
+int io_thread_create(struct io_thread *io, struct outlog_writer *w,
+                     struct error *err) MUST_CHECK;
+void io_thread_stop(struct io_thread *io);    /* waits for its end */
+void io_thread_release(struct io_thread *io); /* what is left when it has ended */
 /* To the I/O thread (counted in log->n_msgs), and from it to the loop thread. */
 void writer_send(struct outlog_writer *w, struct io_msg *msg);
 void writer_reply(struct outlog_writer *w, struct io_msg *msg);
 
+/* writer_io.c, I/O threads: what is done to a log */
+#define RETRY_EVERY_US 20000u
+void io_handle(struct io_msg *msg);
+void io_retry(struct wlog *log); /* after a while; linked again if that fails, too */
+void io_abandon(struct wlog *log);
+enum { IO_WAITS = 1 }; /* for a lease, or for another writer */
+int io_write_group(struct wlog *log, struct group *g) MUST_CHECK;
+
+/* writer_pull.c, loop thread: tasks that print much */
+void pace_count(struct pace *p, size_t bytes, uint64_t now_us);
+/* Lends the channel if the task prints much. */
+bool pull_start(struct outlog_task *t, enum outlog_channel channel, int fd);
+void pull_on_reply(struct pull *p);
+void pull_destroy(struct pull *p);
+/* writer_pull.c, I/O threads */
+void pull_begin(struct pull *p);
+bool pull_ready(struct io_thread *io); /* pull_step has something to do */
+void pull_step(struct io_thread *io);
+void pull_resume(struct wlog *log); /* a lease came */
+void pull_refused(struct wlog *log, const char *text);
+
 /* writer_log.c, loop thread: the life of a log */
 struct wlog *wlog_get(struct outlog_writer *w, const char *path);
+/* The lane of a log on that thread, when it is open; else it is opened. */
+struct wlog *wlog_lane(struct wlog *home, struct io_thread *io);
 struct wlog *wlog_by_number(struct outlog_writer *w, uint32_t number);
 void wlog_destroy(struct wlog *log);
 void wlog_free(struct wlog *log);
@@ -216,6 +295,14 @@ void task_log_ready(struct outlog_task *t, const struct error *err);
 void group_submit(struct wlog *log);
 void group_release(struct wlog *log); /* an empty current group goes back */
 void group_on_reply(struct group *g);
+uint8_t block_type(enum outlog_channel channel);
+/* The header of a block that lies at p, with the payload behind it there already. */
+size_t block_begin(uint8_t *p, const struct outlog_task *t, uint8_t type, uint8_t flags,
+                   uint32_t stored, uint32_t seq);
+void task_break(struct outlog_task *t, const struct error *err);
+void task_tell_broken(struct outlog_task *t);
+/* A new file was begun with what `serial` stands for: earlier blocks are gone. */
+void tasks_break_lost(struct wlog *log, uint64_t serial);
 void records_retry(struct outlog_writer *w);
 
 /* writer_text.c: all but text_write on the loop thread */

@@ -1,12 +1,9 @@
-/* The I/O thread: takes messages one by one, does the file operations, sends them back.
- */
+/* I/O threads: what is done to one log, message by message. */
 #include "outlog/writer_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,38 +11,11 @@
 #include "base/text.h"
 #include "outlog/log_file.h"
 
-#define RETRY_EVERY_US 20000u
 #define RETRY_FOR_US 10000000u
 /* After a failed write no new extent is begun for this long: groups fail at once. A
  * full disk would else cost one lease per group. */
 #define FAIL_FOR_US 500000u
 #define SPACE_EVERY_US 100000u
-
-void writer_send(struct outlog_writer *w, struct io_msg *msg)
-{
-    if (msg->log)
-        msg->log->n_msgs++;
-    pthread_mutex_lock(&w->lock);
-    bool wake = list_empty(&w->in);
-    list_push_back(&w->in, &msg->node);
-    if (msg->kind == IO_GROUP)
-        w->n_writing++;
-    pthread_mutex_unlock(&w->lock);
-    if (wake)
-        pthread_cond_signal(&w->work);
-}
-
-void writer_reply(struct outlog_writer *w, struct io_msg *msg)
-{
-    pthread_mutex_lock(&w->lock);
-    bool wake = list_empty(&w->out);
-    list_push_back(&w->out, &msg->node);
-    if (msg->kind == IO_GROUP)
-        w->n_writing--;
-    pthread_mutex_unlock(&w->lock);
-    if (wake)
-        (void)eventfd_write(w->event_fd, 1);
-}
 
 static void reply(struct io_msg *msg, int rc)
 {
@@ -114,28 +84,33 @@ static void close_extent(struct wlog *log)
 
 /* ---- groups ---------------------------------------------------------------------- */
 
-static void group_done(struct wlog *log, struct group *g, int rc)
-{
-    list_remove(&g->msg.node);
-    if (log->sync_each && rc == 0)
-        rc = log->x.io->sync(log->file, &g->err);
-    if (log->w->packer && rc == 0)
-        packer_stored(log->w->packer, g->stored, clock_mono_us() - g->store_begin_us);
-    reply(&g->msg, rc);
-}
-
-static void group_fail(struct wlog *log, struct group *g, const char *text, int sys)
+static int group_refuse(struct group *g, const char *text, int sys)
 {
     error_set(&g->err, ERR_SYSTEM, "%s", text);
     g->err.sys = sys;
+    return ERR_SYSTEM;
+}
+
+static void group_back(struct group *g, int rc)
+{
     list_remove(&g->msg.node);
-    reply(&g->msg, ERR_SYSTEM);
-    (void)log;
+    reply(&g->msg, rc);
+}
+
+static int group_written(struct wlog *log, struct group *g)
+{
+    struct packer *packer = log->io->packer;
+    int rc = log->sync_each ? log->x.io->sync(log->file, &g->err) : 0;
+    if (packer && rc == 0)
+        packer_stored(packer, g->stored, clock_mono_us() - g->store_begin_us);
+    if (log->x.now.length && extents_want_lease(&log->x))
+        want_lease(log);
+    return rc;
 }
 
 /* The extent is given up: complete blocks that were never acknowledged may lie behind
  * its good end, so nothing is ever appended there. */
-static void group_write_failed(struct wlog *log, struct group *g, int rc)
+static void group_write_failed(struct wlog *log, struct group *g)
 {
     error_prefix(&g->err, "'%s': ", log->path);
     log_warn("%s", g->err.text);
@@ -146,7 +121,6 @@ static void group_write_failed(struct wlog *log, struct group *g, int rc)
     /* What is wrong with the handle alone needs no time to get better. */
     bool stale = g->err.sys == ESTALE || g->err.sys == ENOENT;
     log->fail_until_us = stale ? 1 : clock_mono_us() + FAIL_FOR_US;
-    group_done(log, g, rc);
 }
 
 /* Notes which file the log is. */
@@ -161,7 +135,19 @@ static bool is_other_file(struct wlog *log)
     return other;
 }
 
-#define REOPEN_TRIES 50u
+/* False: it took too long already. */
+static bool try_later(struct wlog *log)
+{
+    uint64_t now_us = clock_mono_us();
+    if (log->retry_until_us == 0)
+        log->retry_until_us = now_us + RETRY_FOR_US;
+    if (now_us >= log->retry_until_us)
+        return false;
+    log->retry_at_us = now_us + RETRY_EVERY_US;
+    if (!list_linked(&log->retry))
+        list_push_back(&log->io->retries, &log->retry);
+    return true;
+}
 
 /* By the path again: the old handle may be of a file that is not there any more. The
  * old one is kept until then, so that nobody seals the log. */
@@ -171,13 +157,11 @@ static int reopen_file(struct wlog *log, bool *anew, struct error *err)
     void *file;
     int fd = -1;
     int rc = path_mkparents(log->path, 0777, err);
-    for (unsigned i = 0; rc == 0; i++) {
+    if (rc == 0)
         rc = log_file_open(log->path, &log->ident, false, false, &fd, err);
-        if (rc != ERR_BUSY || i == REOPEN_TRIES)
-            break;
-        (void)usleep(RETRY_EVERY_US); /* another writer is making it anew */
-        rc = 0;
-    }
+    if (rc == ERR_BUSY && try_later(log))
+        return IO_WAITS; /* another writer is making it anew */
+    log->retry_until_us = 0;
     if (rc < 0)
         return rc;
     rc = w->c.io->open(w->c.io_ctx, log->path, &file, err);
@@ -216,12 +200,17 @@ static int check_file(struct wlog *log, struct group *g)
  * stored in the way that is faster: as it is into a page cache, packed onto a slow
  * disk.
  */
-static bool may_pack(struct outlog_writer *w, size_t len)
+static bool may_pack(struct io_thread *io, const struct group *g)
 {
-    pthread_mutex_lock(&w->lock);
-    bool crowded = w->n_writing >= w->c.n_groups / 2; /* the one at hand included */
-    pthread_mutex_unlock(&w->lock);
-    return packer_keeps_up(w->packer, len, crowded) && packer_is_hopeful(w->packer);
+    bool crowded = g->len >= io->w->c.group_bytes / 2;
+    if (g != &io->own) {
+        pthread_mutex_lock(&io->w->lock);
+        /* The one at hand included. */
+        crowded = io->n_writing >= io->w->c.n_groups / 2;
+        pthread_mutex_unlock(&io->w->lock);
+    }
+    return packer_keeps_up(io->packer, g->len, crowded) &&
+           packer_is_hopeful(io->packer);
 }
 
 static int put_packed(struct wlog *log, struct group *g, size_t span,
@@ -230,7 +219,7 @@ static int put_packed(struct wlog *log, struct group *g, size_t span,
     size_t done = 0;
     log->x.raw = g->data;
     log->x.raw_len = g->len;
-    int rc = extents_put(&log->x, log->w->packed + EXTENTS_HEADROOM, span, &done,
+    int rc = extents_put(&log->x, log->io->packed + EXTENTS_HEADROOM, span, &done,
                          now_us, ended, &g->err);
     log->x.raw = NULL;
     return rc;
@@ -239,12 +228,12 @@ static int put_packed(struct wlog *log, struct group *g, size_t span,
 /* The blocks as they are, or packed into one. */
 static int put_group(struct wlog *log, struct group *g, struct extents_ended *ended)
 {
-    struct outlog_writer *w = log->w;
+    struct io_thread *io = log->io;
     uint64_t now_us = clock_real_us();
     size_t span = 0;
-    if (w->packer && g->done == 0 && may_pack(w, g->len))
-        span = packer_pack(w->packer, g->data, g->len, w->packed + EXTENTS_HEADROOM,
-                           w->packed_room);
+    if (io->packer && g->done == 0 && may_pack(io, g))
+        span = packer_pack(io->packer, g->data, g->len, io->packed + EXTENTS_HEADROOM,
+                           io->packed_room);
     g->store_begin_us = clock_mono_us();
     g->stored = span ? span : g->len - g->done;
     if (span)
@@ -275,56 +264,70 @@ static int check_space(struct wlog *log, struct error *err)
     return ERR_SYSTEM;
 }
 
+/* As far as it goes; IO_WAITS, or EXTENTS_* as extents_put. */
+static int put_part(struct wlog *log, struct group *g, struct extents_ended *ended)
+{
+    int rc = log->fail_until_us ? reopen_file(log, &g->anew, &g->err) : 0;
+    if (rc == 0)
+        rc = check_file(log, g);
+    if (rc == IO_WAITS)
+        return rc;
+    if (rc == 0)
+        rc = check_space(log, &g->err);
+    if (rc == 0)
+        rc = put_group(log, g, ended);
+    if (rc == EXTENTS_NEED_LEASE)
+        want_lease(log);
+    return rc;
+}
+
+int io_write_group(struct wlog *log, struct group *g)
+{
+    struct extents_ended ended;
+    int rc;
+    if (!log->is_open)
+        return group_refuse(g, "the log is closed", 0);
+    if (log->fail_until_us && clock_mono_us() < log->fail_until_us)
+        return group_refuse(g, log->fail_text ? log->fail_text : "write failed",
+                            log->fail_sys);
+    while ((rc = put_part(log, g, &ended)) == EXTENTS_ROLLED)
+        lease_ended(log, &ended);
+    if (rc == EXTENTS_DONE)
+        return group_written(log, g);
+    if (rc < 0)
+        group_write_failed(log, g);
+    return rc;
+}
+
 static void pump(struct wlog *log)
 {
     while (!list_empty(&log->io_groups)) {
         struct group *g =
             CONTAINER_OF(list_first(&log->io_groups), struct group, msg.node);
-        if (log->fail_until_us && clock_mono_us() < log->fail_until_us) {
-            group_fail(log, g, log->fail_text ? log->fail_text : "write failed",
-                       log->fail_sys);
-            continue;
-        }
-        struct extents_ended ended;
-        int rc = log->fail_until_us ? reopen_file(log, &g->anew, &g->err) : 0;
-        if (rc == 0)
-            rc = check_file(log, g);
-        if (rc == 0)
-            rc = check_space(log, &g->err);
-        if (rc == 0)
-            rc = put_group(log, g, &ended);
-        if (rc == EXTENTS_ROLLED) {
-            lease_ended(log, &ended);
-        } else if (rc == EXTENTS_NEED_LEASE) {
-            want_lease(log);
+        int rc = io_write_group(log, g);
+        if (rc == IO_WAITS)
             return;
-        } else if (rc == EXTENTS_DONE) {
-            group_done(log, g, 0);
-        } else {
-            group_write_failed(log, g, rc);
-        }
+        group_back(g, rc);
     }
-    if (log->x.now.length && extents_want_lease(&log->x))
-        want_lease(log);
+    pull_resume(log);
 }
 
 static void take_group(struct wlog *log, struct group *g)
 {
     list_push_back(&log->io_groups, &g->msg.node);
-    if (log->is_open) {
-        pump(log);
-        return;
-    }
-    group_fail(log, g, "the log is closed", 0);
+    pump(log);
 }
 
 static void refuse(struct wlog *log)
 {
+    const char *text = log->refusal ? log->refusal : "no space in the log";
     log->want_posted = false;
-    while (!list_empty(&log->io_groups))
-        group_fail(log,
-                   CONTAINER_OF(list_first(&log->io_groups), struct group, msg.node),
-                   log->refusal ? log->refusal : "no space in the log", 0);
+    while (!list_empty(&log->io_groups)) {
+        struct group *g =
+            CONTAINER_OF(list_first(&log->io_groups), struct group, msg.node);
+        group_back(g, group_refuse(g, text, 0));
+    }
+    pull_refused(log, text);
 }
 
 /* ---- opening and closing ----------------------------------------------------------
@@ -358,45 +361,27 @@ static int open_file(struct wlog *log, struct error *err)
     return 0;
 }
 
-/* Tries to open; true when the message was sent back. */
-static bool try_open(struct wlog *log)
+static void try_open(struct wlog *log)
 {
     struct error err = ERROR_INIT;
     int rc = open_file(log, &err);
-    if (rc == ERR_BUSY && clock_mono_us() < log->retry_until_us)
-        return false;
+    if (rc == ERR_BUSY && try_later(log))
+        return;
+    log->retry_until_us = 0;
     if (rc < 0)
         log_set_error(log, &err);
     if (log->first)
         take_lease(log, log->first);
     log->first = NULL;
     reply(&log->step, rc);
-    return true;
 }
 
-static void begin_open(struct wlog *log)
+void io_retry(struct wlog *log)
 {
-    log->retry_until_us = clock_mono_us() + RETRY_FOR_US;
-    if (!try_open(log)) {
-        log->retry_at_us = clock_mono_us() + RETRY_EVERY_US;
-        list_push_back(&log->w->retries, &log->step.node);
-    }
-}
-
-static void retry_opens(struct outlog_writer *w)
-{
-    uint64_t now_us = clock_mono_us();
-    LIST_FOR_EACH_SAFE(&w->retries, node, next)
-    {
-        struct wlog *log = CONTAINER_OF(node, struct wlog, step.node);
-        if (log->retry_at_us > now_us)
-            continue;
-        list_remove(node);
-        if (!try_open(log)) {
-            log->retry_at_us = now_us + RETRY_EVERY_US;
-            list_push_back(&w->retries, node);
-        }
-    }
+    if (log->is_open)
+        pump(log);
+    else
+        try_open(log);
 }
 
 static void close_log(struct wlog *log)
@@ -433,22 +418,21 @@ static void probe(struct wlog *log)
     reply(&log->step, rc);
 }
 
-/* ---- the thread ------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------- */
 
-static void handle(struct io_msg *msg)
+void io_handle(struct io_msg *msg)
 {
     switch (msg->kind) {
     case IO_PROBE:
         probe(msg->log);
         break;
     case IO_OPEN:
-        begin_open(msg->log);
+        try_open(msg->log);
         break;
     case IO_LEASE:
         msg->log->want_posted = false;
         take_lease(msg->log, CONTAINER_OF(msg, struct lease_msg, msg));
-        if (msg->log->is_open)
-            pump(msg->log);
+        pump(msg->log);
         break;
     case IO_REFUSE:
         refuse(msg->log);
@@ -456,6 +440,9 @@ static void handle(struct io_msg *msg)
         break;
     case IO_GROUP:
         take_group(msg->log, CONTAINER_OF(msg, struct group, msg));
+        break;
+    case IO_PULL:
+        pull_begin(CONTAINER_OF(msg, struct pull, msg));
         break;
     case IO_TEXT:
         text_write(CONTAINER_OF(msg, struct task_text, msg));
@@ -470,81 +457,16 @@ static void handle(struct io_msg *msg)
         close_log(msg->log);
         break;
     case IO_WANT:
-        break;
     case IO_BOUNCE:
-        break; /* has no log; see take_next */
+        break; /* not for us */
     }
 }
 
-/* Waits for a message. NULL: look at the retries, or stop. */
-static struct io_msg *take_next(struct outlog_writer *w, bool *stop)
+void io_abandon(struct wlog *log)
 {
-    pthread_mutex_lock(&w->lock);
-    if (list_empty(&w->in) && !w->stop) {
-        uint64_t begin_us = clock_mono_us();
-        if (list_empty(&w->retries)) {
-            pthread_cond_wait(&w->work, &w->lock);
-        } else {
-            struct timespec until;
-            (void)clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_nsec += (long)RETRY_EVERY_US * 1000;
-            if (until.tv_nsec >= 1000000000) {
-                until.tv_nsec -= 1000000000;
-                until.tv_sec++;
-            }
-            (void)pthread_cond_timedwait(&w->work, &w->lock, &until);
-        }
-        if (w->packer)
-            packer_waited(w->packer, clock_mono_us() - begin_us);
-    }
-    *stop = w->stop;
-    /* What is left is freed where it lies. */
-    struct list_node *node = *stop ? NULL : list_first(&w->in);
-    if (node)
-        list_remove(node);
-    pthread_mutex_unlock(&w->lock);
-    return node ? CONTAINER_OF(node, struct io_msg, node) : NULL;
-}
-
-static void start(struct outlog_writer *w)
-{
-    struct error err = ERROR_INIT;
-    int rc = w->c.io->thread_start ? w->c.io->thread_start(w->c.io_ctx, &err) : 0;
-    pthread_mutex_lock(&w->lock);
-    w->start_rc = rc;
-    w->start_err = err;
-    w->started = true;
-    pthread_cond_broadcast(&w->started_cond);
-    pthread_mutex_unlock(&w->lock);
-}
-
-void *writer_io_main(void *arg)
-{
-    struct outlog_writer *w = arg;
-    start(w);
-    for (;;) {
-        bool stop;
-        struct io_msg *msg = take_next(w, &stop);
-        if (stop)
-            break;
-        if (msg && msg->kind == IO_BOUNCE)
-            writer_reply(w, msg);
-        else if (msg)
-            handle(msg);
-        if (!list_empty(&w->retries))
-            retry_opens(w);
-    }
-    /* The loop thread waits for us: its lists are ours now. */
-    LIST_FOR_EACH(&w->logs, node)
-    {
-        struct wlog *log = CONTAINER_OF(node, struct wlog, node);
-        if (!log->is_open)
-            continue;
-        (void)log->x.io->close(log->file, NULL);
-        (void)close(log->lock_fd);
-        extents_release(&log->x);
-    }
-    if (w->start_rc == 0 && w->c.io->thread_stop)
-        w->c.io->thread_stop(w->c.io_ctx);
-    return NULL;
+    if (!log->is_open)
+        return;
+    (void)log->x.io->close(log->file, NULL);
+    (void)close(log->lock_fd);
+    extents_release(&log->x);
 }

@@ -13,12 +13,14 @@ char *outlog_stream_path(const char *dir, const char *server_uid)
     return path;
 }
 
-static struct wlog *wlog_create(struct outlog_writer *w, const char *path)
+static struct wlog *wlog_create(struct outlog_writer *w, const char *path,
+                                struct io_thread *io)
 {
     struct wlog *log = calloc(1, sizeof *log);
     if (!log)
         return NULL;
     log->w = w;
+    log->io = io;
     log->lock_fd = -1;
     log->path = strdup(path);
     log->number = ++w->next_number;
@@ -28,16 +30,34 @@ static struct wlog *wlog_create(struct outlog_writer *w, const char *path)
     log->want.kind = IO_WANT;
     list_init(&log->waiting);
     list_init(&log->tasks);
+    list_init(&log->lanes);
     list_init(&log->io_groups);
     list_init(&log->io_leases);
-    if (!log->path || strmap_add(w->by_path, path, strlen(path), log) < 0) {
-        free(log->path);
+    if (!log->path) {
         free(log);
         return NULL;
     }
     list_push_back(&w->logs, &log->node);
-    w->stats.logs++;
     return log;
+}
+
+static void unlink_if(struct list_node *node)
+{
+    if (list_linked(node))
+        list_remove(node);
+}
+
+void wlog_free(struct wlog *log)
+{
+    unlink_if(&log->node);
+    unlink_if(&log->dirty);
+    unlink_if(&log->idle);
+    free(log->first);
+    free(log->refusal);
+    free(log->fail_text);
+    free(log->err);
+    free(log->path);
+    free(log);
 }
 
 struct wlog *wlog_get(struct outlog_writer *w, const char *path)
@@ -45,9 +65,15 @@ struct wlog *wlog_get(struct outlog_writer *w, const char *path)
     struct wlog *log = strmap_get(w->by_path, path, strlen(path));
     if (log)
         return log;
-    log = wlog_create(w, path);
-    if (log)
-        wlog_probe(log);
+    log = wlog_create(w, path, &w->io[0]);
+    if (!log)
+        return NULL;
+    if (strmap_add(w->by_path, path, strlen(path), log) < 0) {
+        wlog_free(log);
+        return NULL;
+    }
+    w->stats.logs++;
+    wlog_probe(log);
     return log;
 }
 
@@ -62,29 +88,15 @@ struct wlog *wlog_by_number(struct outlog_writer *w, uint32_t number)
     return NULL;
 }
 
-static void unlink_if(struct list_node *node)
-{
-    if (list_linked(node))
-        list_remove(node);
-}
-
-void wlog_free(struct wlog *log)
-{
-    unlink_if(&log->node);
-    unlink_if(&log->dirty);
-    unlink_if(&log->idle);
-    log->w->stats.logs--;
-    free(log->first);
-    free(log->refusal);
-    free(log->fail_text);
-    free(log->err);
-    free(log->path);
-    free(log);
-}
-
 void wlog_destroy(struct wlog *log)
 {
-    (void)strmap_remove(log->w->by_path, log->path, strlen(log->path));
+    struct outlog_writer *w = log->w;
+    if (log->home) {
+        list_remove(&log->lane_node);
+    } else {
+        (void)strmap_remove(w->by_path, log->path, strlen(log->path));
+        w->stats.logs--;
+    }
     log->dead = true;
     if (log->n_msgs == 0)
         wlog_free(log);
@@ -111,6 +123,39 @@ void wlog_close(struct wlog *log)
     group_release(log);
     log->state = WLOG_CLOSING;
     step_send(log, IO_CLOSE);
+}
+
+struct wlog *wlog_lane(struct wlog *home, struct io_thread *io)
+{
+    LIST_FOR_EACH(&home->lanes, node)
+    {
+        struct wlog *lane = CONTAINER_OF(node, struct wlog, lane_node);
+        if (lane->io == io)
+            return lane->state == WLOG_OPEN && !lane->roll_sent ? lane : NULL;
+    }
+    if (home->no_lanes || home->state != WLOG_OPEN)
+        return NULL;
+    struct wlog *lane = wlog_create(home->w, home->path, io);
+    if (!lane)
+        return NULL;
+    lane->home = home;
+    lane->ident = home->ident;
+    list_push_back(&home->lanes, &lane->lane_node);
+    lane->state = WLOG_OPENING;
+    step_send(lane, IO_OPEN);
+    return NULL;
+}
+
+/* Without a task there is nothing for the lanes to write. */
+static void close_lanes(struct wlog *home)
+{
+    LIST_FOR_EACH_SAFE(&home->lanes, node, next)
+    {
+        struct wlog *lane = CONTAINER_OF(node, struct wlog, lane_node);
+        if (lane->state == WLOG_OPEN && lane->n_tasks == 0 && !lane->roll_sent &&
+            !lane->refuse_sent)
+            wlog_close(lane);
+    }
 }
 
 /* All tasks that wait for the log get the answer. */
@@ -142,7 +187,9 @@ void wlog_check_idle(struct wlog *log, uint64_t now_us)
         unlink_if(&log->idle);
         return;
     }
-    if (log->roll_sent || log->refuse_sent || list_linked(&log->idle))
+    close_lanes(log);
+    if (log->roll_sent || log->refuse_sent || list_linked(&log->idle) ||
+        !list_empty(&log->lanes))
         return;
     log->idle_since_us = now_us;
     list_push_back(&w->idle, &log->idle);
@@ -172,8 +219,25 @@ static void ask_server(struct wlog *log)
     w->c.events->need_log(w->c.arg, log->number, log->path, log->replace, &log->probe);
 }
 
+static void on_lane_opened(struct wlog *lane, int rc)
+{
+    struct wlog *home = lane->home;
+    if (rc < 0) {
+        home->no_lanes = true;
+        wlog_destroy(lane);
+    } else {
+        lane->state = WLOG_OPEN;
+        wlog_check_idle(lane, lane->w->now_us);
+    }
+    wlog_check_idle(home, home->w->now_us);
+}
+
 static void on_opened(struct wlog *log, int rc)
 {
+    if (log->home) {
+        on_lane_opened(log, rc);
+        return;
+    }
     if (rc < 0) {
         give_up(log, "cannot open the log");
         return;
@@ -186,6 +250,12 @@ static void on_opened(struct wlog *log, int rc)
 static void on_closed(struct wlog *log)
 {
     struct outlog_writer *w = log->w;
+    struct wlog *home = log->home;
+    if (home) {
+        wlog_destroy(log);
+        wlog_check_idle(home, w->now_us);
+        return;
+    }
     w->c.events->log_closed(w->c.arg, log->number, &log->ident.uid);
     if (log->n_tasks == 0)
         wlog_destroy(log);
@@ -246,9 +316,11 @@ void wlog_on_reply(struct wlog *log, struct io_msg *msg)
         break;
     case IO_ROLL:
         log->roll_sent = false;
+        wlog_check_idle(log->home ? log->home : log, log->w->now_us);
         wlog_check_idle(log, log->w->now_us);
         break;
     case IO_GROUP:
+    case IO_PULL:
     case IO_TEXT:
     case IO_BOUNCE:
         break; /* not for logs */
@@ -328,19 +400,29 @@ void outlog_writer_lease_refused(struct outlog_writer *w, uint32_t number,
     refuse(log, text);
 }
 
-void outlog_writer_log_roll(struct outlog_writer *w, uint32_t number, uint64_t now_us)
+static void roll(struct wlog *log)
 {
-    struct wlog *log = wlog_by_number(w, number);
-    if (!log || log->state != WLOG_OPEN || log->roll_sent)
+    if (log->state != WLOG_OPEN || log->roll_sent)
         return;
-    w->now_us = now_us;
     if (log->cur && log->cur->len)
         group_submit(log);
-    if (log->n_tasks == 0 && log->in_flight == 0 && !log->refuse_sent) {
+    if (log->n_tasks == 0 && log->in_flight == 0 && !log->refuse_sent &&
+        list_empty(&log->lanes)) {
         wlog_close(log);
         return;
     }
     unlink_if(&log->idle);
     log->roll_sent = true;
-    writer_send(w, &log->roll);
+    writer_send(log->w, &log->roll);
+}
+
+void outlog_writer_log_roll(struct outlog_writer *w, uint32_t number, uint64_t now_us)
+{
+    struct wlog *log = wlog_by_number(w, number);
+    if (!log)
+        return;
+    w->now_us = now_us;
+    LIST_FOR_EACH_SAFE(&log->lanes, node, next)
+    roll(CONTAINER_OF(node, struct wlog, lane_node));
+    roll(log);
 }

@@ -114,9 +114,13 @@ static bool group_join(struct group *g, struct outlog_task *t)
     return true;
 }
 
-/* Encodes the header in front of `stored` payload bytes that are there already. */
-static void group_add_block(struct group *g, struct outlog_task *t, uint8_t type,
-                            uint8_t flags, uint32_t stored)
+uint8_t block_type(enum outlog_channel channel)
+{
+    return channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
+}
+
+size_t block_begin(uint8_t *p, const struct outlog_task *t, uint8_t type, uint8_t flags,
+                   uint32_t stored, uint32_t seq)
 {
     struct outlog_block b = {
         .type = type,
@@ -125,14 +129,20 @@ static void group_add_block(struct group *g, struct outlog_task *t, uint8_t type
         .job = t->job,
         .task = t->id,
         .instance = t->instance,
-        .seq = t->seq++,
+        .seq = seq,
         .time_us = clock_real_us(),
     };
-    uint8_t *p = g->data + g->len;
     outlog_block_encode(&b, p);
     size_t span = (size_t)outlog_block_span(stored);
     memset(p + OUTLOG_BLOCK_HEADER_BYTES + stored, 0,
            span - OUTLOG_BLOCK_HEADER_BYTES - stored);
+    return span;
+}
+
+static void group_add_block(struct group *g, struct outlog_task *t, uint8_t type,
+                            uint8_t flags, uint32_t stored)
+{
+    size_t span = block_begin(g->data + g->len, t, type, flags, stored, t->seq++);
     g->tail = t;
     g->tail_at = g->len;
     g->len += span;
@@ -186,11 +196,6 @@ static bool put_begin(struct outlog_task *t)
     return true;
 }
 
-static uint8_t block_type(enum outlog_channel channel)
-{
-    return channel == OUTLOG_STDOUT ? OUTLOG_BLOCK_STDOUT : OUTLOG_BLOCK_STDERR;
-}
-
 /* What there is to say about output above the limit, as a block of each channel. */
 static bool put_rest(struct outlog_task *t)
 {
@@ -230,8 +235,8 @@ static bool put_end(struct outlog_task *t)
 
 static bool put_records(struct outlog_task *t)
 {
-    return (!t->want_begin || put_begin(t)) && (!t->want_rest || put_rest(t)) &&
-           (!t->want_end || put_end(t));
+    return !t->pull && (!t->want_begin || put_begin(t)) &&
+           (!t->want_rest || put_rest(t)) && (!t->want_end || put_end(t));
 }
 
 static void records_wait(struct outlog_task *t)
@@ -333,7 +338,7 @@ void outlog_task_drop(struct outlog_task *t)
         t->dropped = true;
 }
 
-static void task_break(struct outlog_task *t, const struct error *err)
+void task_break(struct outlog_task *t, const struct error *err)
 {
     if (t->broken)
         return;
@@ -403,6 +408,8 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
 {
     struct outlog_writer *w = t->log->w;
     w->now_us = now_us;
+    if (t->pull)
+        return OUTLOG_LENT;
     if (t->broken)
         return read_away(t, fd);
     if (!hurry && lingers(t, channel, fd, now_us, retry_us))
@@ -410,6 +417,8 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
     uint64_t keep = cap_room(&t->cap, outlog_task_bytes(t));
     if (keep == 0)
         return read_dropped(t, channel, fd);
+    if (pull_start(t, channel, fd))
+        return OUTLOG_LENT;
     struct group *g =
         t->want_begin ? NULL : group_room(t->log, OUTLOG_BLOCK_HEADER_BYTES + ROOM_MIN);
     if (!g || !group_join(g, t)) {
@@ -435,6 +444,7 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
     text_add(t->text, g->data + g->len + OUTLOG_BLOCK_HEADER_BYTES, (size_t)n);
     group_add_block(g, t, block_type(channel), 0, (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
+    pace_count(&t->pace[channel], (size_t)n, now_us);
     t->last_read_us[channel] = (size_t)n < LINGER_BELOW ? now_us : 0;
     return OUTLOG_READY;
 }
@@ -462,26 +472,26 @@ void outlog_task_end(struct outlog_task *t, const struct outlog_end *end,
 /* ---- groups that come back ---------------------------------------------------------
  */
 
-static void tell_broken(struct outlog_writer *w, struct outlog_task *t)
+void task_tell_broken(struct outlog_task *t)
 {
+    struct outlog_writer *w = t->log->w;
     if (t->ended || t->broken_told)
         return;
     t->broken_told = true;
     w->c.events->on_broken(w->c.arg, t->user, t->broken);
 }
 
-/* Tasks with blocks in a file that is not there any more. */
-static void break_lost(struct wlog *log, const struct group *g)
+void tasks_break_lost(struct wlog *log, uint64_t serial)
 {
     struct error err = ERROR_INIT;
     error_set(&err, ERR_SYSTEM, "'%s': " LOG_REMOVED, log->path);
     LIST_FOR_EACH_SAFE(&log->tasks, node, next)
     {
         struct outlog_task *t = CONTAINER_OF(node, struct outlog_task, all);
-        if (t->first_serial == 0 || t->first_serial >= g->serial || t->dropped)
+        if (t->first_serial == 0 || t->first_serial >= serial || t->dropped)
             continue;
         task_break(t, &err);
-        tell_broken(log->w, t);
+        task_tell_broken(t);
     }
 }
 
@@ -493,8 +503,7 @@ void task_done(struct outlog_task *t)
     task_free(t);
 }
 
-static void member_back(struct outlog_writer *w, const struct group *g,
-                        const struct group_member *m)
+static void member_back(const struct group *g, const struct group_member *m)
 {
     struct outlog_task *t = m->task;
     t->n_groups--;
@@ -510,7 +519,7 @@ static void member_back(struct outlog_writer *w, const struct group *g,
     } else if (m->end) {
         task_done(t);
     } else if (g->msg.rc < 0) {
-        tell_broken(w, t);
+        task_tell_broken(t);
     }
 }
 
@@ -524,9 +533,9 @@ void group_on_reply(struct group *g)
     w->stats.bytes_written += g->len;
     log->n_tasks++; /* keeps the log while its tasks are told */
     if (g->anew)
-        break_lost(log, g);
+        tasks_break_lost(log, g->serial);
     for (size_t i = 0; i < g->n_members; i++)
-        member_back(w, g, &g->members[i]);
+        member_back(g, &g->members[i]);
     log->in_flight--;
     list_push_front(&w->free_groups, &g->free); /* still in the CPU's cache */
     wlog_task_left(log, w->now_us);

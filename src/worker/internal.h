@@ -342,7 +342,10 @@ bool streams_open(const struct task *t); /* a channel is not at its end */
 void streams_close(struct task *t);      /* drops what is left */
 /* At the end of a round; when to call again at latest (UINT64_MAX: no need). */
 uint64_t pipes_watch_due(struct worker *w, uint64_t now_us);
-void pipes_resume(struct worker *w); /* the writer has buffers again */
+void pipes_resume(struct worker *w);
+/* The writer has taken so much of the task's output by itself. */
+void pipes_returned(struct worker *w, struct task *t,
+                    uint64_t bytes); /* the writer has buffers again */
 
 /* placements.c */
 /* The number of the description for a task of the seat that is bound so. */

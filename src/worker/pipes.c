@@ -81,7 +81,7 @@ static void read_pieces(struct task *t, size_t i)
                                   now, &retry_us, &err);
         if (rc <= OUTLOG_EOF) {
             channel_close(t, c);
-        } else if (rc == OUTLOG_PAUSED) {
+        } else if (rc == OUTLOG_PAUSED || rc == OUTLOG_LENT) {
             c->paused = true;
             set_poll(c, 0);
             return;
@@ -188,9 +188,10 @@ static bool can_wait(const struct task *t)
     if (g->mean_us == 0 || g->mean_us >= UNWATCHED_US)
         return false;
     for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++) {
-        int fd = t->channels[i].fd;
-        if (fd >= 0 && g->mean_printed > SMALL_BYTES &&
-            g->mean_printed * 2 > (uint64_t)MAX(fcntl(fd, F_GETPIPE_SZ), 0))
+        if (t->channels[i].fd < 0 || g->mean_printed <= SMALL_BYTES)
+            continue;
+        int room = fcntl(t->channels[i].fd, F_GETPIPE_SZ);
+        if (room < 0 || g->mean_printed * 2 > (uint64_t)room)
             return false;
     }
     return true;
@@ -225,18 +226,27 @@ uint64_t pipes_watch_due(struct worker *w, uint64_t now_us)
     return UINT64_MAX;
 }
 
+static void resume(struct task *t)
+{
+    for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
+        if (t->channels[i].fd >= 0 && t->channels[i].paused) {
+            t->channels[i].paused = false;
+            set_poll(&t->channels[i], IO_READ);
+        }
+}
+
 void pipes_resume(struct worker *w)
 {
     size_t pos = 0;
     uint64_t handle, value;
-    while (u64map_next(&w->tasks, &pos, &handle, &value)) {
-        struct task *t = (struct task *)(uintptr_t)value;
-        for (size_t i = 0; i < OUTLOG_N_CHANNELS; i++)
-            if (t->channels[i].fd >= 0 && t->channels[i].paused) {
-                t->channels[i].paused = false;
-                set_poll(&t->channels[i], IO_READ);
-            }
-    }
+    while (u64map_next(&w->tasks, &pos, &handle, &value))
+        resume((struct task *)(uintptr_t)value);
+}
+
+void pipes_returned(struct worker *w, struct task *t, uint64_t bytes)
+{
+    output_limits_count(w, t, bytes);
+    resume(t);
 }
 
 /* ---- ends -------------------------------------------------------------------------

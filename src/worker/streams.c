@@ -111,6 +111,11 @@ static void on_resume(void *arg)
     pipes_resume(arg);
 }
 
+static void on_returned(void *arg, void *user, uint64_t bytes)
+{
+    pipes_returned(arg, user, bytes);
+}
+
 static void need_log(void *arg, uint32_t log, const char *path, bool replace,
                      const struct outlog_probe *found)
 {
@@ -173,6 +178,7 @@ static const struct outlog_writer_events writer_events = {
     .on_broken = on_broken,
     .on_done = on_done,
     .on_resume = on_resume,
+    .on_returned = on_returned,
     .need_log = need_log,
     .need_lease = need_lease,
     .lease_ended = lease_ended,

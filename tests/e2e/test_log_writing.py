@@ -160,6 +160,36 @@ def test_mpi_io_components(env, io):
     assert env.log("l", "check").code == 0
 
 
+@pytest.mark.parametrize("io", [
+    pytest.param(None, id="posix"),
+    pytest.param("ompio", marks=pytest.mark.mpi),
+    pytest.param("romio321", marks=pytest.mark.mpi),
+])
+def test_tasks_that_print_much(env, io):
+    """Several threads read and write them, one that never ends is canceled, and a short
+    one beside them does not wait."""
+    size = 40_000_000
+    if io:
+        env.start_ranks(1, "--cpus=5", env={"OMPI_MCA_io": io})
+    else:
+        env.start_worker(cpus=5)
+    endless = env.submit("--log", "l", "--", "yes", "endless")
+    job = env.submit("--log", "l", "--array", "1-3", "--", "sh", "-c",
+                     f"yes line of task $HQ_TASK_ID | head -c {size}; echo end >&2")
+    short = env.submit_and_wait("--log", "l", "--", "echo", "short")
+    env.wait_job(job)
+    env.hq("job", "cancel", endless)
+    wait_until(lambda: env.states(endless) == ["canceled"], "the end of the endless one")
+    assert env.stats(job) == {"finished": 3}
+    assert env.log("l", "cat", short, "stdout").stdout == "short\n"
+    for task in range(1, 4):
+        line = f"line of task {task}\n"
+        assert env.log("l", "cat", job, "stdout", "--task", task).stdout == \
+            (line * (size // len(line) + 1))[:size]
+        assert env.log("l", "cat", job, "stderr", "--task", task).stdout == "end\n"
+    assert env.log("l", "check").code == 0
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize("io", ["ompio", "romio321"])
 def test_failed_write_through_mpi_io(env, io):

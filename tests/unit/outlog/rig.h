@@ -20,7 +20,7 @@ struct rig_task {
     struct outlog_task *handle;
     int pipes[2]; /* write end of each channel; -1 */
     int ends[2];  /* read ends */
-    bool ready, done, broken;
+    bool ready, done, broken, lent;
     struct error err;
 };
 
@@ -46,6 +46,7 @@ struct rig {
     uint64_t now_us;
     bool drained, resumed;
     uint32_t asked_log, asked_lease, closed, leases_ended;
+    uint64_t pulled; /* bytes that I/O threads read themselves */
 };
 
 static inline void rig_ready(void *arg UNUSED, void *task, const struct error *err)
@@ -77,6 +78,12 @@ static inline void rig_done(void *arg UNUSED, void *task, const struct error *er
 static inline void rig_resume(void *arg)
 {
     ((struct rig *)arg)->resumed = true;
+}
+
+static inline void rig_returned(void *arg, void *task, uint64_t bytes)
+{
+    ((struct rig_task *)task)->lent = false;
+    ((struct rig *)arg)->pulled += bytes;
 }
 
 static inline struct outlog_lease rig_grant(struct rig *r)
@@ -158,6 +165,7 @@ static const struct outlog_writer_events rig_events = {
     .on_broken = rig_broken,
     .on_done = rig_done,
     .on_resume = rig_resume,
+    .on_returned = rig_returned,
     .need_log = rig_need_log,
     .need_lease = rig_need_lease,
     .lease_ended = rig_lease_ended,
@@ -191,14 +199,20 @@ static inline void rig_start(struct rig *r, struct outlog_writer_config config)
     outlog_writer_set_origin(r->w, &origin);
 }
 
-/* One round: waits for the I/O thread at most wait_ms, time goes on by 1 ms. */
-static inline void rig_round(struct rig *r, int wait_ms)
+/* Waits for the I/O threads at most wait_ms, in no time. */
+static inline void rig_wait(struct rig *r, int wait_ms)
 {
     struct pollfd p = {.fd = outlog_writer_fd(r->w), .events = POLLIN};
     (void)poll(&p, 1, wait_ms);
-    r->now_us += 1000;
     outlog_writer_dispatch(r->w, r->now_us);
     (void)outlog_writer_flush(r->w, r->now_us);
+}
+
+/* One round: the same, and time goes on by 1 ms. */
+static inline void rig_round(struct rig *r, int wait_ms)
+{
+    r->now_us += 1000;
+    rig_wait(r, wait_ms);
 }
 
 /* Rounds until *flag; fails after 20 s. */
@@ -256,6 +270,9 @@ static inline void rig_print(struct rig *r, struct rig_task *t, enum outlog_chan
             CU_ASSERT_FATAL(rc >= 0);
             if (rc == OUTLOG_AGAIN)
                 break;
+            t->lent = rc == OUTLOG_LENT;
+            while (t->lent)
+                rig_round(r, 20);
             if (rc == OUTLOG_PAUSED)
                 rig_round(r, 20);
         }

@@ -246,8 +246,10 @@ static void test_by_time(void)
 static void test_back_pressure(void)
 {
     struct rig r;
+    struct outlog_io_ops one_thread = outlog_posix_ops;
+    one_thread.any_thread = NULL;
     rig_init(&r, "AbC123");
-    rig_start(&r, (struct outlog_writer_config){0});
+    rig_start(&r, (struct outlog_writer_config){.io = &one_thread});
     struct rig_task t;
     rig_begin(&r, &t, 1, 0, 0);
     r.own_server.silent = true;
