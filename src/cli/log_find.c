@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define KEPT_MAX (32u << 20) /* bytes of lines that the threads keep */
+/* When half of at least so many bytes must be read again a thread calls it off. */
+#define SEEN_MIN (16u << 20)
 
 /* A block that ends with a beginning of the text. */
 struct open_end {
@@ -37,6 +39,7 @@ struct find_part {
     struct outlog_block_filter filter;
     struct left_end *insides;
     size_t n_insides, cap_insides;
+    uint64_t seen, again; /* bytes looked at; of blocks that must be read again */
     int rc;
     struct error err;
 };
@@ -141,8 +144,10 @@ static int look_at(struct find_part *p, const struct outlog_entry *e,
 {
     bool whole = e->key.seq == 0 && e->flags & OUTLOG_FLAG_END;
     size_t before = p->n_hits;
-    if (!whole || p->lines.len > KEPT_MAX / p->f->n_parts)
+    if (!whole || p->lines.len > KEPT_MAX / p->f->n_parts) {
+        p->again += e->output;
         return note(p, e, 0);
+    }
     int rc = keep_lines(p, e, data);
     return rc < 0 || p->n_hits == before ? rc : note(p, e, p->n_hits);
 }
@@ -224,6 +229,7 @@ static int look_in(struct find_part *p, struct outlog_blocks *it,
     const uint8_t *data = outlog_blocks_data(it);
     if (!data)
         return 0;
+    p->seen += e->output;
     if (log_match_in(p->f->match, data, e->output, fold, &ends))
         return look_at(p, e, data);
     if (p->filter.may_skip && log_match_begins_inside(p->f->match, data, e->output) &&
@@ -238,9 +244,14 @@ static int look(struct find_part *p, struct outlog_blocks *it, struct buf *fold)
 {
     struct outlog_ref ref;
     int rc;
-    while ((rc = outlog_blocks_next(it, &ref, &p->err)) == 1)
+    while ((rc = outlog_blocks_next(it, &ref, &p->err)) == 1) {
         if ((rc = look_in(p, it, &ref, fold)) < 0)
             return rc;
+        if (p->seen >= SEEN_MIN && p->again >= p->seen / 2)
+            p->f->pointless = true;
+        if (p->f->pointless)
+            return 0;
+    }
     return rc;
 }
 
@@ -467,8 +478,11 @@ static int list_found(const struct log_find *f, uint64_t **keys, size_t *n,
 int log_find_tasks(struct log_find *f, uint64_t **keys, size_t *n, struct error *err)
 {
     int rc = make_parts(f, parallel_width(), err);
+    *keys = NULL;
     if (rc == 0) {
         parallel_run(run_part, f->parts, sizeof *f->parts, f->n_parts);
+        if (f->pointless)
+            return 0;
         rc = f->forgetful ? error_nomem(err) : gather(f, err);
     }
     if (rc == 0)

@@ -7,6 +7,7 @@
 #define HQ_CLI_LOG_FIND_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include "base/parallel.h"
 #include "base/u64map.h"
 #include "cli/log_choice.h"
@@ -28,9 +29,10 @@ struct log_find {
     bool keep_lines;               /* else they are counted */
     struct find_part *parts;
     size_t n_parts;
-    struct u64map found;  /* (job, task) to part << 32 | 1 + index of its hit, or 0 */
-    pthread_mutex_t lock; /* over the damage of s and the next one */
-    bool forgetful;       /* no memory for it */
+    struct u64map found;   /* (job, task) to part << 32 | 1 + index of its hit, or 0 */
+    pthread_mutex_t lock;  /* over the damage of s and the next one */
+    bool forgetful;        /* no memory for it */
+    atomic_bool pointless; /* most of the output would have to be read again */
 };
 
 /* All borrowed. */
@@ -38,7 +40,7 @@ void log_find_init(struct log_find *f, struct log_source *s, const struct log_ch
                    const struct log_match *m, bool keep_lines);
 void log_find_release(struct log_find *f);
 /* The tasks as job << 32 | task, ascending; malloc'd. Some of them may turn out not to
- * hold the text. */
+ * hold the text. *keys is NULL when the text is nearly everywhere: walk over all. */
 int log_find_tasks(struct log_find *f, uint64_t **keys, size_t *n,
                    struct error *err) MUST_CHECK;
 /* Names what was kept of this run; 0: nothing. */

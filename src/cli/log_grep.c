@@ -181,8 +181,8 @@ static int grep_log(struct grep *g, struct error *err)
     int rc = look_first ? log_find_tasks(&g->find, &keys, &n, err) : 0;
     log_batch_init(&g->batch, g->s.reader, &events, g);
     if (rc == 0)
-        rc = look_first ? log_find_walk(&g->find, keys, n, add_run, g, err)
-                        : log_walk(&g->s, &g->choice, add_run, g, err);
+        rc = keys ? log_find_walk(&g->find, keys, n, add_run, g, err)
+                  : log_walk(&g->s, &g->choice, add_run, g, err);
     if (rc == 0)
         rc = log_batch_flush(&g->batch, err);
     log_batch_release(&g->batch);

@@ -121,6 +121,18 @@ def test_a_line_of_any_length_is_one(bare):
             f"1.0:0> {line}", "1.0:0> second needle", "1.1:0> other"]
 
 
+def test_a_text_that_is_everywhere(bare):
+    """A first look at so much of it is called off, and nothing is found twice."""
+    tasks, records, block = 6, 40, "a common line\n" * 18000
+    hqs.write(bare.work / "log" / "a.hqs", *[
+        hqs.record(1, task, 0, block + f"end {record}\n")
+        for record in range(records) for task in range(tasks)])
+    assert shown(bare, "grep", "-c", "common") == \
+        [f"1.{task}:0:{18000 * records}" for task in range(tasks)]
+    assert shown(bare, "grep", "end 39") == [f"1.{task}:0:end 39" for task in range(tasks)]
+    assert shown(bare, "grep", "-l", "line") == [f"1.{task}" for task in range(tasks)]
+
+
 @pytest.mark.parametrize("pattern, found", [
     ("x[0-9]+z", True),      # over a cut
     ("^a.*", True), ("last$", True), ("q$|^q", False),
