@@ -1,5 +1,6 @@
 #include "base/checksum.h"
 
+#include <xxhash.h>
 #include "test_main.h"
 
 /* Values of the XXH3 specification's reference code; files depend on them for ever. */
@@ -23,4 +24,16 @@ static void test_seed(void)
     CU_ASSERT_NOT_EQUAL(checksum_seed(1, 2), checksum_seed(2, 1));
 }
 
-TEST_MAIN("checksum", TEST(test_vectors), TEST(test_seed))
+/* Whatever this processor can, the values are the library's. */
+static void test_sizes(void)
+{
+    static uint8_t bytes[300000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * i >> 5);
+    for (size_t n = 0; n < sizeof bytes / 2; n += 1 + n / 7)
+        for (size_t from = 0; from < 70; from += 23)
+            CU_ASSERT_EQUAL(checksum64(bytes + from, n, n * from),
+                            XXH3_64bits_withSeed(bytes + from, n, n * from));
+}
+
+TEST_MAIN("checksum", TEST(test_vectors), TEST(test_seed), TEST(test_sizes))
