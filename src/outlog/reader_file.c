@@ -233,6 +233,16 @@ uint64_t logfile_align_up(const struct logfile *f, uint64_t offset)
     return (offset + mask) & ~mask;
 }
 
+/* An extent may be closed, with an index behind what was the end of the file, after the
+ * file's size was looked at. */
+static void see_growth(struct logfile *f, const struct extent_info *x)
+{
+    struct stat st;
+    if (x->closed && x->close.data_end + x->close.index_bytes > f->size &&
+        fstat(f->fd, &st) == 0)
+        f->size = MAX(f->size, (uint64_t)st.st_size);
+}
+
 bool logfile_extent_at(struct logfile *f, uint64_t pos, struct extent_info *x)
 {
     uint8_t raw[OUTLOG_EXTENT_HEADER_BYTES];
@@ -243,6 +253,7 @@ bool logfile_extent_at(struct logfile *f, uint64_t pos, struct extent_info *x)
     x->closed = n == sizeof raw &&
                 outlog_close_decode(raw + OUTLOG_CLOSE_AT, n - OUTLOG_CLOSE_AT, f->seed,
                                     &x->x, &x->close);
+    see_growth(f, x);
     return true;
 }
 
@@ -278,16 +289,6 @@ uint64_t logfile_align_down(const struct logfile *f, uint64_t offset)
     return offset & ~((UINT64_C(1) << f->ident.align_log2) - 1);
 }
 
-/* An extent may be closed, with an index behind what was the end of the file, after the
- * file's size was looked at. */
-static void see_growth(struct logfile *f, const struct extent_info *x)
-{
-    struct stat st;
-    if (x->closed && x->close.data_end + x->close.index_bytes > f->size &&
-        fstat(f->fd, &st) == 0)
-        f->size = MAX(f->size, (uint64_t)st.st_size);
-}
-
 struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *err)
 {
     struct extent_list *l = tail && f->sealed ? &f->tail : &f->all;
@@ -305,7 +306,6 @@ struct extent_list *logfile_extents(struct logfile *f, bool tail, struct error *
         uint64_t end = logfile_align_up(f, pos + 1);
         bool ok;
         if (logfile_extent_at(f, pos, &x)) {
-            see_growth(f, &x);
             end = logfile_align_up(f, x.x.offset + x.x.length);
             ok = add_found(l, &x);
         } else {
