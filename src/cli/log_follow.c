@@ -179,13 +179,14 @@ int log_follow_run(struct log_follow *f, log_block_fn fn, void *arg, struct erro
                 f->s->heard_us = clock_mono_us();
             output_flush(f->run->out);
         }
-        if (rc < 0 || over || f->run->out->sys)
+        bool waits = outlog_follow_waits(f->follow);
+        if (rc < 0 || (over && !waits) || f->run->out->sys)
             return rc;
-        if (gone)
+        if (gone && !waits)
             return error_set(err, ERR_NOT_FOUND,
                              "'%s' was removed or replaced while it was followed",
                              gone);
-        if (!(f->until_finished && all_ended(f)) && !wait_for_change(f))
+        if ((waits || !(f->until_finished && all_ended(f))) && !wait_for_change(f))
             return 0;
     }
 }

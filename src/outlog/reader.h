@@ -152,6 +152,8 @@ struct outlog_follow; /* blocks that are written from now on */
 int outlog_follow_create(struct outlog_follow **out, struct outlog_reader *r,
                          struct error *err) MUST_CHECK;
 void outlog_follow_destroy(struct outlog_follow *t); /* before the reader */
+/* Blocks were met that are held back for a while, since those in front are missing. */
+bool outlog_follow_waits(const struct outlog_follow *t);
 /* `data`: the output of the block, ref->e.output bytes. */
 typedef int (*outlog_follow_fn)(void *arg, const struct outlog_ref *ref,
                                 const uint8_t *data, struct error *err);

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include "base/list.h"
+#include "base/strmap.h"
 
 /* Bytes in front of a block that stay unreadable for so long are taken for damage;
  * before, they may still be on their way to the file. */
@@ -33,14 +35,28 @@ struct news {
     struct outlog_ref ref;
     uint64_t due_us;  /* its time, but never before that of the block in front */
     size_t order, at; /* at: where its bytes lie in data */
+    uint64_t extent;  /* that it is from */
+    bool out;         /* given out */
+};
+
+/*
+ * The blocks of one run may lie in several extents that are open at once, and grow
+ * between the looks at two of them. So a block waits for those in front of it.
+ */
+struct awaited {
+    struct list_node node;
+    struct outlog_key key; /* of its next block */
+    uint64_t since_us;     /* when a later one was met; 0: none */
 };
 
 struct outlog_follow {
     struct outlog_reader *r;
     struct followed *files; /* one a file of the reader */
-    struct news *news;
-    size_t n_news, cap_news;
+    struct news *news;      /* the first ones were met before and wait */
+    size_t n_news, n_waiting, cap_news;
     struct buf data;
+    struct strmap *runs; /* those that are not over: struct awaited, also in … */
+    struct list awaited;
 };
 
 /* ---- extents -----------------------------------------------------------------------
@@ -118,7 +134,7 @@ static void drop_done(struct followed *w)
  */
 
 static int keep_block(struct outlog_follow *t, const struct logfile *f, struct scan *s,
-                      uint64_t *due_us, struct error *err)
+                      uint64_t extent, uint64_t *due_us, struct error *err)
 {
     if (t->n_news == t->cap_news) {
         size_t cap = t->cap_news ? t->cap_news * 2 : 256;
@@ -132,7 +148,8 @@ static int keep_block(struct outlog_follow *t, const struct logfile *f, struct s
     t->news[t->n_news] = (struct news){.ref = {s->e, f->number},
                                        .due_us = *due_us,
                                        .order = t->n_news,
-                                       .at = t->data.len};
+                                       .at = t->data.len,
+                                       .extent = extent};
     const uint8_t *data = s->e.output ? scan_data(s) : NULL;
     if (s->e.output && !data)
         return 0; /* cannot be read any more */
@@ -149,11 +166,27 @@ static bool wait_for(struct grown *g, uint64_t now_us)
     return now_us - g->stuck_us < GRACE_US;
 }
 
-/* Reads on in one extent. */
+/* What waits of an extent. */
+static size_t waiting_bytes(const struct outlog_follow *t, const struct followed *w,
+                            const struct grown *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_waiting; i++)
+        if (t->news[i].extent == g->x.x.offset && t->news[i].ref.file == w->f->number)
+            n += t->news[i].ref.e.output;
+    return n;
+}
+
+/* Reads on in one extent, until `share` bytes of it are there: what its blocks wait for
+ * lies in another one. */
 static int read_on(struct outlog_follow *t, struct followed *w, struct grown *g,
-                   uint64_t now_us, struct error *err)
+                   size_t share, uint64_t now_us, struct error *err)
 {
     struct scan s;
+    size_t most = t->data.len + share, waiting = waiting_bytes(t, w, g);
+    if (waiting >= share)
+        return 0;
+    most = MIN(most - waiting, 2 * (size_t)ROUND_BYTES);
     struct extent_info fresh;
     if (!g->x.closed && logfile_extent_at(w->f, g->x.x.offset, &fresh) &&
         fresh.closed) {
@@ -172,12 +205,12 @@ static int read_on(struct outlog_follow *t, struct followed *w, struct grown *g,
         bool between = s.inner >= s.group.len;
         if (between)
             g->pos = s.pos;
-        if (between && t->data.len > ROUND_BYTES)
+        if (between && t->data.len >= most)
             break;
         switch (scan_next(&s)) {
         case SCAN_BLOCK:
             g->stuck_us = 0;
-            rc = keep_block(t, w->f, &s, &due_us, err);
+            rc = keep_block(t, w->f, &s, g->x.x.offset, &due_us, err);
             break;
         case SCAN_DAMAGE:
             go_on = between ? !wait_for(g, now_us) : true;
@@ -205,11 +238,112 @@ static int read_file(struct outlog_follow *t, struct followed *w, uint64_t now_u
         return 0;
     w->f->size = MAX(w->f->size, (uint64_t)st.st_size);
     int rc = look_for_extents(w, err);
+    size_t n_open = 1;
+    for (size_t i = 0; i < w->n; i++)
+        n_open += !w->items[i].done;
     for (size_t i = 0; i < w->n && rc == 0; i++)
         if (!w->items[i].done)
-            rc = read_on(t, w, &w->items[i], now_us, err);
+            rc = read_on(t, w, &w->items[i], ROUND_BYTES / n_open, now_us, err);
     drop_done(w);
     return rc;
+}
+
+/* ---- the order of a run -------------------------------------------------------------
+ */
+
+static int by_due(const void *pa, const void *pb)
+{
+    const struct news *a = pa, *b = pb;
+    if (a->due_us != b->due_us)
+        return a->due_us < b->due_us ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+    const struct news *a = pa, *b = pb;
+    return a->order < b->order ? -1 : 1;
+}
+
+#define RUN_KEY_BYTES 12u
+
+static void run_key(const struct outlog_key *k, char text[RUN_KEY_BYTES])
+{
+    memcpy(text, (uint32_t[]){k->job, k->task, k->instance}, RUN_KEY_BYTES);
+}
+
+static void run_forget(struct outlog_follow *t, struct awaited *a)
+{
+    char key[RUN_KEY_BYTES];
+    run_key(&a->key, key);
+    (void)strmap_remove(t->runs, key, sizeof key);
+    list_remove(&a->node);
+    free(a);
+}
+
+static struct awaited *run_add(struct outlog_follow *t, const struct outlog_key *k)
+{
+    char key[RUN_KEY_BYTES];
+    struct awaited *a = calloc(1, sizeof *a);
+    run_key(k, key);
+    if (!a || strmap_add(t->runs, key, sizeof key, a) < 0) {
+        free(a);
+        return NULL;
+    }
+    a->key = *k;
+    list_push_back(&t->awaited, &a->node);
+    return a;
+}
+
+/* Whether it is the block's turn. One that waited too long for another gets it. */
+static bool has_turn(struct awaited *a, const struct outlog_key *k, uint64_t now_us)
+{
+    if (!a || k->seq <= a->key.seq)
+        return true;
+    if (a->since_us == 0)
+        a->since_us = now_us;
+    return now_us - a->since_us >= GRACE_US;
+}
+
+static int give_out(struct outlog_follow *t, struct news *n, uint64_t now_us,
+                    outlog_follow_fn fn, void *arg, struct error *err)
+{
+    const struct outlog_entry *e = &n->ref.e;
+    char key[RUN_KEY_BYTES];
+    run_key(&e->key, key);
+    struct awaited *a = strmap_get(t->runs, key, sizeof key);
+    if (!has_turn(a, &e->key, now_us))
+        return 0;
+    n->out = true;
+    bool over = e->flags & OUTLOG_FLAG_END;
+    if (!a && !over && !(a = run_add(t, &e->key)))
+        return error_nomem(err);
+    if (a) {
+        a->key.seq = MAX(a->key.seq, e->key.seq + 1);
+        a->since_us = 0;
+    }
+    if (a && over)
+        run_forget(t, a);
+    return fn(arg, &n->ref, t->data.data + n->at, err);
+}
+
+/* Those that wait stay, in front. */
+static void keep_waiting(struct outlog_follow *t)
+{
+    size_t n = 0, len = 0;
+    for (size_t i = 0; i < t->n_news; i++)
+        if (!t->news[i].out)
+            t->news[n++] = t->news[i];
+    t->n_news = t->n_waiting = n;
+    qsort(t->news, n, sizeof *t->news, by_place);
+    for (size_t i = 0; i < n; i++) {
+        struct news *x = &t->news[i];
+        memmove(t->data.data + len, t->data.data + x->at, x->ref.e.output);
+        x->at = len;
+        x->order = i;
+        len += x->ref.e.output;
+    }
+    t->data.len = len;
 }
 
 /* ---- the calls ---------------------------------------------------------------------
@@ -248,9 +382,11 @@ int outlog_follow_create(struct outlog_follow **out, struct outlog_reader *r,
     if (!t)
         return error_nomem(err);
     t->r = r;
+    list_init(&t->awaited);
+    t->runs = strmap_create();
     buf_init(&t->data, 2 * ROUND_BYTES + 2 * OUTLOG_GROUP_RAW_MAX + OUTLOG_PAYLOAD_MAX);
     t->files = calloc(r->n_files + 1, sizeof *t->files);
-    int rc = t->files ? 0 : error_nomem(err);
+    int rc = t->files && t->runs ? 0 : error_nomem(err);
     for (size_t i = 0; i < r->n_files && rc == 0; i++)
         rc = begin_file(&t->files[i], r->files[i], err);
     if (rc < 0) {
@@ -268,30 +404,31 @@ void outlog_follow_destroy(struct outlog_follow *t)
     for (size_t i = 0; t->files && i < t->r->n_files; i++)
         free(t->files[i].items);
     free(t->files);
+    LIST_FOR_EACH_SAFE(&t->awaited, node, next)
+    run_forget(t, CONTAINER_OF(node, struct awaited, node));
+    strmap_destroy(t->runs);
     free(t->news);
     buf_release(&t->data);
     free(t);
 }
 
-static int by_due(const void *pa, const void *pb)
+bool outlog_follow_waits(const struct outlog_follow *t)
 {
-    const struct news *a = pa, *b = pb;
-    if (a->due_us != b->due_us)
-        return a->due_us < b->due_us ? -1 : 1;
-    return a->order < b->order ? -1 : 1;
+    return t->n_waiting > 0;
 }
 
 int outlog_follow_poll(struct outlog_follow *t, uint64_t now_us, outlog_follow_fn fn,
                        void *arg, struct error *err)
 {
-    t->n_news = 0;
-    buf_clear(&t->data);
+    size_t n_before = t->n_news;
     int rc = buf_reserve(&t->data, 1) ? 0 : error_nomem(err);
     for (size_t i = 0; i < t->r->n_files && rc == 0; i++)
         rc = read_file(t, &t->files[i], now_us, err);
+    bool news = t->n_news > n_before;
     if (rc == 0 && t->n_news)
         qsort(t->news, t->n_news, sizeof *t->news, by_due);
     for (size_t i = 0; i < t->n_news && rc == 0; i++)
-        rc = fn(arg, &t->news[i].ref, t->data.data + t->news[i].at, err);
-    return rc < 0 ? rc : t->n_news > 0;
+        rc = give_out(t, &t->news[i], now_us, fn, arg, err);
+    keep_waiting(t);
+    return rc < 0 ? rc : news || t->n_news < n_before;
 }

@@ -266,8 +266,10 @@ int io_write_group(struct wlog *log, struct group *g) MUST_CHECK;
 
 /* writer_pull.c, loop thread: tasks that print much */
 void pace_count(struct pace *p, size_t bytes, uint64_t now_us);
-/* Lends the channel if the task prints much. */
+/* Lends the channel if the task prints much: when all earlier blocks of the task are in
+ * the file, by pull_send, so that they get there in their order. */
 bool pull_start(struct outlog_task *t, enum outlog_channel channel, int fd);
+void pull_send(struct outlog_task *t);
 void pull_on_reply(struct pull *p);
 void pull_destroy(struct pull *p);
 /* writer_pull.c, I/O threads */
@@ -293,7 +295,8 @@ void wlog_check_idle(struct wlog *log, uint64_t now_us);
 /* writer_task.c, loop thread: tasks and groups */
 void task_log_ready(struct outlog_task *t, const struct error *err);
 void group_submit(struct wlog *log);
-void group_release(struct wlog *log); /* an empty current group goes back */
+void group_release(struct wlog *log);          /* an empty current group goes back */
+void group_hurry(const struct outlog_task *t); /* writes the group it is in */
 void group_on_reply(struct group *g);
 uint8_t block_type(enum outlog_channel channel);
 /* The header of a block that lies at p, with the payload behind it there already. */

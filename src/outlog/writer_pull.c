@@ -91,6 +91,13 @@ static bool may_pull(struct outlog_task *t, enum outlog_channel channel)
                (uint64_t)w->c.group_bytes * KEEP_GROUPS;
 }
 
+void pull_send(struct outlog_task *t)
+{
+    struct outlog_writer *w = t->log->w;
+    t->pull->serial = ++w->next_serial;
+    writer_send(w, &t->pull->msg);
+}
+
 bool pull_start(struct outlog_task *t, enum outlog_channel channel, int fd)
 {
     struct outlog_writer *w = t->log->w;
@@ -100,12 +107,14 @@ bool pull_start(struct outlog_task *t, enum outlog_channel channel, int fd)
     if (!p)
         return false;
     p->msg.log = lane;
-    p->serial = ++w->next_serial;
     t->pull = p;
     io->n_pulls++;
     lane->n_tasks++;
     wlog_check_idle(lane, w->now_us);
-    writer_send(w, &p->msg);
+    if (t->n_groups)
+        group_hurry(t);
+    else
+        pull_send(t);
     return true;
 }
 

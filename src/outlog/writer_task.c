@@ -48,6 +48,12 @@ void group_submit(struct wlog *log)
     writer_send(log->w, &g->msg);
 }
 
+void group_hurry(const struct outlog_task *t)
+{
+    if (t->log->cur && t->log->cur->serial == t->group_serial)
+        group_submit(t->log);
+}
+
 void group_release(struct wlog *log)
 {
     struct group *g = log->cur;
@@ -507,6 +513,8 @@ static void member_back(const struct group *g, const struct group_member *m)
 {
     struct outlog_task *t = m->task;
     t->n_groups--;
+    if (t->pull && t->n_groups == 0)
+        pull_send(t);
     if (g->msg.rc < 0)
         task_break(t, &g->err);
     if (t->dropped) {

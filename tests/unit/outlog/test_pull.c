@@ -285,5 +285,50 @@ static void test_refused(void)
     rig_release(&r);
 }
 
+static int on_followed(void *arg, const struct outlog_ref *ref, const uint8_t *data,
+                       struct error *err UNUSED)
+{
+    buf_append(arg, data, ref->e.output);
+    return 0;
+}
+
+/* Who follows gets it in order, though it lies in several extents. */
+static void test_follow(void)
+{
+    struct rig r;
+    struct printer p;
+    struct rig_damage damage;
+    struct error err = ERROR_INIT;
+    struct buf got = BUF_INIT(BYTES_MUCH * 4);
+    struct outlog_follow *t;
+    rig_init(&r, "AbC123");
+    rig_start(&r, (struct outlog_writer_config){0});
+    struct rig_task first; /* makes the log */
+    rig_begin(&r, &first, 1, 0, 0);
+    CU_ASSERT(rig_until(&r, &first.ready));
+    struct outlog_reader *reader = rig_open(r.path, &damage);
+    CU_ASSERT_EQUAL_FATAL(outlog_follow_create(&t, reader, &err), 0);
+    printer_start(&r, &p, 1, BYTES_MUCH * 3);
+    while (!p.at_end) {
+        printer_read(&r, &p);
+        rig_wait(&r, 1);
+        CU_ASSERT(outlog_follow_poll(t, r.now_us, on_followed, &got, &err) >= 0);
+    }
+    printers_run(&r, &p, 1);
+    for (int i = 0; i < 100 && got.len < p.bytes; i++) {
+        rig_round(&r, 1);
+        CU_ASSERT(outlog_follow_poll(t, r.now_us, on_followed, &got, &err) >= 0);
+    }
+    CU_ASSERT(r.pulled > 0);
+    CU_ASSERT_EQUAL(got.len, p.bytes);
+    CU_ASSERT(is_printed(p.seed, got.data, got.len));
+    outlog_follow_destroy(t);
+    outlog_reader_destroy(reader);
+    rig_finish(&r, &first, 0);
+    rig_stop(&r);
+    rig_release(&r);
+    buf_release(&got);
+}
+
 TEST_MAIN("outlog pull", TEST(test_whole), TEST(test_lanes_close), TEST(test_crash),
-          TEST(test_limit), TEST(test_removed), TEST(test_refused))
+          TEST(test_limit), TEST(test_removed), TEST(test_refused), TEST(test_follow))
