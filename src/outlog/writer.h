@@ -56,7 +56,8 @@ struct outlog_writer_events {
     /* Buffers are free again: poll all paused descriptors. */
     void (*on_resume)(void *arg);
     /* The task's channels are read by the caller again; so much was taken meanwhile. */
-    void (*on_returned)(void *arg, void *task, uint64_t bytes);
+    void (*on_returned)(void *arg, void *task, enum outlog_channel channel,
+                        uint64_t bytes);
 
     /* To the server. `log` is the writer's number of the log, to be sent back. */
     /* Answer: outlog_writer_log_opened or _log_refused. */

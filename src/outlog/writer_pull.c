@@ -146,7 +146,7 @@ void pull_on_reply(struct pull *p)
         task_break(t, &p->err);
         task_tell_broken(t);
     }
-    w->c.events->on_returned(w->c.arg, t->user, p->bytes);
+    w->c.events->on_returned(w->c.arg, t->user, p->channel, p->bytes);
     pull_destroy(p);
     wlog_task_left(lane, w->now_us);
 }

@@ -344,7 +344,7 @@ void streams_close(struct task *t);      /* drops what is left */
 uint64_t pipes_watch_due(struct worker *w, uint64_t now_us);
 void pipes_resume(struct worker *w);
 /* The writer has taken so much of the task's output by itself. */
-void pipes_returned(struct worker *w, struct task *t,
+void pipes_returned(struct worker *w, struct task *t, enum outlog_channel channel,
                     uint64_t bytes); /* the writer has buffers again */
 
 /* placements.c */

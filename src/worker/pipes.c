@@ -243,10 +243,17 @@ void pipes_resume(struct worker *w)
         resume((struct task *)(uintptr_t)value);
 }
 
-void pipes_returned(struct worker *w, struct task *t, uint64_t bytes)
+void pipes_returned(struct worker *w, struct task *t, enum outlog_channel channel,
+                    uint64_t bytes)
 {
+    size_t other = !channel;
     output_limits_count(w, t, bytes);
     resume(t);
+    /* It had to wait. It comes first, since the one may be lent at once again. */
+    if (t->channels[other].fd < 0)
+        return;
+    read_channel(t, other);
+    ended_if_closed(t);
 }
 
 /* ---- ends -------------------------------------------------------------------------

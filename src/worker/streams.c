@@ -111,9 +111,10 @@ static void on_resume(void *arg)
     pipes_resume(arg);
 }
 
-static void on_returned(void *arg, void *user, uint64_t bytes)
+static void on_returned(void *arg, void *user, enum outlog_channel channel,
+                        uint64_t bytes)
 {
-    pipes_returned(arg, user, bytes);
+    pipes_returned(arg, user, channel, bytes);
 }
 
 static void need_log(void *arg, uint32_t log, const char *path, bool replace,

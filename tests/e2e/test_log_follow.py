@@ -74,6 +74,30 @@ def test_follow_begins_while_the_log_is_made(pair):
     wait_until(lambda: show.text() == "1.0:0> here\n", "the line")
 
 
+def test_much_in_order(pair):
+    """Its blocks lie in several extents that grow at once."""
+    n = 3_000_000
+    job = pair.submit("--log", "l", "--", "sh", "-c", f"{WAIT}; seq {n}; echo end")
+    wait_until(lambda: (pair.work / "l").exists(), "the log")
+    cat = follow(pair, "l", "cat", "stdout", "-f")
+    let_go(pair, 0)
+    pair.wait_job(job)
+    wait_until(lambda: cat.text().endswith("end\n"), "the last line")
+    assert cat.text() == "".join(f"{i}\n" for i in range(1, n + 1)) + "end\n"
+
+
+def test_a_word_beside_much(pair):
+    """One channel that prints as fast as it can does not keep the other waiting."""
+    pair.submit("--log", "l", "--", "sh", "-c", "yes much & "
+                "until test -e asked; do sleep 0.02; done; echo word >&2; wait")
+    wait_until(lambda: (pair.work / "l").exists() and
+               (pair.work / "l").stat().st_size > 20_000_000, "much")
+    cat = follow(pair, "l", "cat", "stderr", "-f")
+    pair.write("asked", "")
+    wait_until(lambda: cat.text() == "word\n", "the word")
+    pair.hq("job", "cancel", "last")
+
+
 def test_chosen_tasks_until_they_have_ended(pair):
     job = pair.submit("--log", "l", "--array", "1-3", "--", "sh", "-c",
                        f"{WAIT}; echo $HQ_TASK_ID")

@@ -80,7 +80,8 @@ static inline void rig_resume(void *arg)
     ((struct rig *)arg)->resumed = true;
 }
 
-static inline void rig_returned(void *arg, void *task, uint64_t bytes)
+static inline void rig_returned(void *arg, void *task,
+                                enum outlog_channel channel UNUSED, uint64_t bytes)
 {
     ((struct rig_task *)task)->lent = false;
     ((struct rig *)arg)->pulled += bytes;
