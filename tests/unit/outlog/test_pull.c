@@ -1,6 +1,8 @@
 /* Tasks that print much: I/O threads read and write them, on lanes of the log. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 #include "outlog/check.h"
 #include "rig.h"
 
@@ -17,6 +19,7 @@ struct printer {
 
 /* What is printed repeats itself; no piece of it is like another. */
 #define PATTERN_BYTES 1000003u
+#define SEED_STEP 7919u /* between two tasks */
 static uint8_t pattern[PATTERN_BYTES];
 
 static void make_pattern(void)
@@ -71,7 +74,7 @@ static void printer_start(struct rig *r, struct printer *p, uint32_t task, size_
 {
     make_pattern();
     (void)signal(SIGPIPE, SIG_IGN);
-    *p = (struct printer){.bytes = bytes, .seed = task * 7919};
+    *p = (struct printer){.bytes = bytes, .seed = task * SEED_STEP};
     rig_begin(r, &p->t, 1, task, 0);
     int fd = p->t.pipes[OUTLOG_STDOUT];
     CU_ASSERT_EQUAL(fcntl(fd, F_SETFL, 0), 0); /* programs block */
@@ -221,6 +224,68 @@ static void test_crash(void)
     rig_release(&r);
 }
 
+static _Noreturn void print_for_ever(struct rig *r)
+{
+    struct printer p[2];
+    rig_start(r, (struct outlog_writer_config){.compress = true});
+    for (uint32_t i = 0; i < ARRAY_SIZE(p); i++)
+        printer_start(r, &p[i], i, SIZE_MAX);
+    for (;;) {
+        for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+            printer_read(r, &p[i]);
+        rig_wait(r, 1);
+    }
+}
+
+/* What is there of each run is a beginning of what it printed. Returns its bytes. */
+static uint64_t check_beginnings(const char *path)
+{
+    struct rig_damage damage;
+    struct outlog_reader *reader = NULL;
+    struct outlog_runs *it;
+    struct outlog_run run;
+    struct error err = ERROR_INIT;
+    uint64_t bytes = 0;
+    struct buf got = BUF_INIT(SIZE_MAX / 2);
+    if (access(path, F_OK) != 0)
+        return 0; /* killed before there was a file */
+    reader = rig_open(path, &damage);
+    CU_ASSERT_EQUAL_FATAL(outlog_runs_create(&it, reader, &err), 0);
+    while (outlog_runs_next(it, &run, &err) == 1) {
+        buf_clear(&got);
+        rig_output(reader, &run, OUTLOG_STDOUT, &got);
+        CU_ASSERT(!run.gaps && is_printed(run.task * SEED_STEP, got.data, got.len));
+        bytes += got.len;
+    }
+    CU_ASSERT_EQUAL(damage.n, damage.unfinished);
+    outlog_runs_destroy(it);
+    outlog_reader_destroy(reader);
+    buf_release(&got);
+    return bytes;
+}
+
+/* Killed at any time, with several lanes being written. */
+static void test_killed(void)
+{
+    uint64_t bytes = 0, random = (uint64_t)getpid();
+    make_pattern();
+    for (int i = 0; i < (getenv("HQ_TEST_LONG") ? 300 : 15); i++) {
+        struct rig r;
+        rig_init(&r, "AbC123");
+        pid_t pid = fork();
+        CU_ASSERT_FATAL(pid >= 0);
+        if (pid == 0)
+            print_for_ever(&r);
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        (void)nanosleep(&(struct timespec){0, (long)(random >> 33) % 80000000}, NULL);
+        CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
+        CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+        bytes += check_beginnings(r.path);
+        rig_release(&r);
+    }
+    CU_ASSERT(bytes > 0);
+}
+
 /* Not a byte above the limit, whoever reads. */
 static void test_limit(void)
 {
@@ -331,4 +396,5 @@ static void test_follow(void)
 }
 
 TEST_MAIN("outlog pull", TEST(test_whole), TEST(test_lanes_close), TEST(test_crash),
-          TEST(test_limit), TEST(test_removed), TEST(test_refused), TEST(test_follow))
+          TEST(test_killed), TEST(test_limit), TEST(test_removed), TEST(test_refused),
+          TEST(test_follow))
