@@ -335,7 +335,8 @@ static void keep_waiting(struct outlog_follow *t)
         if (!t->news[i].out)
             t->news[n++] = t->news[i];
     t->n_news = t->n_waiting = n;
-    qsort(t->news, n, sizeof *t->news, by_place);
+    if (n > 0)
+        qsort(t->news, n, sizeof *t->news, by_place);
     for (size_t i = 0; i < n; i++) {
         struct news *x = &t->news[i];
         memmove(t->data.data + len, t->data.data + x->at, x->ref.e.output);
