@@ -224,6 +224,7 @@ def test_loss_of_a_node_that_is_not_the_root_does_not_stop_a_gang(env):
     job = env.submit("--nodes=2", "--", "sh", "-c",
                      "cat $HQ_NODE_FILE >n; mv n nodes; while ! test -e go; do sleep 0.02; done")
     wait_until(lambda: (env.work / "nodes").exists(), "the gang")
+    env.wait_stats(job, running=1)  # the report may come later than what the task did
     root = env.read("nodes").split()[0]
     other = workers[1 if root == "h0" else 0]
     other.kill()
@@ -239,6 +240,7 @@ def test_loss_of_the_root_restarts_a_gang(env):
     job = env.submit("--nodes=2", "--crash-limit=1", "--", "sh", "-c",
                      "cat $HQ_NODE_FILE >n; mv n nodes; sleep 60")
     wait_until(lambda: (env.work / "nodes").exists(), "the gang")
+    env.wait_stats(job, running=1)  # the report may come later than what the task did
     workers[0 if env.read("nodes").split()[0] == "h0" else 1].kill()
     env.wait_stats(job, failed=1)
     assert env.tasks(job)[0]["error"] == LOST.format(1)
