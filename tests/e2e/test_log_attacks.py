@@ -39,7 +39,7 @@ def test_full_disk(bare):
         other = bare.submit("--log", "other", "--array", "1-40", "--", "sh", "-c",
                             "sleep 0.05; echo $HQ_TASK_ID")
         big = bare.submit_and_wait("--log", "disk/l", "--array", "1-3", "--", "sh", "-c",
-                                   "echo begin; head -c 40M /dev/urandom | base64; echo never",
+                                   "echo begin; head -c 40M /dev/urandom | base64; echo never!",
                                    timeout_s=60)
         assert bare.stats(big) == {"failed": 3}
         assert all(e.startswith("Streaming: ") and "o space left" in e
@@ -49,7 +49,7 @@ def test_full_disk(bare):
         assert bare.log("other", "cat", other, "stdout").stdout.split() == \
             [str(i) for i in range(1, 41)]
         text = bare.log("disk/l", "cat", big, "stdout", "--allow-unfinished").stdout
-        assert text.count("begin\n") == 3 and "never" not in text
+        assert text.count("begin\n") == 3 and "never!" not in text
         assert bare.log("disk/l", "check").code == 0
         subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
 
