@@ -210,6 +210,7 @@ struct outlog_task {
     struct output_cap cap;
     uint64_t bytes[OUTLOG_N_CHANNELS];
     uint64_t last_read_us[OUTLOG_N_CHANNELS]; /* after a small read, else 0 */
+    uint32_t n_small[OUTLOG_N_CHANNELS];      /* small reads in a row */
     struct pace pace[OUTLOG_N_CHANNELS];
     struct pull *pull;                   /* at an I/O thread, or NULL */
     uint64_t first_serial, group_serial; /* first, last group with a block of it; 0 */

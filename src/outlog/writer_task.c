@@ -13,6 +13,10 @@
 #define ROOM_MIN (4096u)
 /* Below this a pipe is left alone for a while, so that blocks grow. */
 #define LINGER_BELOW (16u << 10)
+/* Not before so many small reads in a row; then ever longer, until so many. */
+#define SMALL_FREE 4u
+#define SMALL_MAX 16u
+#define LINGER_MIN_US UINT64_C(1000)
 #define RECORD_SPAN                                                            \
     ((OUTLOG_BLOCK_HEADER_BYTES + OUTLOG_END_BYTES + OUTLOG_BLOCK_ALIGN - 1) & \
      ~(OUTLOG_BLOCK_ALIGN - 1))
@@ -402,6 +406,10 @@ static bool lingers(struct outlog_task *t, enum outlog_channel ch, int fd,
     uint64_t linger_us = t->log->w->c.linger_us;
     uint64_t last = t->last_read_us[ch];
     int there = 0;
+    /* What begins to print may be about to fill its pipe. */
+    if (t->n_small[ch] < SMALL_FREE)
+        return false;
+    linger_us = MIN(linger_us, LINGER_MIN_US << (t->n_small[ch] - SMALL_FREE));
     if (last == 0 || now_us < last || now_us - last >= linger_us ||
         ioctl(fd, FIONREAD, &there) != 0 || there <= 0 || there >= (int)LINGER_BELOW)
         return false;
@@ -451,7 +459,9 @@ int outlog_task_read(struct outlog_task *t, enum outlog_channel channel, int fd,
     group_add_block(g, t, block_type(channel), 0, (uint32_t)n);
     t->bytes[channel] += (uint64_t)n;
     pace_count(&t->pace[channel], (size_t)n, now_us);
-    t->last_read_us[channel] = (size_t)n < LINGER_BELOW ? now_us : 0;
+    bool small = (size_t)n < LINGER_BELOW;
+    t->last_read_us[channel] = small ? now_us : 0;
+    t->n_small[channel] = small ? MIN(t->n_small[channel] + 1u, SMALL_MAX) : 0;
     return OUTLOG_READY;
 }
 
