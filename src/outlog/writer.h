@@ -86,7 +86,7 @@ struct outlog_writer_config {
     uint32_t n_groups;    /* 8 */
     uint64_t flush_us;    /* 100 ms: output is in the file at latest after this */
     uint64_t idle_us;     /* 2 s: then a log without tasks is closed */
-    uint64_t linger_us;   /* 20 ms between small reads of one channel */
+    uint64_t linger_us;   /* at most between small reads of one channel: 20 ms */
     uint32_t n_pullers; /* one for each CPU, at most 4: I/O threads beside the first */
     enum outlog_sync sync; /* auto: after each group on NFS, else never */
     uint64_t min_free;     /* bytes that writing leaves free on the file system */
