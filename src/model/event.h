@@ -33,6 +33,16 @@ enum event_type {
     EVENT_PLACEMENT,        /* u32 number, then a struct placement to the end */
     EVENT_WORKER_OVERVIEW,  /* u32 worker, hw_state */
     EVENT_TASKS_SENT,       /* list of struct task_sent */
+    /* Automatic allocation, model/alloc.h. */
+    EVENT_ALLOC_QUEUE_CREATED, /* u32 queue, alloc_params */
+    EVENT_ALLOC_QUEUE_REMOVED, /* u32 queue */
+    EVENT_ALLOC_QUEUE_STATE,   /* u32 queue, u8 enum alloc_queue_state */
+    EVENT_ALLOC_QUEUED,        /* u32 queue, str id, varint workers, str directory */
+    EVENT_ALLOC_STARTED,       /* u32 queue, str id, u64 started_us */
+    EVENT_ALLOC_ENDED,         /* u32 queue, str id, u64 started_us, u64 ended_us,
+                                  u8 enum alloc_state */
+    EVENT_ALLOC_TRIAL,         /* str id, u8 enum batch_manager, u8 over: a trial
+                                  submission was made; over: cancelled or given up */
     EVENT_TYPE_COUNT
 };
 

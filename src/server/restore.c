@@ -150,6 +150,13 @@ static int replay_event(void *arg, struct span event, struct error *err)
                                     cursor_take(&c, cursor_left(&c)));
         break;
     }
+    case EVENT_ALLOC_QUEUE_CREATED:
+    case EVENT_ALLOC_QUEUE_REMOVED:
+    case EVENT_ALLOC_QUEUE_STATE:
+    case EVENT_ALLOC_QUEUED:
+    case EVENT_ALLOC_STARTED:
+    case EVENT_ALLOC_ENDED:
+    case EVENT_ALLOC_TRIAL:
     case EVENT_WORKER_OVERVIEW: /* of a worker that is not connected any more */
     case EVENT_TASKS_CANCELED:
     case EVENT_TASKS_ABORTED:

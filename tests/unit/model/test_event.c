@@ -38,7 +38,10 @@ static void test_numbers(void)
     CU_ASSERT_EQUAL(EVENT_PLACEMENT, 16);
     CU_ASSERT_EQUAL(EVENT_WORKER_OVERVIEW, 17);
     CU_ASSERT_EQUAL(EVENT_TASKS_SENT, 18);
-    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 19);
+    CU_ASSERT_EQUAL(EVENT_ALLOC_QUEUE_CREATED, 19);
+    CU_ASSERT_EQUAL(EVENT_ALLOC_QUEUED, 22);
+    CU_ASSERT_EQUAL(EVENT_ALLOC_TRIAL, 25);
+    CU_ASSERT_EQUAL(EVENT_TYPE_COUNT, 26);
 }
 
 /* ---- ends ------------------------------------------------------------------------ */
