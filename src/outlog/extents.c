@@ -211,7 +211,8 @@ int extents_put(struct extents *x, uint8_t *data, size_t len, size_t *done,
     return EXTENTS_DONE;
 }
 
-static int write_index(struct extents *x, uint64_t now_us, struct error *err)
+static int write_index(struct extents *x, uint64_t now_us, uint64_t *free_from,
+                       struct error *err)
 {
     outlog_entries_sort(x->entries, x->n_entries);
     struct buf index = BUF_INIT(BUF_MAX_DEFAULT);
@@ -231,6 +232,7 @@ static int write_index(struct extents *x, uint64_t now_us, struct error *err)
     };
     buf_release(&index);
     x->bytes_written += c.index_bytes;
+    *free_from = x->pos + c.index_bytes;
     uint8_t record[OUTLOG_PART_BYTES];
     outlog_close_encode(&c, x->seed, x->now.offset, record);
     int rc2 = x->io->write_at(x->file, x->now.offset + OUTLOG_CLOSE_AT, record,
@@ -243,11 +245,11 @@ bool extents_close(struct extents *x, uint64_t now_us, struct extents_ended *end
 {
     if (x->now.length == 0)
         return false;
-    *ended = (struct extents_ended){.lease = x->now.id};
+    *ended = (struct extents_ended){.lease = x->now.id, .free_from = x->now.offset};
     if (x->header_written) {
         ended->data_end = x->pos;
         ended->n_blocks = x->n_entries;
-        (void)write_index(x, now_us, err);
+        (void)write_index(x, now_us, &ended->free_from, err);
     }
     struct outlog_lease next = x->next;
     x->now.length = x->next.length = 0;

@@ -41,6 +41,7 @@ struct extents_ended {
     uint64_t lease;
     uint64_t data_end; /* 0: nothing was written */
     uint64_t n_blocks;
+    uint64_t free_from; /* nothing was written from here to the end of the extent */
 };
 
 enum { EXTENTS_DONE = 0, EXTENTS_NEED_LEASE = 1, EXTENTS_ROLLED = 2 };

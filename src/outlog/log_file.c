@@ -13,7 +13,10 @@
 #define CIFS_MAGIC 0xff534d42
 #define SMB2_MAGIC 0xfe534d42
 #define FUSE_MAGIC 0x65735546
+#define EXT4_MAGIC 0xef53
 #define MODE_LOG 0666
+#define WHOLE_PAGES (64u << 10) /* of any size that there is */
+#define GIVE_BACK_MIN (1u << 20)
 
 int log_file_lock(int fd, bool exclusive, struct error *err)
 {
@@ -40,6 +43,30 @@ bool log_file_needs_sync(int fd)
     unsigned long type = (unsigned long)fs.f_type & 0xffffffffu;
     return type == NFS_MAGIC || type == CIFS_MAGIC || type == SMB2_MAGIC ||
            type == FUSE_MAGIC;
+}
+
+void log_file_reserve(int fd, uint64_t offset, uint64_t n)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == EXT4_MAGIC)
+        (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n);
+}
+
+void log_file_give_back(int fd, uint64_t offset, uint64_t n)
+{
+    /* A page that is partly written would be waited for until it is on the disk; and
+     * it takes a millisecond, in which nobody writes. */
+    uint64_t from = (offset + WHOLE_PAGES - 1) / WHOLE_PAGES * WHOLE_PAGES;
+    uint64_t end = offset + n;
+    struct stat st;
+    if (end < from + GIVE_BACK_MIN || fstat(fd, &st) != 0)
+        return;
+    /* Behind its end a file keeps what it has. */
+    if ((uint64_t)st.st_size < end &&
+        fallocate(fd, 0, (off_t)from, (off_t)(end - from)))
+        return;
+    (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                    (off_t)(end - from));
 }
 
 bool log_file_removed(int fd, const char *path)

@@ -27,6 +27,15 @@ bool log_file_needs_sync(int fd);
 /* Whether the open file, once at that path, has no name any more. */
 bool log_file_removed(int fd, const char *path);
 
+/*
+ * Has the file system find the place of a span that is about to be written, where it
+ * would else do so page by page as ext4 does, and gives back what was not. The file may
+ * reach to the end of the span then. No promise: a write may still fail for want of
+ * space.
+ */
+void log_file_reserve(int fd, uint64_t offset, uint64_t n);
+void log_file_give_back(int fd, uint64_t offset, uint64_t n);
+
 /* Bytes that an ordinary user may still write there; false: not known. */
 bool log_file_space(int fd, uint64_t *left);
 

@@ -180,7 +180,8 @@ struct wlog {
     void *file;
     int lock_fd;
     bool is_open, sync_each, want_posted;
-    dev_t device; /* of the file */
+    uint64_t reserved; /* the lease for which space was; 0: none */
+    dev_t device;      /* of the file */
     ino_t inode;
     struct list_node retry; /* in io->retries: somebody else replaces the file */
     uint64_t retry_at_us, retry_until_us;

@@ -34,6 +34,16 @@ static void log_set_error(struct wlog *log, const struct error *err)
 
 /* ---- leases ---------------------------------------------------------------------- */
 
+static void give_back_space(struct wlog *log, const struct lease_msg *l,
+                            const struct extents_ended *ended)
+{
+    uint64_t end = l->lease.offset + l->lease.length;
+    if (l->lease.id != log->reserved)
+        return;
+    log_file_give_back(log->lock_fd, ended->free_from, end - ended->free_from);
+    log->reserved = 0;
+}
+
 static void lease_ended(struct wlog *log, const struct extents_ended *ended)
 {
     LIST_FOR_EACH_SAFE(&log->io_leases, node, next)
@@ -42,6 +52,7 @@ static void lease_ended(struct wlog *log, const struct extents_ended *ended)
         if (l->lease.id != ended->lease)
             continue;
         list_remove(node);
+        give_back_space(log, l, ended);
         l->ended = *ended;
         reply(&l->msg, 0);
         return;
@@ -264,6 +275,16 @@ static int check_space(struct wlog *log, struct error *err)
     return ERR_SYSTEM;
 }
 
+/* A lane fills its extents at once. */
+static void reserve_space(struct wlog *log)
+{
+    const struct outlog_lease *now = &log->x.now;
+    if (!log->home || now->length == 0 || now->id == log->reserved)
+        return;
+    log_file_reserve(log->lock_fd, now->offset, now->length);
+    log->reserved = now->id;
+}
+
 /* As far as it goes; IO_WAITS, or EXTENTS_* as extents_put. */
 static int put_part(struct wlog *log, struct group *g, struct extents_ended *ended)
 {
@@ -274,8 +295,10 @@ static int put_part(struct wlog *log, struct group *g, struct extents_ended *end
         return rc;
     if (rc == 0)
         rc = check_space(log, &g->err);
-    if (rc == 0)
+    if (rc == 0) {
+        reserve_space(log);
         rc = put_group(log, g, ended);
+    }
     if (rc == EXTENTS_NEED_LEASE)
         want_lease(log);
     return rc;

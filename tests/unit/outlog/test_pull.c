@@ -172,6 +172,14 @@ static void test_whole(void)
     rig_release(&r);
 }
 
+/* Space that was reserved for what might be printed is given back. */
+static void check_space_used(const char *path)
+{
+    struct stat st;
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    CU_ASSERT((uint64_t)st.st_blocks * 512 < BYTES_MUCH + (4u << 20));
+}
+
 /* A log without tasks is closed with its lanes, and used again. */
 static void test_lanes_close(void)
 {
@@ -188,6 +196,7 @@ static void test_lanes_close(void)
     }
     CU_ASSERT_EQUAL(r.closed, 1);
     CU_ASSERT_EQUAL(r.own_server.book.n_open, 0);
+    check_space_used(r.path);
     printer_start(&r, &p, 1, BYTES_MUCH); /* opens all of it again */
     printers_run(&r, &p, 1);
     rig_stop(&r);
