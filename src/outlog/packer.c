@@ -13,8 +13,9 @@
 #define SKIP_MAX 15u
 #define MEASURE_MIN (64u << 10) /* less is no measure of speed */
 #define MEASURE_EVERY 512u      /* where packing is slower, it is tried so often */
-#define LOOK_BACK (2u << 20)    /* bytes over which work and waiting are compared */
-#define SHARE 4                 /* of the last measurement in the average: 1 / SHARE */
+#define LOOK_BACK (2u << 20)    /* bytes over which work and waiting are compared … */
+#define LOOK_BACK_MAX (64u << 20) /* … at first, and where packing made it late */
+#define SHARE 4 /* of the last measurement in the average: 1 / SHARE */
 
 struct packer {
     ZSTD_CCtx *ctx;
@@ -26,6 +27,8 @@ struct packer {
     uint32_t slower;            /* groups stored as they are since one was packed */
     bool late;                  /* output comes faster than it is packed … */
     uint64_t waited_us, passed; /* … and since then: time without work, bytes */
+    uint64_t look_back;         /* bytes over which these are compared */
+    uint64_t in_time;           /* bytes since it was not late any more */
     uint8_t sample[ZSTD_COMPRESSBOUND(SAMPLE_BYTES)];
 };
 
@@ -52,7 +55,7 @@ struct packer *packer_create(void)
     struct packer *p = malloc(sizeof *p);
     if (!p)
         return NULL;
-    *p = (struct packer){.ctx = ZSTD_createCCtx()};
+    *p = (struct packer){.ctx = ZSTD_createCCtx(), .look_back = LOOK_BACK};
     if (set_up(p->ctx))
         return p;
     packer_destroy(p);
@@ -139,14 +142,26 @@ static bool is_faster(struct packer *p)
     return false;
 }
 
+/* Where it comes soon after packing was tried, the time without work was none that
+ * packing could use: others needed the core. */
+static void become_late(struct packer *p)
+{
+    if (!p->late)
+        p->look_back = p->in_time < p->look_back ? MIN(p->look_back * 2, LOOK_BACK_MAX)
+                                                 : LOOK_BACK;
+    p->late = true;
+    p->waited_us = p->passed = 0;
+}
+
 bool packer_keeps_up(struct packer *p, size_t len, bool crowded)
 {
+    p->in_time += p->late ? 0 : len;
     if (crowded) {
-        p->late = true;
-        p->waited_us = p->passed = 0;
-    } else if (p->late && p->waited_us >= p->pack_ps * LOOK_BACK / 1000000) {
+        become_late(p);
+    } else if (p->late && p->waited_us >= p->pack_ps * p->look_back / 1000000) {
         p->late = false;
-    } else if (p->late && (p->passed += len) >= LOOK_BACK) {
+        p->in_time = 0;
+    } else if (p->late && (p->passed += len) >= p->look_back) {
         p->waited_us = p->passed = 0;
     }
     return !p->late || is_faster(p);

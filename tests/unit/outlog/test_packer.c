@@ -106,5 +106,35 @@ static void test_time_to_pack(void)
     packer_destroy(p);
 }
 
+/* Groups that come soon after packing began anew show that waits were no time to pack:
+ * longer ones are asked for each time, until packing goes well for long. */
+static void test_time_that_was_none(void)
+{
+    struct packer *p = packer_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    make_data(true);
+    CU_ASSERT(pack(p));
+    for (int i = 0; i < 20; i++)
+        packer_stored(p, LEN, 0);
+    uint64_t needed = 0, first = 0;
+    for (int round = 0; round < 4; round++) {
+        CU_ASSERT_FALSE(keeps_up(p, true));
+        uint64_t waited = 0;
+        do {
+            packer_waited(p, waited + 1);
+            waited += waited + 1;
+        } while (!packer_keeps_up(p, 0, false));
+        CU_ASSERT(waited > needed);
+        first = round == 0 ? waited : first;
+        needed = waited;
+    }
+    for (size_t i = 0; i < (64u << 20) / LEN + 1; i++)
+        CU_ASSERT(keeps_up(p, false));
+    CU_ASSERT_FALSE(keeps_up(p, true));
+    packer_waited(p, first);
+    CU_ASSERT(keeps_up(p, false));
+    packer_destroy(p);
+}
+
 TEST_MAIN("outlog packer", TEST(test_what_does_not_pay), TEST(test_what_is_faster),
-          TEST(test_time_to_pack))
+          TEST(test_time_to_pack), TEST(test_time_that_was_none))
