@@ -68,6 +68,12 @@ static inline bool alloc_state_ended(enum alloc_state s)
     return s == ALLOC_FINISHED || s == ALLOC_FAILED;
 }
 
+/* Tasks that wait for so many nodes each. */
+struct gang_demand {
+    uint32_t n_nodes;
+    uint64_t n_tasks;
+};
+
 /*
  * What an event about one allocation says, behind the number of its queue (u32). The
  * strings borrow. Encoding: str id, then what the type has (event.h), in this order.

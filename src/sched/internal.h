@@ -9,7 +9,7 @@
  *   window.c   tasks sent ahead; steal.c: tasks asked back
  *   gang.c     multi-node tasks; starve.c: room for large tasks among small ones
  *   step.c     the order of all this; check.c: the invariants
- *   explain.c  why a task waits
+ *   explain.c  why a task waits; query.c: what further workers could do
  *
  * Books of a lane. A worker starts tasks on its own, so the server's knowledge lags: of
  * `unstarted` some already run. grants <= tasks of the lane, always: a grant has a task

@@ -30,6 +30,7 @@
 #ifndef HQ_SCHED_SCHED_H
 #define HQ_SCHED_SCHED_H
 
+#include "model/alloc.h"
 #include "model/resource.h"
 
 #define SCHED_WINDOW_MAX 1024u
@@ -227,6 +228,30 @@ struct sched_position {
 /* false: unknown, or part of a gang. */
 bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
                 uint32_t job, uint32_t slot, struct sched_position *out);
+
+/* A kind of worker that could be had. */
+struct sched_kind {
+    const struct pool_set *pools; /* borrowed */
+    bool partial;                 /* resources that are not named count as unlimited */
+    uint64_t life_us;             /* of such a worker */
+    double min_utilization;
+    uint32_t max_workers; /* for tasks of one node */
+    uint32_t max_nodes;   /* that come together, for tasks of several */
+};
+struct sched_use {
+    uint32_t n_workers;        /* of that kind that would get tasks of one node now */
+    struct gang_demand *gangs; /* tasks of several nodes; ascending by nodes, owned */
+    size_t n_gangs;
+};
+/*
+ * How many workers of each kind the tasks that wait now could use, as if there were no
+ * others: out[i] for kinds[i]. Earlier kinds get the tasks first, a gang's goes to the
+ * first kind that can take it. Tasks sent ahead count where they may wait for long.
+ * Changes nothing; bounded work, beyond which tasks are left out.
+ */
+void sched_query(const struct sched *s, const struct sched_kind *kinds, size_t n,
+                 struct sched_use *out);
+void sched_use_release(struct sched_use *u);
 
 /* Verifies the whole state; aborts with a message on a violated invariant. O(state). */
 void sched_sanity_check(const struct sched *s);
