@@ -13,6 +13,15 @@ struct span {
     size_t n;
 };
 
+static inline struct span span_str(const char *s)
+{
+    return (struct span){(const uint8_t *)s, s ? strlen(s) : 0};
+}
+static inline struct span span_buf(const struct buf *b)
+{
+    return (struct span){b->data, b->len};
+}
+
 struct cursor {
     const uint8_t *p;
     const uint8_t *end;

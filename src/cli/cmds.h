@@ -18,6 +18,7 @@ extern const struct cmd cmd_job_submit_file;
 extern const struct cmd cmd_worker;
 extern const struct cmd cmd_log;
 extern const struct cmd cmd_output_log;
+extern const struct cmd cmd_journal;
 extern const struct cmd cmd_doc;
 extern const struct cmd cmd_generate_completion;
 extern const struct cmd cmd_generate_docs;
@@ -71,6 +72,9 @@ int worker_info_run(struct run *r, struct error *err);
 int worker_address_run(struct run *r, struct error *err);
 int worker_wait_run(struct run *r, struct error *err);
 int worker_deploy_ssh_run(struct run *r, struct error *err);
+
+int journal_export_run(struct run *r, struct error *err);
+int journal_flush_run(struct run *r, struct error *err);
 
 int doc_run(struct run *r, struct error *err);
 int generate_completion_run(struct run *r, struct error *err);

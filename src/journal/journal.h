@@ -20,6 +20,10 @@
 /* One event of the file; a non-zero return ends the reading with that code. */
 typedef int journal_event_fn(void *arg, struct span event, struct error *err);
 
+/* A place where the file is damaged, with whole records behind it: `err` names the
+ * offsets. true: go on there. */
+typedef bool journal_damage_fn(void *arg, const struct error *err);
+
 struct journal_header {
     char server_uid[JOURNAL_UID_MAX];
     uint64_t created_us;
@@ -27,14 +31,15 @@ struct journal_header {
 
 /*
  * Reads a whole journal; takes no lock. `torn` (may be NULL) receives the number of
- * bytes behind the last whole record; `fn` may be NULL. ERR_NOT_FOUND: there is no such
- * file, or it is empty or ends within the header, as a crash at creation leaves it
- * (journal_open makes it anew). ERR_CORRUPT: no journal, or damaged. ERR_VERSION. The
- * texts of the first two and of system errors do not name the path: callers that need
- * it prefix it.
+ * bytes behind the last whole record; `fn` may be NULL, and so may `damage`: damage
+ * ends the reading with ERR_CORRUPT then. ERR_NOT_FOUND: there is no such file, or it
+ * is empty or ends within the header, as a crash at creation leaves it (journal_open
+ * makes it anew). ERR_CORRUPT: no journal, or damaged. ERR_VERSION. The texts of the
+ * first two and of system errors do not name the path: callers that need it prefix it.
  */
 int journal_read(const char *path, struct journal_header *header, journal_event_fn *fn,
-                 void *arg, uint64_t *torn, struct error *err) MUST_CHECK;
+                 journal_damage_fn *damage, void *arg, uint64_t *torn,
+                 struct error *err) MUST_CHECK;
 
 struct journal; /* opaque */
 

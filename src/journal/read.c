@@ -23,13 +23,17 @@ static int read_events(struct journal_scan *s, uint64_t at, struct span payload,
     return 0;
 }
 
-static int read_records(struct journal_scan *s, journal_event_fn *fn, void *arg,
-                        struct error *err)
+static int read_records(struct journal_scan *s, journal_event_fn *fn,
+                        journal_damage_fn *damage, void *arg, struct error *err)
 {
     for (;;) {
         struct span payload;
         uint64_t at = s->next;
         int rc = journal_scan_next(s, &payload, err);
+        if (rc == ERR_CORRUPT && damage && damage(arg, err)) {
+            journal_scan_skip(s);
+            continue;
+        }
         if (rc <= 0)
             return rc;
         rc = read_events(s, at, payload, fn, arg, err);
@@ -39,7 +43,8 @@ static int read_records(struct journal_scan *s, journal_event_fn *fn, void *arg,
 }
 
 int journal_read(const char *path, struct journal_header *header, journal_event_fn *fn,
-                 void *arg, uint64_t *torn, struct error *err)
+                 journal_damage_fn *damage, void *arg, uint64_t *torn,
+                 struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
@@ -54,7 +59,7 @@ int journal_read(const char *path, struct journal_header *header, journal_event_
     if (rc == 0 && header)
         *header = s.header.pub;
     if (rc == 0)
-        rc = read_records(&s, fn, arg, err);
+        rc = read_records(&s, fn, damage, arg, err);
     if (rc == 0 && torn)
         *torn = s.size > s.next ? s.size - s.next : 0;
     journal_scan_release(&s);

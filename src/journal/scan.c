@@ -99,13 +99,15 @@ static int judge_damage(struct journal_scan *s, struct error *err)
         int rc = record_at(s, at, &unused, err);
         if (rc < 0)
             return rc;
-        if (rc == 1)
+        if (rc == 1) {
+            s->resume = at;
             return error_set(
                 err, ERR_CORRUPT,
                 "It appears that the journal file is corrupted: the record "
                 "at offset %llu of \"%s\" is damaged, whole records follow "
                 "at offset %llu",
                 (unsigned long long)s->next, s->path, (unsigned long long)at);
+        }
     }
     return 0;
 }
@@ -120,6 +122,11 @@ int journal_scan_next(struct journal_scan *s, struct span *payload, struct error
     if (rc == 1)
         s->next += JOURNAL_FRAME_SIZE + payload->n;
     return rc;
+}
+
+void journal_scan_skip(struct journal_scan *s)
+{
+    s->next = s->resume;
 }
 
 void journal_scan_release(struct journal_scan *s)

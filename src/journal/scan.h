@@ -12,7 +12,8 @@ struct journal_scan {
     int fd;           /* borrowed */
     uint64_t size;    /* of the file, at the time of journal_scan_open */
     struct file_header header;
-    uint64_t next; /* where the next record begins; at the end: of the whole ones */
+    uint64_t next;   /* where the next record begins; at the end: of the whole ones */
+    uint64_t resume; /* after ERR_CORRUPT: where whole records follow */
     struct buf window;
     uint64_t window_at;
 };
@@ -27,6 +28,8 @@ int journal_scan_open(struct journal_scan *s, const char *path, int fd,
  */
 int journal_scan_next(struct journal_scan *s, struct span *payload,
                       struct error *err) MUST_CHECK;
+/* After ERR_CORRUPT: goes on behind the damage. */
+void journal_scan_skip(struct journal_scan *s);
 void journal_scan_release(struct journal_scan *s);
 
 #endif

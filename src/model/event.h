@@ -17,7 +17,7 @@
 enum event_type {
     EVENT_SERVER_START = 1, /* uid str, version str */
     EVENT_SERVER_STOP,      /* - */
-    EVENT_WORKER_CONNECTED, /* u32 worker, worker_config */
+    EVENT_WORKER_CONNECTED, /* u32 worker, worker_config, varint retract check ns */
     EVENT_WORKER_LOST,      /* u32 worker, u8 enum worker_end */
     EVENT_JOB_SUBMITTED,    /* u32 job, submit (resolved) */
     EVENT_JOB_OPENED,       /* u32 job, str name, i64 max_fails, str submit_dir */

@@ -47,10 +47,52 @@ uint64_t server_now_us(struct server *s)
     return s->now_us;
 }
 
+static void put_aborted(struct server *s)
+{
+    struct aborted *a = &s->aborted;
+    struct buf event = BUF_INIT(JOURNAL_RECORD_MAX);
+    if (!a->job)
+        return;
+    buf_varint(&a->ranges, a->slot);
+    buf_varint(&a->ranges, a->count);
+    event_begin(&event, EVENT_TASKS_ABORTED, a->time_us);
+    buf_u32(&event, a->job);
+    buf_append(&event, a->ranges.data, a->ranges.len);
+    a->job = 0;
+    buf_clear(&a->ranges);
+    buf_bytes(&a->events, event.data, event.len);
+    buf_release(&event);
+}
+
+void commit_aborted(struct server *s, uint32_t job, uint32_t slot, uint32_t count,
+                    uint64_t time_us)
+{
+    struct aborted *a = &s->aborted;
+    if (!s->journal)
+        return;
+    if (a->job && (a->job != job || a->time_us != time_us))
+        put_aborted(s);
+    if (!a->job) {
+        a->job = job;
+        a->time_us = time_us;
+    } else if (slot == a->slot + a->count) {
+        a->count += count;
+        return;
+    } else {
+        buf_varint(&a->ranges, a->slot);
+        buf_varint(&a->ranges, a->count);
+    }
+    a->slot = slot;
+    a->count = count;
+}
+
 /* Events of one round travel as one record. */
 static void append_round(struct server *s)
 {
     struct buf *b = &s->round_events;
+    put_aborted(s);
+    buf_append(b, s->aborted.events.data, s->aborted.events.len);
+    buf_clear(&s->aborted.events);
     if (b->len == 0)
         return;
     bool waits = s->journal_failed && !s->journal_retry;

@@ -70,8 +70,7 @@ void graph_add_submit(struct state *s, struct job *job, const struct job_submit 
         struct job_group *g = &job->groups[to];
         if (!possible) {
             g->waits++; /* never satisfied */
-            (void)tasks_set_state(job, g->first_slot, g->count, TASK_ABORTED,
-                                  sub->time_us);
+            (void)state_abort(s, job, g->first_slot, g->count, sub->time_us);
         }
     }
     /* What waits for an aborted group goes too; groups may be in any order. */
@@ -169,17 +168,16 @@ static void stack_push(struct abort_stack *st, uint32_t slot, uint32_t count)
 }
 
 /* Aborts what still waits in the range; what was aborted is followed further. */
-static void abort_range(struct job *job, struct abort_stack *st, uint32_t slot,
-                        uint32_t count, uint64_t time_us)
+static void abort_range(struct state *s, struct job *job, struct abort_stack *st,
+                        uint32_t slot, uint32_t count, uint64_t time_us)
 {
-    if (tasks_set_state(job, slot, count, TASK_ABORTED, time_us))
+    if (state_abort(s, job, slot, count, time_us))
         stack_push(st, slot, count);
 }
 
 void graph_task_failed(struct state *s, struct job *job, uint32_t slot,
                        uint64_t time_us)
 {
-    (void)s;
     struct abort_stack st = {0};
     stack_push(&st, slot, 1);
     while (st.n) {
@@ -190,15 +188,15 @@ void graph_task_failed(struct state *s, struct job *job, uint32_t slot,
             const struct job_group *to = &job->groups[edge->to];
             switch ((enum edge_kind)edge->kind) {
             case EDGE_EACH:
-                abort_range(job, &st, to->first_slot + (item.slot - g->first_slot),
+                abort_range(s, job, &st, to->first_slot + (item.slot - g->first_slot),
                             item.count, time_us);
                 break;
             case EDGE_GROUP:
-                abort_range(job, &st, to->first_slot, to->count, time_us);
+                abort_range(s, job, &st, to->first_slot, to->count, time_us);
                 break;
             case EDGE_SLOT:
                 if (edge->slot >= item.slot && edge->slot - item.slot < item.count)
-                    abort_range(job, &st, to->first_slot, to->count, time_us);
+                    abort_range(s, job, &st, to->first_slot, to->count, time_us);
                 break;
             }
         }

@@ -74,6 +74,16 @@ struct client_link {
                               REQ_JOB_WAIT means; 0: none */
 };
 
+/* Tasks that were aborted in this round. Their events go behind those of the round, as
+ * these may tell the ends of others in the same ranges. */
+struct aborted {
+    struct buf events;
+    uint32_t job; /* of the event in the making; 0: none */
+    uint64_t time_us;
+    uint32_t slot, count; /* its last range, not in `ranges` yet */
+    struct buf ranges;
+};
+
 struct server {
     const struct server_config *config;
     struct io_loop *loop;
@@ -104,7 +114,8 @@ struct server {
     struct io_timer *ack_timer;
     struct list held;        /* messages that wait for the journal, in order */
     struct buf round_events; /* events of this round, not yet appended */
-    uint64_t now_us;         /* wall clock of this round */
+    struct aborted aborted;
+    uint64_t now_us; /* wall clock of this round */
     char *run_dir;
     char uid[16];
     uint64_t state_us; /* when the state began; with a journal: its creation */
@@ -159,6 +170,10 @@ void assign_round(struct server *s);
 /* commit.c */
 /* Journals an event that is applied already. */
 void commit_event(struct server *s, struct buf *event);
+/* Tells behind the events of this round that these tasks were aborted, as far as they
+ * had not ended. */
+void commit_aborted(struct server *s, uint32_t job, uint32_t slot, uint32_t count,
+                    uint64_t time_us);
 /* Soon, an acknowledgement of all batches of ends that are in the journal file. */
 void commit_ack(struct server *s, struct worker_link *link);
 void commit_acks_due(void *server);

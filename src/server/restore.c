@@ -228,7 +228,8 @@ int restore_journal(struct server *s, uint64_t torn, struct error *err)
 {
     struct journal_header header;
     log_info("Loading journal %s", s->config->journal_path);
-    int rc = journal_read(s->config->journal_path, &header, replay_event, s, NULL, err);
+    int rc = journal_read(s->config->journal_path, &header, replay_event, NULL, s, NULL,
+                          err);
     if (rc != 0)
         return rc;
     snprintf(s->uid, sizeof s->uid, "%.15s", header.server_uid);

@@ -35,6 +35,14 @@ static void on_stopped(void *arg, struct job *job)
         workers_stop_tasks(s, job);
 }
 
+static void on_aborted(void *arg, struct job *job, uint32_t slot, uint32_t count,
+                       uint64_t time_us)
+{
+    struct server *s = arg;
+    if (!s->restoring)
+        commit_aborted(s, job->id, slot, count, time_us);
+}
+
 static void on_idle(void *arg, struct job *job)
 {
     struct server *s = arg;
@@ -275,6 +283,8 @@ int server_run(const struct server_config *config, struct error *err)
     list_init(&s.unacked);
     list_init(&s.logs);
     buf_init(&s.round_events, JOURNAL_RECORD_MAX);
+    buf_init(&s.aborted.events, JOURNAL_RECORD_MAX);
+    buf_init(&s.aborted.ranges, JOURNAL_RECORD_MAX);
     backlog_init(&s.backlog);
     buf_init(&s.sent, BUF_MAX_DEFAULT);
     s.started_us = s.state_us = server_now_us(&s);
@@ -284,7 +294,7 @@ int server_run(const struct server_config *config, struct error *err)
     s.logs_by_uid = strmap_create();
     if (!s.loop || !s.sched || !s.logs_by_path || !s.logs_by_uid)
         return error_nomem(err);
-    const struct state_hooks hooks = {&s, on_ready, on_stopped, on_idle};
+    const struct state_hooks hooks = {&s, on_ready, on_stopped, on_aborted, on_idle};
     state_init(&s.state, s.sched, &hooks);
     make_uid(&s);
     int rc = start(&s, err);
@@ -311,6 +321,8 @@ int server_run(const struct server_config *config, struct error *err)
     state_release(&s.state);
     sched_destroy(s.sched);
     buf_release(&s.round_events);
+    buf_release(&s.aborted.events);
+    buf_release(&s.aborted.ranges);
     backlog_release(&s.backlog);
     buf_release(&s.sent);
     u64map_release(&s.expected);

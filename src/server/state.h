@@ -119,6 +119,9 @@ struct state_hooks {
                   uint32_t count);
     /* All waiting and running tasks of the job were ended by a decision of ours. */
     void (*stopped)(void *arg, struct job *job);
+    /* Those of these tasks that had not ended are aborted now. */
+    void (*aborted)(void *arg, struct job *job, uint32_t slot, uint32_t count,
+                    uint64_t time_us);
     /* The last active task ended, or the job was closed: see job_completed. */
     void (*idle)(void *arg, struct job *job);
 };
@@ -231,6 +234,10 @@ typedef void graph_visit_fn(void *arg, struct job *job, uint32_t slot, uint32_t 
 void graph_visit_needs(struct job *job, uint32_t slot, graph_visit_fn *fn, void *arg);
 void graph_visit_dependants(struct job *job, uint32_t slot, graph_visit_fn *fn,
                             void *arg);
+
+/* Aborts what still waits or runs of [slot, slot + count); how many that were. */
+uint32_t state_abort(struct state *s, struct job *job, uint32_t slot, uint32_t count,
+                     uint64_t time_us);
 
 /* These two write states of tasks and the job's counts; nothing else does. */
 void task_set_state(struct job *job, struct task_record *r, enum task_state to,

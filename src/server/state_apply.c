@@ -50,6 +50,15 @@ uint32_t tasks_set_state(struct job *job, uint32_t slot, uint32_t count,
     return changed;
 }
 
+uint32_t state_abort(struct state *s, struct job *job, uint32_t slot, uint32_t count,
+                     uint64_t time_us)
+{
+    uint32_t changed = tasks_set_state(job, slot, count, TASK_ABORTED, time_us);
+    if (changed)
+        s->hooks.aborted(s->hooks.arg, job, slot, count, time_us);
+    return changed;
+}
+
 static void message_set(struct job *job, uint32_t slot, struct task_record *r,
                         struct span text)
 {
@@ -348,7 +357,7 @@ static void enforce_max_fails(struct state *s, struct job *job, uint64_t time_us
 {
     if (job->max_fails < 0 || job->counts.n[TASK_FAILED] <= job->max_fails)
         return;
-    if (tasks_set_state(job, 0, job->n_slots, TASK_ABORTED, time_us))
+    if (state_abort(s, job, 0, job->n_slots, time_us))
         s->hooks.stopped(s->hooks.arg, job);
 }
 

@@ -105,6 +105,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     event_begin(&event, EVENT_WORKER_CONNECTED, s->now_us);
     buf_u32(&event, link->id);
     worker_config_encode(config, &event);
+    buf_varint(&event, m->retract_check_ns);
     state_apply_worker(&s->state, link->id, config, s->now_us);
     commit_event(s, &event);
     buf_release(&event);

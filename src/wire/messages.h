@@ -69,14 +69,6 @@ const char *msg_name(uint8_t type); /* "TASKS_ENDED", or "unknown" */
 /* "TASKS_ACK seq=5" for logs and dumps; blobs as their length. */
 void msg_print(uint8_t type, struct span body, struct buf *out);
 
-static inline struct span span_str(const char *s)
-{
-    return (struct span){(const uint8_t *)s, s ? strlen(s) : 0};
-}
-static inline struct span span_buf(const struct buf *b)
-{
-    return (struct span){b->data, b->len};
-}
 /* A malloc'ed, NUL-terminated copy; NULL when out of memory. */
 char *span_dup(struct span s);
 bool span_equal(struct span s, const char *text);

@@ -230,7 +230,8 @@ static void on_open(struct io_conn *c, void *arg)
                                     .next_seq = w->next_seq,
                                     .placements = span_buf(&placements),
                                     .state_us = w->state_us,
-                                    .age_us = clock_mono_us() - w->started_us};
+                                    .age_us = clock_mono_us() - w->started_us,
+                                    .retract_check_ns = w->setup->retract_check_ns};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
     /* Results the server may not have come right behind, before it assigns anything. */
     report_resend(w, io_conn_batch(c));

@@ -41,7 +41,7 @@ static int read_all(struct buf *events, uint64_t *torn)
     struct journal_header header;
     *torn = 0;
     buf_clear(events);
-    int rc = journal_read(path, &header, take_event, events, torn, &err);
+    int rc = journal_read(path, &header, take_event, NULL, events, torn, &err);
     HQ_ASSERT((rc != 0) == (err.text[0] != '\0') && rc == err.code);
     return rc;
 }

@@ -132,7 +132,8 @@ static inline int rig_read(const struct rig *r, struct rig_found *f)
 {
     memset(f, 0, sizeof *f);
     buf_init(&f->texts, BUF_MAX_DEFAULT);
-    return journal_read(r->path, &f->header, rig_keep_event, f, &f->torn, &f->err);
+    return journal_read(r->path, &f->header, rig_keep_event, NULL, f, &f->torn,
+                        &f->err);
 }
 
 /* The n-th event, NULL when there are fewer. */

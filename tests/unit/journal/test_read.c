@@ -122,7 +122,7 @@ static void test_reader_may_stop(void)
     struct error err = ERROR_INIT;
     int n = 0;
     make_journal(&r, ends);
-    CU_ASSERT_EQUAL(journal_read(r.path, NULL, stop_at_second, &n, NULL, &err),
+    CU_ASSERT_EQUAL(journal_read(r.path, NULL, stop_at_second, NULL, &n, NULL, &err),
                     ERR_INVALID);
     CU_ASSERT_EQUAL(n, 2);
     CU_ASSERT_STRING_EQUAL(err.text, "enough");

@@ -89,7 +89,7 @@ static void test_many_records(void)
     rig_wait(&r, RIG_SYNCED, MANY, &p);
     CU_ASSERT_EQUAL(p.written, MANY);
     rig_close(&r);
-    CU_ASSERT_EQUAL(journal_read(r.path, NULL, count_event, &n, NULL, &err), 0);
+    CU_ASSERT_EQUAL(journal_read(r.path, NULL, count_event, NULL, &n, NULL, &err), 0);
     CU_ASSERT_EQUAL(n, MANY);
     rig_drop(&r);
 }
@@ -129,7 +129,7 @@ static void test_lock_between_processes(void)
     if (child == 0) {
         struct error err = ERROR_INIT;
         int busy = rig_try_open(&r, 1, &err) == ERR_BUSY;
-        int fine = journal_read(r.path, NULL, NULL, NULL, NULL, &err) == 0;
+        int fine = journal_read(r.path, NULL, NULL, NULL, NULL, NULL, &err) == 0;
         _exit(busy && fine ? 7 : 1);
     }
     int status = 0;

@@ -1,0 +1,34 @@
+#include "cli/cmds.h"
+
+static const struct pos journal_file[] = {
+    {.name = "JOURNAL", .flags = POS_FILE, .help = "File of 'server start --journal'"},
+    {0}};
+
+static const struct cmd export_cmd = {
+    .name = "export",
+    .summary = "Print all events of a journal file, one JSON object a line",
+    .details =
+        "No server is needed; one that writes the file may run. A last record that is "
+        "not whole is left out. Damage is reported with its place, and reading goes on "
+        "behind it.",
+    .examples = "hq journal export jobs.journal | jq 'select(.event.type == "
+                "\"task-failed\")'\n",
+    .positionals = journal_file,
+    .run = journal_export_run,
+};
+
+static const struct cmd flush = {
+    .name = "flush",
+    .summary = "Have the server force its journal to the disk now",
+    .details =
+        "Returns when everything that the server knew is there. Without a journal "
+        "there is nothing to do.",
+    .run = journal_flush_run,
+};
+
+const struct cmd cmd_journal = {
+    .name = "journal",
+    .aliases = (const char *const[]){"event-log", NULL},
+    .summary = "Read and keep the history of a server",
+    .subs = (const struct cmd *const[]){&export_cmd, &flush, NULL},
+};
