@@ -41,13 +41,22 @@ static const struct conf_schema variant_schema =
 #define CALL(name_, member_, decode_) \
     KEY(name_, keys.member_, CONF_AS_CALL), .decode = (decode_)
 
+static const struct conf_field input_fields[] = {{.key = "base64",
+                                                  .type = CONF_AS_CALL,
+                                                  .flags = CONF_REQUIRED,
+                                                  .decode = key_decode_base64}};
+static const struct conf_schema input_schema =
+    CONF_SCHEMA("stdin", input_fields, CONF_DASHES);
+
+/* stdin: a string, or { base64 = "…" } for bytes that are no text */
 static int decode_input(struct conf_doc *doc, const struct conf_node *value,
                         const struct conf_field *field, void *member, void *user,
                         struct error *err)
 {
     (void)field;
-    (void)user;
     const char *text;
+    if (value->kind == CONF_MAP)
+        return conf_decode(doc, value, &input_schema, member, user, NULL, err);
     if (!conf_string(value, &text))
         return conf_expected(doc, value, err, "a string");
     *(struct key_input *)member = (struct key_input){(const uint8_t *)text, value->n};

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/base64.h"
 #include "base/duration.h"
 #include "base/text.h"
 #include "submit/fields.h"
@@ -139,6 +140,26 @@ int key_decode_text(struct conf_doc *doc, const struct conf_node *value,
     if (!*text && !is_toml(doc))
         return conf_fail(doc, value, err, "this text cannot be empty");
     *out = (struct key_text){text, value};
+    return 0;
+}
+
+int key_decode_base64(struct conf_doc *doc, const struct conf_node *value,
+                      const struct conf_field *field, void *member, void *user,
+                      struct error *err)
+{
+    (void)field;
+    (void)user;
+    struct key_input *input = member;
+    const char *text = scalar_text(doc, value);
+    if (!text)
+        return conf_expected(doc, value, err, "bytes in base64");
+    uint8_t *bytes = conf_alloc(doc, BASE64_BYTES_MAX(value->n) + 1);
+    size_t n;
+    if (!bytes)
+        return error_nomem(err);
+    if (!base64_decode(text, value->n, bytes, &n))
+        return conf_fail(doc, value, err, "this is no base64");
+    *input = (struct key_input){bytes, n};
     return 0;
 }
 

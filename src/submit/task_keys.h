@@ -115,6 +115,10 @@ int key_decode_text(struct conf_doc *doc, const struct conf_node *value,
 int key_decode_stdio(struct conf_doc *doc, const struct conf_node *value,
                      const struct conf_field *field, void *member, void *user,
                      struct error *err) MUST_CHECK;
+/* struct key_input: bytes in base64. */
+int key_decode_base64(struct conf_doc *doc, const struct conf_node *value,
+                      const struct conf_field *field, void *member, void *user,
+                      struct error *err) MUST_CHECK;
 /* uint64_t, in 1/10000 */
 int key_decode_weight(struct conf_doc *doc, const struct conf_node *value,
                       const struct conf_field *field, void *member, void *user,

@@ -10,14 +10,18 @@
 
 struct input_map {
     struct key_text file;
+    struct key_input bytes;
 };
 
 static const struct conf_field input_fields[] = {
     {.key = "file",
      .type = CONF_AS_CALL,
-     .flags = CONF_REQUIRED,
      .offset = offsetof(struct input_map, file),
-     .decode = key_decode_text}};
+     .decode = key_decode_text},
+    {.key = "base64",
+     .type = CONF_AS_CALL,
+     .offset = offsetof(struct input_map, bytes),
+     .decode = key_decode_base64}};
 static const struct conf_schema input_schema =
     CONF_SCHEMA("stdin", input_fields, CONF_DASHES);
 
@@ -48,20 +52,34 @@ static int read_input_file(struct workflow *w, const struct key_text *path,
     return copy ? 0 : error_nomem(w->err);
 }
 
-/* stdin: a text, or {file: PATH} */
+static int decode_input_map(struct conf_doc *doc, const struct conf_node *value,
+                            struct workflow *w, struct key_input *input,
+                            struct error *err)
+{
+    struct input_map map = {.file = {NULL, NULL}};
+    int rc = conf_decode(doc, value, &input_schema, &map, w, NULL, err);
+    if (rc)
+        return rc;
+    if (!map.file.text == !map.bytes.data)
+        return conf_fail(doc, value, err, "stdin needs one of 'file' and 'base64'");
+    if (map.file.text)
+        return read_input_file(w, &map.file, input);
+    *input = map.bytes;
+    return 0;
+}
+
+/* stdin: a text, {file: PATH} or {base64: BYTES} */
 static int decode_input(struct conf_doc *doc, const struct conf_node *value,
                         const struct conf_field *field, void *member, void *user,
                         struct error *err)
 {
     (void)field;
     struct key_input *input = member;
-    struct input_map map;
-    if (value->kind == CONF_MAP) {
-        int rc = conf_decode(doc, value, &input_schema, &map, user, NULL, err);
-        return rc ? rc : read_input_file(user, &map.file, input);
-    }
+    if (value->kind == CONF_MAP)
+        return decode_input_map(doc, value, user, input, err);
     if (!conf_is_scalar(value) || value->kind == CONF_NULL)
-        return conf_expected(doc, value, err, "a text or {file: PATH}");
+        return conf_expected(doc, value, err,
+                             "a text, {file: PATH} or {base64: BYTES}");
     *input = (struct key_input){(const uint8_t *)value->text, value->n};
     return 0;
 }

@@ -1,4 +1,5 @@
 """Job definition files (TOML): keys, automatic ids, dependencies, errors with their place."""
+import base64
 import os
 import re
 
@@ -362,6 +363,18 @@ def test_nul_in_stdin(pair):
     job = submit(pair, '[[task]]\ncommand = ["cat"]\nstdin = "x\\u0000y"\n')
     pair.wait_job(job)
     assert pair.read(f"job-{job}/1.stdout") == "x\0y"
+
+
+def test_bytes_as_stdin(pair):
+    data = bytes(range(256)) * 5
+    text = base64.b64encode(data).decode()
+    job = submit(pair, f'[[task]]\ncommand = ["cat"]\nstdin = {{ base64 = "{text}" }}\n')
+    pair.wait_job(job)
+    assert (pair.work / f"job-{job}/1.stdout").read_bytes() == data
+
+
+def test_stdin_that_is_no_base64(env):
+    assert "this is no base64" in refused(env, TASK + 'stdin = { base64 = "x" }\n')
 
 
 def test_unknown_keys_of_stdio_tables_are_ignored(env):

@@ -47,6 +47,10 @@ static const struct {
      "body 1: stdout=file:t2:rm-if-finished taskset crash-limit=4294967295" ONE
      "body 2: unpinned crash-limit=8" ONE},
 
+    {"[[task]]\n" CMD "stdin = { base64 = \"eP8A\" }\n[[task]]\n" CMD
+     "stdin = { base64 = \"\" }\n",
+     "0: ids=1 [true] body=0\n1: ids=2 [true] body=1\n"
+     "body 0: stdin=x\xff" ONE "body 1: stdin=" ONE},
     {"[array]\nids = \"2,7-8\"\n" CMD, "0: ids=2,7-8 [true] body=0\nbody 0:" ONE},
     {"[array]\nentries = [\"a\", \"b c\", \"\"]\n" CMD,
      "0: ids=0-2 [true] body=0 entries=a|b c|\nbody 0:" ONE},
@@ -181,6 +185,10 @@ static const struct {
     {"[[task]]\n" CMD "[[task.request]]\nn_nodes = 2\n[[task.request]]\n", TOML},
     {"[[task]]\n" CMD "stdout = { path = \"x\" }\n", TOML},
     {"[[task]]\n" CMD "stdout = { path = \"x\", on_close = \"x\" }\n", TOML},
+    {"[[task]]\n" CMD "stdin = { base64 = \"a\" }\n", TOML "3, column 20\n"},
+    {"[[task]]\n" CMD "stdin = { base64 = 1 }\n", TOML "3, column 20\n"},
+    {"[[task]]\n" CMD "stdin = { file = \"x\" }\n", TOML "3, column 11\n"},
+    {"[[task]]\n" CMD "stdin = {}\n", TOML "3, column 9\n"},
     {"[[task]]\n" CMD "deps = 3\n", TOML},
     {"[[task]]\n" CMD "deps = [\"a\"]\n", TOML},
     {"[array]\nids = \"x\"\n" CMD, TOML "2, column 7\n"},

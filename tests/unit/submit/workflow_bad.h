@@ -539,14 +539,29 @@ static const struct bad_workflow bad_shapes[] = {
      "                      ^"},
     {"tasks:\n"
      "  a: {run: x, stdin: [a]}",
-     "flow.yml:2:22: expected a text or {file: PATH}, found a list\n"
+     "flow.yml:2:22: expected a text, {file: PATH} or {base64: BYTES}, found a list\n"
      "  a: {run: x, stdin: [a]}\n"
      "                     ^"},
     {"tasks:\n"
      "  a: {run: x, stdin: {file: a, text: b}}",
-     "flow.yml:2:32: unknown key 'text' in stdin, expected `file`\n"
+     "flow.yml:2:32: unknown key 'text' in stdin, expected `file` or `base64`\n"
      "  a: {run: x, stdin: {file: a, text: b}}\n"
      "                               ^"},
+    {"tasks:\n"
+     "  a: {run: x, stdin: {file: a, base64: YQ==}}",
+     "flow.yml:2:22: stdin needs one of 'file' and 'base64'\n"
+     "  a: {run: x, stdin: {file: a, base64: YQ==}}\n"
+     "                     ^"},
+    {"tasks:\n"
+     "  a: {run: x, stdin: {}}",
+     "flow.yml:2:22: stdin needs one of 'file' and 'base64'\n"
+     "  a: {run: x, stdin: {}}\n"
+     "                     ^"},
+    {"tasks:\n"
+     "  a: {run: x, stdin: {base64: YQ=}}",
+     "flow.yml:2:31: this is no base64\n"
+     "  a: {run: x, stdin: {base64: YQ=}}\n"
+     "                              ^"},
     {"array: {ids: 1-3}", "flow.yml:1:8: the array needs the key 'command'\n"
                           "array: {ids: 1-3}\n"
                           "       ^"},

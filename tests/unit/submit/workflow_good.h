@@ -64,6 +64,8 @@ static const struct {
      "body 0:" ONE},
 
     /* ---- keys of a task ---- */
+    {"tasks:\n  a: {run: [a], stdin: {base64: YWIKYw==}}\n",
+     "0: a ids=0 [a] body=0\nbody 0: stdin=ab\nc" ONE},
     {"tasks:\n"
      "  a:\n"
      "    run: [a]\n"
