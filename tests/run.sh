@@ -117,6 +117,7 @@ if command -v dpkg-query >/dev/null; then
     install_packages python3-pytest python3-pytest-xdist || true
     install_packages codespell shellcheck mandoc || true
     install_packages libsqlite3-dev sqlite3 || true # export to it is not built without
+    install_packages python3-venv python3-cloudpickle mypy || true # for the Python package
     install_packages snakemake || true # its tests are skipped without it
     if [[ -x ${HQ_SLURM_LAB:-$root/../shared/slurm-lab}/up ]]; then
         install_packages slurmctld slurmd slurm-client munge libpmix-dev iproute2 || true

@@ -548,7 +548,8 @@ int jobfile_load(const char *path, const char *submit_dir, uint32_t job,
     struct buf text = BUF_INIT(CONF_INPUT_MAX);
     int rc = workflow_read_file(path, &text, err);
     if (rc)
-        error_prefix(err, "Cannot read %s: ", path);
+        error_prefix(
+            err, "Cannot read %s: ", strcmp(path, "-") == 0 ? "standard input" : path);
     else
         rc = jobfile_parse(path, text.data, text.len, submit_dir, job, out, err);
     buf_release(&text);

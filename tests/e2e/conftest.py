@@ -1,9 +1,13 @@
 import os
 import signal
+import sys
+import tempfile
 
 import pytest
 
-from harness import Env, HQ, HQ_MPI_WORKER, build_dir
+from harness import Env, HQ, HQ_MPI_WORKER, PYTHON_PACKAGE, build_dir
+
+sys.path.insert(0, str(PYTHON_PACKAGE))
 
 TAIL_BYTES = 6000
 
@@ -71,3 +75,17 @@ def pair(env):
     """A running server and one worker with two CPUs."""
     env.worker = env.start_worker(cpus=2)
     return env
+
+
+@pytest.fixture
+def api(bare, monkeypatch):
+    """The scratch directory for uses of the Python package inside of the tests: what
+    they start belongs to it. Nothing is started yet."""
+    bare.vars["PYTHONPATH"] = str(PYTHON_PACKAGE)
+    for name in set(os.environ) - set(bare.vars):
+        monkeypatch.delenv(name)
+    for name, value in bare.vars.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", bare.vars["TMPDIR"])
+    monkeypatch.chdir(bare.work)
+    return bare

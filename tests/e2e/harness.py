@@ -33,6 +33,7 @@ def build_dir():
 BIN = build_dir() / "src"
 HQ = BIN / "hq"
 HQ_MPI_WORKER = BIN / "hq-mpi-worker"
+PYTHON_PACKAGE = ROOT / "src" / "python"
 
 
 def wait_until(condition, what="the condition", timeout_s=TIMEOUT_S):
