@@ -1,7 +1,6 @@
 /* hq-mpi-worker: each rank of an MPI program becomes a worker. */
 #include <signal.h>
 #include "base/log.h"
-#include "cli/access.h"
 #include "cli/cmds.h"
 #include "cli/main.h"
 #include "cli/worker_start.h"
@@ -17,7 +16,7 @@ static int read_access(void *arg, struct buf *blob, struct error *err)
 {
     struct rank *rank = arg;
     struct access_part part;
-    int rc = access_worker(rank->ws.server_dir, &part, err);
+    int rc = worker_start_access(&rank->ws, &part, err);
     if (rc == 0)
         buf_append(blob, &part, sizeof part);
     return rc;
@@ -32,7 +31,7 @@ static int take_access(void *arg, struct access_part *out, struct error *err)
         buf_clear(&rank->mpi.blob); /* a reconnect reads the file */
         return 0;
     }
-    return access_worker(rank->ws.server_dir, out, err);
+    return worker_start_access(&rank->ws, out, err);
 }
 
 static void on_registered(void *arg, uint32_t worker,

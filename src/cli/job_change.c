@@ -5,58 +5,17 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/path.h"
-#include "base/xmem.h"
 #include "cli/session.h"
+#include "client/requests.h"
 #include "submit/build.h"
 
-struct results {
-    struct op_result *items; /* ascending by id */
-    size_t n;
-    struct buf text; /* what messages point to */
-};
-
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = ((const struct op_result *)a)->id,
-             y = ((const struct op_result *)b)->id;
-    return (x > y) - (x < y);
-}
-
-static int take_results(struct span body, struct results *out, struct error *err)
-{
-    struct msg_RSP_RESULTS m;
-    int rc = msg_get_RSP_RESULTS(body, &m, err);
-    if (rc)
-        return rc;
-    out->text = (struct buf)BUF_INIT(BUF_MAX_DEFAULT);
-    buf_append(&out->text, m.results.p, m.results.n);
-    struct cursor c = cursor_make(out->text.data, out->text.len);
-    struct op_result one;
-    while (op_result_get(&c, &one)) {
-        if ((out->n & (out->n - 1)) == 0)
-            out->items =
-                xrealloc(out->items, MAX(2 * out->n, (size_t)16) * sizeof *out->items);
-        out->items[out->n++] = one;
-    }
-    if (out->n)
-        qsort(out->items, out->n, sizeof *out->items, by_id);
-    return c.failed ? error_set(err, ERR_CORRUPT, "malformed list of results") : 0;
-}
-
-static void results_release(struct results *out)
-{
-    free(out->items);
-    buf_release(&out->text);
-}
-
 /* One request about the selected jobs; `put` adds it to the batch. */
-static int change_jobs(struct run *r, struct results *out,
+static int change_jobs(struct run *r, struct op_results *out,
                        void (*put)(struct run *r, struct buf *batch, struct span jobs),
                        struct error *err)
 {
     struct client *c = NULL;
-    struct span body;
-    *out = (struct results){0};
+    *out = (struct op_results){0};
     int rc = session_open(r, &c, err);
     if (rc)
         return rc;
@@ -64,10 +23,8 @@ static int change_jobs(struct run *r, struct results *out,
     rc = session_selector(r, "SELECTOR", &selector, err);
     if (rc == 0) {
         put(r, client_batch(c), span_buf(&selector));
-        rc = client_call(c, MSG_RSP_RESULTS, &body, err);
+        rc = client_results(c, out, err);
     }
-    if (rc == 0)
-        rc = take_results(body, out, err);
     buf_release(&selector);
     client_close(c);
     return rc;
@@ -106,13 +63,13 @@ static void report_cancel(const struct op_result *one)
 
 int job_cancel_run(struct run *r, struct error *err)
 {
-    struct results out;
+    struct op_results out;
     int rc = change_jobs(r, &out, put_cancel, err);
     for (size_t i = 0; rc == 0 && i < out.n; i++)
         report_cancel(&out.items[i]);
     if (rc == 0 && out.n == 0)
         log_info("There is nothing to cancel");
-    results_release(&out);
+    op_results_release(&out);
     return rc;
 }
 
@@ -147,13 +104,13 @@ static void report_close(const struct op_result *one)
 
 int job_close_run(struct run *r, struct error *err)
 {
-    struct results out;
+    struct op_results out;
     int rc = change_jobs(r, &out, put_close, err);
     for (size_t i = 0; rc == 0 && i < out.n; i++)
         report_close(&out.items[i]);
     if (rc == 0 && out.n == 0)
         log_info("There is nothing to close");
-    results_release(&out);
+    op_results_release(&out);
     return rc;
 }
 
@@ -167,7 +124,7 @@ static void put_forget(struct run *r, struct buf *batch, struct span jobs)
 
 int job_forget_run(struct run *r, struct error *err)
 {
-    struct results out;
+    struct op_results out;
     int rc = change_jobs(r, &out, put_forget, err);
     size_t n = 0;
     for (size_t i = 0; rc == 0 && i < out.n; i++)
@@ -179,7 +136,7 @@ int job_forget_run(struct run *r, struct error *err)
                      ", %zu were ignored due to wrong state or invalid ID", out.n - n);
         log_info("%zu job%s were forgotten%s", n, n == 1 ? "" : "s", ignored);
     }
-    results_release(&out);
+    op_results_release(&out);
     return rc;
 }
 
@@ -190,8 +147,7 @@ int job_open_run(struct run *r, struct error *err)
     const char *name = args_str(r->args, "name");
     const char *max_fails = args_str(r->args, "max-fails");
     struct client *c = NULL;
-    struct span body;
-    struct msg_RSP_SUBMITTED reply;
+    uint32_t job = 0;
     int rc = session_open(r, &c, err);
     if (rc)
         return rc;
@@ -204,10 +160,8 @@ int job_open_run(struct run *r, struct error *err)
              : error_sys(err, "cannot find the current directory");
     if (rc == 0) {
         msg_put_REQ_JOB_OPEN(client_batch(c), &m);
-        rc = client_call(c, MSG_RSP_SUBMITTED, &body, err);
+        rc = client_submitted(c, &job, err);
     }
-    if (rc == 0)
-        rc = msg_get_RSP_SUBMITTED(body, &reply, err);
     client_close(c);
     free(dir);
     if (rc)
@@ -215,12 +169,12 @@ int job_open_run(struct run *r, struct error *err)
     if (r->out->mode == OUTPUT_JSON) {
         struct json *j = output_json(r->out);
         json_begin_object(j);
-        json_kuint(j, "id", reply.job);
+        json_kuint(j, "id", job);
         json_end_object(j);
         output_end_json(r->out);
     } else {
         output_printf(r->out, r->out->mode == OUTPUT_CLI ? "Job %u is open.\n" : "%u\n",
-                      reply.job);
+                      job);
     }
     return 0;
 }

@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_JOB_JSON_H
 #define HQ_CLI_JOB_JSON_H
 
-#include "cli/job_view.h"
+#include "client/job_view.h"
 #include "cli/session.h"
 
 /* The object of `job list`, and "info" of `job info`. */

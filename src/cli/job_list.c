@@ -4,66 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/text.h"
-#include "base/xmem.h"
 #include "cli/job_json.h"
+#include "client/requests.h"
 
 #define NAME_BYTES_MAX 50
 #define NAME_HEAD 24
 #define NAME_TAIL 23
 
-struct job_rows {
-    struct job_info *items; /* ascending by id */
-    size_t n;
-    uint64_t total;
-};
-
-static void rows_release(struct job_rows *rows)
+static int fetch_jobs(const struct run *r, struct job_list *list, struct error *err)
 {
-    for (size_t i = 0; i < rows->n; i++)
-        job_info_release(&rows->items[i]);
-    free(rows->items);
-    *rows = (struct job_rows){0};
-}
-
-static int take_rows(struct span body, struct job_rows *rows, struct error *err)
-{
-    struct msg_RSP_JOB_LIST m;
-    int rc = msg_get_RSP_JOB_LIST(body, &m, err);
-    if (rc)
-        return rc;
-    struct cursor c = cursor_make(m.jobs.p, m.jobs.n);
-    struct job_info info;
-    size_t cap = 0;
-    rows->total = m.total;
-    while (job_info_get(&c, &info)) {
-        if (rows->n == cap) {
-            cap = cap ? 2 * cap : 64;
-            rows->items = xrealloc(rows->items, cap * sizeof *rows->items);
-        }
-        rows->items[rows->n++] = info;
-    }
-    return c.failed ? error_set(err, ERR_CORRUPT, "malformed list of jobs") : 0;
-}
-
-static int fetch_rows(const struct run *r, struct job_rows *rows, struct error *err)
-{
-    const struct selector all = {.kind = SELECT_ALL};
     struct client *c = NULL;
-    *rows = (struct job_rows){0};
     int rc = session_open(r, &c, err);
-    if (rc)
-        return rc;
-    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
-    selector_put(&selector, &all);
-    struct msg_REQ_JOB_LIST req = {.jobs = span_buf(&selector)};
-    struct span body;
-    msg_put_REQ_JOB_LIST(client_batch(c), &req);
-    rc = client_call(c, MSG_RSP_JOB_LIST, &body, err);
     if (rc == 0)
-        rc = take_rows(body, rows, err);
-    if (rc)
-        rows_release(rows);
-    buf_release(&selector);
+        rc = client_list_jobs(c, list, err);
     client_close(c);
     return rc;
 }
@@ -97,7 +50,7 @@ static void cell_name(struct table *t, const char *name)
     table_cellf(t, "%.*s...%s", (int)text_cut(name, NAME_HEAD), name, name + tail);
 }
 
-static int print_table(struct run *r, const struct job_rows *rows, struct error *err)
+static int print_table(struct run *r, const struct job_list *rows, struct error *err)
 {
     bool verbose = args_flag(r->args, "verbose"), any_open = false;
     struct table t;
@@ -137,8 +90,8 @@ static int print_table(struct run *r, const struct job_rows *rows, struct error 
 
 int job_list_run(struct run *r, struct error *err)
 {
-    struct job_rows rows;
-    int rc = fetch_rows(r, &rows, err);
+    struct job_list rows;
+    int rc = fetch_jobs(r, &rows, err);
     if (rc)
         return rc;
     switch (r->out->mode) {
@@ -162,7 +115,7 @@ int job_list_run(struct run *r, struct error *err)
                               job_state_labels[state_of(&rows.items[i])]);
         break;
     }
-    rows_release(&rows);
+    job_list_release(&rows);
     return rc;
 }
 
@@ -204,13 +157,13 @@ int job_summary_run(struct run *r, struct error *err)
     static const enum job_state order[] = {JOB_RUNNING, JOB_WAITING, JOB_FINISHED,
                                            JOB_FAILED,  JOB_ABORTED, JOB_CANCELED};
     uint32_t count[JOB_STATE_COUNT] = {0};
-    struct job_rows rows;
-    int rc = fetch_rows(r, &rows, err);
+    struct job_list rows;
+    int rc = fetch_jobs(r, &rows, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < rows.n; i++)
         count[state_of(&rows.items[i])]++;
-    rows_release(&rows);
+    job_list_release(&rows);
     if (r->out->mode == OUTPUT_JSON)
         print_summary_json(r, count);
     else if (r->out->mode == OUTPUT_CLI)

@@ -3,7 +3,7 @@
 #define HQ_CLI_JOB_TEXT_H
 
 #include "args/output.h"
-#include "cli/job_view.h"
+#include "client/job_view.h"
 
 /* "[####....]" and one "STATE (n)" a line. */
 void print_progress_bar(const struct task_counts *counts, const struct output *o,

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cli/job_view.h"
+#include "client/job_view.h"
 #include "cli/session.h"
 #include "cli/values.h"
 

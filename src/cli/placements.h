@@ -3,7 +3,7 @@
 #define HQ_CLI_PLACEMENTS_H
 
 #include "base/json.h"
-#include "cli/job_view.h"
+#include "client/job_view.h"
 #include "model/placement.h"
 
 /* Of n tasks of the job: decoded placements, zeroed where nothing is known. */

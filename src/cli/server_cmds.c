@@ -9,9 +9,10 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "cli/access.h"
 #include "cli/server_text.h"
 #include "cli/session.h"
+#include "client/access.h"
+#include "client/requests.h"
 
 #define WAIT_STEP_US 250000
 #define UID_LENGTH 6
@@ -38,20 +39,11 @@ int server_stop_run(struct run *r, struct error *err)
 int server_info_run(struct run *r, struct error *err)
 {
     struct client *c = NULL;
-    struct msg_REQ_SERVER_INFO req;
-    struct msg_RSP_SERVER_INFO m;
     struct server_info info;
-    struct span body;
     int rc = session_open(r, &c, err);
     if (rc)
         return rc;
-    memset(&req, 0, sizeof req);
-    msg_put_REQ_SERVER_INFO(client_batch(c), &req);
-    rc = client_call(c, MSG_RSP_SERVER_INFO, &body, err);
-    if (rc == 0)
-        rc = msg_get_RSP_SERVER_INFO(body, &m, err);
-    if (rc == 0 && server_info_get(m.info, &info))
-        rc = error_set(err, ERR_CORRUPT, "malformed description of the server");
+    rc = client_server_info(c, &info, err);
     if (rc == 0) {
         rc = server_text_info(r->out, &info, NULL, err);
         server_info_release(&info);
@@ -90,7 +82,7 @@ int server_debug_dump_run(struct run *r, struct error *err)
 static bool is_reachable(const char *dir)
 {
     struct client *c = NULL;
-    bool reached = access_connect(dir, 0, &c, NULL) == 0;
+    bool reached = session_connect(dir, &c, NULL) == 0;
     client_close(c);
     return reached;
 }

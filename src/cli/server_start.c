@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "cli/access.h"
+#include "client/access.h"
 #include "cli/server_text.h"
 #include "cli/session.h"
 #include "server/server.h"
@@ -69,7 +69,7 @@ static int check_other_server(const char *dir, struct error *err)
 {
     struct client *c = NULL;
     struct error why = ERROR_INIT;
-    int rc = access_connect(dir, 0, &c, &why);
+    int rc = session_connect(dir, &c, &why);
     client_close(c);
     if (rc == 0)
         return error_set(

@@ -4,18 +4,33 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/duration.h"
-#include "cli/access.h"
+#include "base/log.h"
+#include "client/access.h"
+#include "client/requests.h"
 #include "cli/values.h"
 
 char *session_server_dir(const struct run *r)
 {
-    return access_server_dir(args_str(r->args, "server-dir"));
+    char *dir = access_server_dir(args_str(r->args, "server-dir"));
+    HQ_ASSERT(dir);
+    return dir;
+}
+
+int session_connect(const char *server_dir, struct client **c, struct error *err)
+{
+    struct access_part part;
+    int rc = access_find(server_dir, &part, err);
+    if (rc)
+        return rc;
+    if (!part.has_key)
+        log_warn("No client key: Unauthenticated and unencrypted connection to server");
+    return access_reach(server_dir, &part, 0, c, err);
 }
 
 int session_open(const struct run *r, struct client **c, struct error *err)
 {
     char *dir = session_server_dir(r);
-    int rc = access_connect(dir, 0, c, err);
+    int rc = session_connect(dir, c, err);
     free(dir);
     return rc;
 }
@@ -42,19 +57,10 @@ struct job_ref session_job_ref(const struct run *r, const char *name)
 
 int session_server_uid(struct client *c, char **uid, struct error *err)
 {
-    struct msg_REQ_SERVER_INFO req;
-    struct msg_RSP_SERVER_INFO m;
     struct server_info info;
-    struct span body;
-    memset(&req, 0, sizeof req);
-    msg_put_REQ_SERVER_INFO(client_batch(c), &req);
-    int rc = client_call(c, MSG_RSP_SERVER_INFO, &body, err);
-    if (rc == 0)
-        rc = msg_get_RSP_SERVER_INFO(body, &m, err);
+    int rc = client_server_info(c, &info, err);
     if (rc)
         return rc;
-    if (server_info_get(m.info, &info))
-        return error_set(err, ERR_CORRUPT, "malformed description of the server");
     *uid = info.uid;
     info.uid = NULL;
     server_info_release(&info);

@@ -7,7 +7,10 @@
 #include "client/client.h"
 #include "model/job.h"
 
-/* Connects to the server of --server-dir. */
+/* Connects to the server of that directory; of --server-dir. Both warn when it takes
+ * anyone. */
+int session_connect(const char *server_dir, struct client **c,
+                    struct error *err) MUST_CHECK;
 int session_open(const struct run *r, struct client **c, struct error *err) MUST_CHECK;
 /* "<server dir>" as messages name it; malloc'ed. */
 char *session_server_dir(const struct run *r);

@@ -1,6 +1,7 @@
 #include "cli/submit_send.h"
 
 #include "cli/waiting.h"
+#include "client/requests.h"
 
 void submit_print_id(struct run *r, uint32_t job, const struct notices *notices)
 {
@@ -25,19 +26,6 @@ void submit_print_id(struct run *r, uint32_t job, const struct notices *notices)
     }
 }
 
-/* The encoded submit is gone from memory before the answer is waited for. */
-static int put_submit(struct client *c, const struct submit *s, struct error *err)
-{
-    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-    submit_encode(s, &text);
-    bool failed = text.failed;
-    struct msg_REQ_SUBMIT req = {.submit = span_buf(&text)};
-    if (!failed)
-        msg_put_REQ_SUBMIT(client_batch(c), &req);
-    buf_release(&text);
-    return failed ? error_set(err, ERR_TOO_BIG, "the submit is larger than 1 GiB") : 0;
-}
-
 /* Whether the command, which may be one that cannot wait, was told to. */
 static bool wants_waiting(const struct run *r, struct waiting *w)
 {
@@ -55,22 +43,19 @@ int submit_send(struct run *r, struct client *c, struct submit *s,
     uint64_t n_tasks = submit_task_count(s);
     struct waiting w = {.submitted = &n_tasks, .notices = notices};
     bool waits = wants_waiting(r, &w);
-    struct msg_RSP_SUBMITTED reply;
-    struct span body;
+    uint32_t job = 0;
     /* To the server 0 means a new job. */
     if (args_given(r->args, "job") && s->job == 0)
         return error_set(err, ERR_NOT_FOUND, "Job 0 not found.");
-    int rc = put_submit(c, s, err);
+    int rc = client_put_submit(c, s, err);
     /* In one batch, so that nothing happens to the job before it is watched. */
     if (rc == 0 && waits)
         waiting_put(c, &w);
     if (rc == 0)
-        rc = client_call(c, MSG_RSP_SUBMITTED, &body, err);
-    if (rc == 0)
-        rc = msg_get_RSP_SUBMITTED(body, &reply, err);
+        rc = client_submitted(c, &job, err);
     if (rc)
         return rc;
-    submit_print_id(r, reply.job, notices);
+    submit_print_id(r, job, notices);
     if (!waits)
         return 0;
     output_flush(r->out);

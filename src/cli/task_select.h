@@ -2,7 +2,7 @@
 #ifndef HQ_CLI_TASK_SELECT_H
 #define HQ_CLI_TASK_SELECT_H
 
-#include "cli/job_view.h"
+#include "client/job_view.h"
 #include "cli/session.h"
 
 struct task_filter {

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/xmem.h"
 #include "cli/job_text.h"
+#include "client/requests.h"
 
 extern char **environ;
 
@@ -113,25 +114,6 @@ static void call_handler(struct waiting *w, const struct msg_RSP_NOTIFY *m)
 
 /* --- progress ----------------------------------------------------------- */
 
-struct snapshot {
-    bool done;
-    uint32_t jobs, jobs_done;
-    struct task_counts counts;
-};
-
-static int take_snapshot(struct span body, struct snapshot *s, struct error *err)
-{
-    struct msg_RSP_PROGRESS m;
-    int rc = msg_get_RSP_PROGRESS(body, &m, err);
-    if (rc)
-        return rc;
-    struct cursor c = cursor_make(m.counts.p, m.counts.n);
-    *s = (struct snapshot){m.done, m.jobs, m.jobs_done, {{0}}};
-    for (size_t i = 0; i < TASK_STATE_COUNT; i++)
-        s->counts.n[i] = cursor_varint32(&c);
-    return c.failed ? error_set(err, ERR_CORRUPT, "malformed progress") : 0;
-}
-
 static uint64_t active_tasks(const struct task_counts *c)
 {
     return (uint64_t)c->n[TASK_WAITING] + c->n[TASK_RUNNING];
@@ -143,7 +125,7 @@ static uint64_t ended_tasks(const struct task_counts *c)
            c->n[TASK_ABORTED];
 }
 
-static void draw(struct output *o, const struct snapshot *s)
+static void draw(struct output *o, const struct wait_snapshot *s)
 {
     static const enum task_state order[] = {TASK_RUNNING, TASK_FINISHED, TASK_FAILED,
                                             TASK_CANCELED, TASK_ABORTED};
@@ -161,7 +143,7 @@ static void draw(struct output *o, const struct snapshot *s)
     buf_release(&line);
 }
 
-static void announce(struct waiting *w, const struct snapshot *s)
+static void announce(struct waiting *w, const struct wait_snapshot *s)
 {
     uint64_t tasks = w->submitted ? *w->submitted : active_tasks(&s->counts);
     const char *job_s = s->jobs == 1 ? "" : "s", *task_s = tasks == 1 ? "" : "s";
@@ -174,7 +156,7 @@ static void announce(struct waiting *w, const struct snapshot *s)
 }
 
 /* The first snapshot; whether there is something to wait for. */
-static bool begin_progress(struct waiting *w, const struct snapshot *s)
+static bool begin_progress(struct waiting *w, const struct wait_snapshot *s)
 {
     if (!w->submitted && active_tasks(&s->counts) == 0) {
         log_warn("There are no jobs to wait for");
@@ -187,7 +169,7 @@ static bool begin_progress(struct waiting *w, const struct snapshot *s)
 static int follow(struct client *c, struct output *o, struct waiting *w,
                   struct error *err)
 {
-    struct snapshot s = {.done = false};
+    struct wait_snapshot s = {.done = false};
     bool bar = w->progress && o->mode == OUTPUT_CLI, begun = !w->progress;
     while (!s.done) {
         uint8_t type;
@@ -206,7 +188,7 @@ static int follow(struct client *c, struct output *o, struct waiting *w,
         }
         if (type != MSG_RSP_PROGRESS)
             return client_unwanted(type, body, err);
-        rc = take_snapshot(body, &s, err);
+        rc = wait_snapshot_get(body, &s, err);
         if (rc)
             return rc;
         w->counts = s.counts;
@@ -223,15 +205,11 @@ static int follow(struct client *c, struct output *o, struct waiting *w,
 
 void waiting_put(struct client *c, const struct waiting *w)
 {
-    struct buf none = BUF_INIT(BUF_MAX_DEFAULT);
-    struct selector nothing = {.kind = SELECT_IDS};
-    selector_put(&none, &nothing);
-    struct msg_REQ_JOB_WAIT req = {.jobs = span_buf(w->jobs ? w->jobs : &none),
-                                   .without_close = w->without_close,
-                                   .progress = w->progress,
-                                   .notify = w->on_notify != NULL};
-    msg_put_REQ_JOB_WAIT(client_batch(c), &req);
-    buf_release(&none);
+    const struct wait_options options = {.jobs = w->jobs,
+                                         .without_close = w->without_close,
+                                         .progress = w->progress,
+                                         .notify = w->on_notify != NULL};
+    client_put_wait(c, &options);
 }
 
 int waiting_follow(struct client *c, struct output *o, struct waiting *w,

@@ -10,7 +10,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xmem.h"
-#include "cli/access.h"
+#include "client/access.h"
 #include "cli/cmds.h"
 #include "cli/manager.h"
 #include "cli/session.h"
@@ -267,6 +267,17 @@ static int fork_launcher(struct worker_start *ws, struct error *err)
     return rc;
 }
 
+int worker_start_access(struct worker_start *ws, struct access_part *out,
+                        struct error *err)
+{
+    int rc = access_worker(ws->server_dir, out, err);
+    /* The record is read again at each connection. */
+    if (rc == 0 && !out->has_key && !ws->warned)
+        log_warn("No worker key: Unauthenticated and unencrypted connection to server");
+    ws->warned = ws->warned || rc == 0;
+    return rc;
+}
+
 static int give_access(void *arg, struct access_part *out, struct error *err)
 {
     struct worker_start *ws = arg;
@@ -276,7 +287,7 @@ static int give_access(void *arg, struct access_part *out, struct error *err)
             false; /* a reconnect reads the file: the server may have moved */
         return 0;
     }
-    return access_worker(ws->server_dir, out, err);
+    return worker_start_access(ws, out, err);
 }
 
 static void print_registered(void *arg, uint32_t worker,
@@ -312,7 +323,7 @@ int worker_start_prepare(struct worker_start *ws, struct run *r, bool is_mpi,
     int rc = configure(ws, r->args, err);
     if (rc == 0) {
         log_info("Starting hyperqueue worker");
-        rc = access_worker(ws->server_dir, &access, err);
+        rc = worker_start_access(ws, &access, err);
     }
     if (rc == 0) {
         /* Nothing listens here: the port is the one this worker talks to. */

@@ -30,12 +30,16 @@ struct worker_start {
     char *server_dir;
     struct access_part fixed_access; /* of rank 0, when has_access */
     bool has_access;
+    bool warned; /* that nobody is authenticated */
     struct run *run;
 };
 
 /* Up to and including the fork of the launcher. */
 int worker_start_prepare(struct worker_start *ws, struct run *r, bool is_mpi,
                          struct error *err) MUST_CHECK;
+/* Reads how the server is reached; warns once when it takes anyone. */
+int worker_start_access(struct worker_start *ws, struct access_part *out,
+                        struct error *err) MUST_CHECK;
 int worker_start_go(struct worker_start *ws, struct error *err) MUST_CHECK;
 void worker_start_release(struct worker_start *ws);
 

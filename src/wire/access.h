@@ -1,6 +1,6 @@
 /*
  * The access record: how clients and workers reach a server (access.json). Reading and
- * looking for the file is the command line's (cli/access.h), which has the JSON reader.
+ * looking for the file is the client's (client/access.h), which has the JSON reader.
  */
 #ifndef HQ_WIRE_ACCESS_H
 #define HQ_WIRE_ACCESS_H

@@ -21,7 +21,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/vec.h"
-#include "cli/access.h"
+#include "client/access.h"
 #include "io/io.h"
 #include "model/event.h"
 #include "model/worker.h"

@@ -1,17 +1,25 @@
-#include "cli/job_view.h"
+#include "client/job_view.h"
 
 #include <stdlib.h>
-#include "base/xmem.h"
+#include "base/vec.h"
+
+/* Room for one more element; `data` is the address of the element pointer. */
+static bool grow(void *data, size_t *cap, size_t n, size_t size)
+{
+    return n < *cap || vec_grow(data, cap, n, 1, size);
+}
 
 /* --- jobs --------------------------------------------------------------- */
 
-static void view_index_groups(struct job_view *v)
+static int view_index_groups(struct job_view *v, struct error *err)
 {
     const struct job_detail *d = &v->detail;
     size_t n = 0;
     for (size_t i = 0; i < d->n_submits; i++)
         n += d->submits[i].n_groups;
-    v->groups = xcalloc(n + 1, sizeof *v->groups);
+    v->groups = calloc(n + 1, sizeof *v->groups);
+    if (!v->groups)
+        return error_nomem(err);
     for (size_t i = 0; i < d->n_submits; i++) {
         const struct submit *s = &d->submits[i];
         for (size_t k = 0; k < s->n_groups; k++) {
@@ -20,6 +28,7 @@ static void view_index_groups(struct job_view *v)
             v->n_slots += s->groups[k].count;
         }
     }
+    return 0;
 }
 
 static bool ascending(const struct job_view *v)
@@ -46,21 +55,26 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void view_sort_ids(struct job_view *v)
+static int view_sort_ids(struct job_view *v, struct error *err)
 {
     if (ascending(v))
-        return;
-    struct id_slot *all = xcalloc(v->n_slots, sizeof *all);
+        return 0;
+    struct id_slot *all = calloc(v->n_slots, sizeof *all);
+    v->by_id = calloc(v->n_slots, sizeof *v->by_id);
+    if (!all || !v->by_id) {
+        free(all);
+        return error_nomem(err);
+    }
     uint32_t n = 0;
     for (size_t i = 0; i < v->n_groups; i++)
         for (uint32_t k = 0; k < v->groups[i].group->count; k++, n++)
             all[n] = (struct id_slot){
                 group_id_at(v->groups[i].submit, v->groups[i].group, k), n};
     qsort(all, n, sizeof *all, compare_ids);
-    v->by_id = xcalloc(n, sizeof *v->by_id);
     for (uint32_t i = 0; i < n; i++)
         v->by_id[i] = all[i].slot;
     free(all);
+    return 0;
 }
 
 static void view_release(struct job_view *v)
@@ -79,7 +93,8 @@ static int take_detail(struct job_views *v, struct span body, struct error *err)
     if (rc)
         return rc;
     if (!m.found) {
-        v->missing = xrealloc(v->missing, (v->n_missing + 1) * sizeof *v->missing);
+        if (!grow(&v->missing, &v->cap_missing, v->n_missing, sizeof *v->missing))
+            return error_nomem(err);
         v->missing[v->n_missing++] = m.job;
         return 0;
     }
@@ -87,11 +102,16 @@ static int take_detail(struct job_views *v, struct span body, struct error *err)
     rc = job_detail_get(m.detail, &view.detail, err);
     if (rc)
         return rc;
-    view_index_groups(&view);
-    view_sort_ids(&view);
-    v->items = xrealloc(v->items, (v->n + 1) * sizeof *v->items);
-    v->items[v->n++] = view;
-    return 0;
+    rc = view_index_groups(&view, err);
+    if (rc == 0)
+        rc = view_sort_ids(&view, err);
+    if (rc == 0 && !grow(&v->items, &v->cap, v->n, sizeof *v->items))
+        rc = error_nomem(err);
+    if (rc)
+        view_release(&view);
+    else
+        v->items[v->n++] = view;
+    return rc;
 }
 
 int job_views_fetch(struct client *c, const struct buf *selector, struct job_views *v,
@@ -126,10 +146,8 @@ void job_views_release(struct job_views *v)
 
 static int keep_record(struct job_view *v, const struct task_view *t, struct error *err)
 {
-    /* Doubles whenever the count is a power of two. */
-    if ((v->n_records & (v->n_records - 1)) == 0)
-        v->records = xrealloc(v->records,
-                              MAX(2 * v->n_records, (size_t)64) * sizeof *v->records);
+    if (!grow(&v->records, &v->cap_records, v->n_records, sizeof *v->records))
+        return error_nomem(err);
     struct task_view *kept = &v->records[v->n_records];
     *kept = *t;
     if (t->message.n) {

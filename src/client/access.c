@@ -1,4 +1,4 @@
-#include "cli/access.h"
+#include "client/access.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,26 +9,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/path.h"
-#include "base/xmem.h"
 #include "conf/conf.h"
 
 #define RECORD_BYTES_MAX ((size_t)64 * 1024)
 #define FILE_NAME "access.json"
+#define HOME_BYTES_MAX 4096
 
 /* --- where it is -------------------------------------------------------- */
 
+/* Into `room`, which the caller has made: getpwuid itself keeps one for all threads. */
+static const char *home_of_user(char *room, size_t size)
+{
+    struct passwd entry, *user = NULL;
+    if (getpwuid_r(getuid(), &entry, room, size, &user) || !user || !user->pw_dir ||
+        !*user->pw_dir)
+        return NULL;
+    return user->pw_dir;
+}
+
 static char *default_server_dir(void)
 {
+    char room[HOME_BYTES_MAX];
     const char *home = getenv("HOME");
-    if (!home || !*home) {
-        const struct passwd *user = getpwuid(getuid());
-        home = user && user->pw_dir && *user->pw_dir ? user->pw_dir : NULL;
-    }
-    if (!home)
-        home = path_temporary_dir();
-    return xasprintf("%s/.hq-server", home);
+    if (!home || !*home)
+        home = home_of_user(room, sizeof room);
+    return path_join(home ? home : path_temporary_dir(), ".hq-server");
 }
 
 char *access_server_dir(const char *option)
@@ -36,9 +42,8 @@ char *access_server_dir(const char *option)
     if (!option)
         return default_server_dir();
     char *cwd = option[0] == '/' ? NULL : path_cwd();
-    char *dir = cwd ? path_join(cwd, option) : xstrdup(option);
+    char *dir = cwd ? path_join(cwd, option) : strdup(option);
     free(cwd);
-    HQ_ASSERT(dir);
     return dir;
 }
 
@@ -51,11 +56,19 @@ static bool is_directory(const char *path)
 char *access_run_dir(const char *server_dir)
 {
     char *current = path_join(server_dir, "hq-current");
-    HQ_ASSERT(current);
-    if (is_directory(current))
+    if (!current || is_directory(current))
         return current;
     free(current);
-    return xstrdup(server_dir);
+    return strdup(server_dir);
+}
+
+/* The record's path; NULL when out of memory. */
+static char *record_path(const char *server_dir)
+{
+    char *run_dir = access_run_dir(server_dir);
+    char *path = run_dir ? path_join(run_dir, FILE_NAME) : NULL;
+    free(run_dir);
+    return path;
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -210,7 +223,9 @@ static int read_record(const struct record_reader *r, bool need_client,
     int rc = read_text(r, root, "version", &version);
     if (rc)
         return rc;
-    out->version = xstrdup(version);
+    out->version = strdup(version);
+    if (!out->version)
+        return error_nomem(r->err);
     if (strcmp(version, HQ_VERSION))
         return error_set(
             r->err, ERR_VERSION,
@@ -219,9 +234,11 @@ static int read_record(const struct record_reader *r, bool need_client,
             version, HQ_VERSION);
     if (conf_get(root, "server_uid"))
         rc = read_text(r, root, "server_uid", &uid);
-    out->server_uid = xstrdup(uid);
     if (rc)
         return rc;
+    out->server_uid = strdup(uid);
+    if (!out->server_uid)
+        return error_nomem(r->err);
     /* A bad key must not hide that a part is missing. */
     struct error key_err = ERROR_INIT;
     struct record_reader client = *r;
@@ -293,13 +310,17 @@ void access_release(struct access_record *a)
 
 /* --- connecting --------------------------------------------------------- */
 
-/* " --server-dir <dir>", left out for the default directory. */
-static char *server_dir_words(const char *server_dir)
+/* Puts a headline in front that ends in a command; " --server-dir <dir>" is left out
+ * for the default directory. */
+static int cause_with_command(struct error *err, int rc, const char *server_dir,
+                              const struct buf *headline, const char *tail)
 {
     char *standard = default_server_dir();
-    bool same = strcmp(standard, server_dir) == 0;
+    bool same = standard && strcmp(standard, server_dir) == 0;
     free(standard);
-    return same ? xstrdup("") : xasprintf(" --server-dir %s", server_dir);
+    error_cause(err, "%s%s%s%s", buf_cstr(headline), same ? "" : " --server-dir ",
+                same ? "" : server_dir, tail);
+    return rc;
 }
 
 static int fail_directory(const char *server_dir, const char *headline,
@@ -312,63 +333,63 @@ static int fail_directory(const char *server_dir, const char *headline,
 
 static int fail_no_record(const char *server_dir, int rc, struct error *err)
 {
+    struct buf headline = BUF_INIT(BUF_MAX_DEFAULT);
     if (rc == ERR_VERSION)
         return rc;
-    char *words = server_dir_words(server_dir);
-    error_cause(
-        err,
-        "No running instance of HQ found at \"%s\".\nTry to start the server: `hq "
-        "server start%s` or use a different server directory.",
-        server_dir, words);
-    free(words);
+    buf_printf(&headline,
+               "No running instance of HQ found at \"%s\".\nTry to start the server: "
+               "`hq server start",
+               server_dir);
+    cause_with_command(err, rc, server_dir, &headline,
+                       "` or use a different server directory.");
+    buf_release(&headline);
     return rc;
 }
 
 static int fail_unreachable(const char *server_dir, const struct access_part *part,
                             int rc, struct error *err)
 {
-    char *words = server_dir_words(server_dir);
+    struct buf headline = BUF_INIT(BUF_MAX_DEFAULT);
     if (err && (rc == ERR_AUTH || rc == ERR_VERSION)) {
-        char *cause = xstrdup(err->text);
-        error_cause(err, "Tako error: %s", cause);
-        free(cause);
+        const struct error cause = *err;
+        error_cause(err, "Tako error: %s", cause.text);
     }
-    error_cause(
-        err,
+    buf_printf(
+        &headline,
         "Access token found but HQ server %s:%u is unreachable.\nTry to (re)start "
-        "the server using `hq server start%s`",
-        part->host, part->port, words);
-    free(words);
+        "the server using `hq server start",
+        part->host, part->port);
+    cause_with_command(err, rc, server_dir, &headline, "`");
+    buf_release(&headline);
     return rc;
 }
 
-int access_connect(const char *server_dir, uint32_t timeout_ms, struct client **out,
-                   struct error *err)
+int access_find(const char *server_dir, struct access_part *out, struct error *err)
 {
     struct access_record record;
     if (!is_directory(server_dir))
         return fail_directory(server_dir, "Invalid server directory", err);
-    char *run_dir = access_run_dir(server_dir);
-    char *path = path_join(run_dir, FILE_NAME);
-    HQ_ASSERT(path);
+    char *path = record_path(server_dir);
+    if (!path)
+        return error_nomem(err);
     int rc = read_access(path, true, false, &record, err);
-    if (rc && rc != ERR_AUTH) {
-        fail_no_record(server_dir, rc, err);
-    } else {
-        const struct access_part *part = &record.client;
-        if (!part->has_key)
-            log_warn(
-                "No client key: Unauthenticated and unencrypted connection to server");
-        if (rc == 0)
-            rc = client_connect(part->host, part->port,
-                                part->has_key ? part->key : NULL, timeout_ms, out, err);
-        if (rc)
-            fail_unreachable(server_dir, part, rc, err);
-        access_release(&record);
-    }
     free(path);
-    free(run_dir);
+    if (rc && rc != ERR_AUTH)
+        return fail_no_record(server_dir, rc, err);
+    if (rc)
+        fail_unreachable(server_dir, &record.client, rc, err);
+    else
+        *out = record.client;
+    access_release(&record);
     return rc;
+}
+
+int access_reach(const char *server_dir, const struct access_part *part,
+                 uint32_t timeout_ms, struct client **out, struct error *err)
+{
+    int rc = client_connect(part->host, part->port, part->has_key ? part->key : NULL,
+                            timeout_ms, out, err);
+    return rc ? fail_unreachable(server_dir, part, rc, err) : 0;
 }
 
 int access_worker(const char *server_dir, struct access_part *out, struct error *err)
@@ -376,24 +397,18 @@ int access_worker(const char *server_dir, struct access_part *out, struct error 
     struct access_record record;
     if (!is_directory(server_dir))
         return fail_directory(server_dir, "Cannot load server directory", err);
-    char *run_dir = access_run_dir(server_dir);
-    char *path = path_join(run_dir, FILE_NAME);
-    HQ_ASSERT(path);
+    char *path = record_path(server_dir);
+    if (!path)
+        return error_nomem(err);
     int rc = access_read(path, false, true, &record, err);
     if (rc == ERR_VERSION)
         error_prefix(err, "Version error: ");
     if (rc && rc != ERR_AUTH)
         error_cause(err, "Cannot load access record from \"%s\"", path);
-    if (rc == 0) {
-        *out = record.worker;
-        access_release(&record);
-        static bool told; /* the record is read again at each connection */
-        if (!out->has_key && !told)
-            log_warn(
-                "No worker key: Unauthenticated and unencrypted connection to server");
-        told = true;
-    }
     free(path);
-    free(run_dir);
-    return rc;
+    if (rc)
+        return rc;
+    *out = record.worker;
+    access_release(&record);
+    return 0;
 }

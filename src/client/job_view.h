@@ -3,8 +3,8 @@
  * the job's description and, when asked for, the records of its tasks; tasks without a
  * record are waiting. Tasks are visited in ascending order of their ids.
  */
-#ifndef HQ_CLI_JOB_VIEW_H
-#define HQ_CLI_JOB_VIEW_H
+#ifndef HQ_CLIENT_JOB_VIEW_H
+#define HQ_CLIENT_JOB_VIEW_H
 
 #include "base/arena.h"
 #include "client/client.h"
@@ -24,16 +24,16 @@ struct job_view {
     uint32_t n_slots;
     bool loaded;               /* the records of all tasks are here */
     struct task_view *records; /* ascending by slot; while visiting: those of a page */
-    size_t n_records;
+    size_t n_records, cap_records;
     struct arena arena; /* what records point to */
     uint32_t *by_id;    /* slots ascending by task id; NULL: they are so already */
 };
 
 struct job_views {
     struct job_view *items; /* those that were found, in the order of the selector */
-    size_t n;
+    size_t n, cap;
     uint32_t *missing; /* ids without a job */
-    size_t n_missing;
+    size_t n_missing, cap_missing;
 };
 
 /* Descriptions of the selected jobs (an encoded selector). */
