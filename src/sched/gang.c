@@ -87,26 +87,38 @@ static bool gang_pick_idle(struct sched *s, const struct task_class *c,
     return false;
 }
 
+static struct gang *gang_create(struct sched *s, struct task_class *c, int32_t priority,
+                                uint32_t job, uint32_t slot)
+{
+    struct gang *g = xcalloc(1, sizeof *g);
+    g->class = c;
+    g->start_us = s->now_us;
+    g->priority = priority;
+    g->job = job;
+    g->slot = slot;
+    must_push(&s->gangs, g);
+    return g;
+}
+
+/* The first one is the root. */
+static void gang_add(struct sched *s, struct gang *g, struct worker *w)
+{
+    if (g->workers.len == 0)
+        g->root = w->id;
+    reserved_drop(s, w);
+    w->reserved_before = NULL;
+    w->gang = g;
+    worker_update_idle(s, w);
+    must_push(&g->workers, w->id);
+}
+
 static void gang_start(struct sched *s, struct task_class *c, struct queue *q)
 {
     struct ready_run run = ready_set_pop(&q->ready, 1);
-    struct gang *g = xcalloc(1, sizeof *g);
     class_dequeued(s, c, 1);
-    g->class = c;
-    g->start_us = s->now_us;
-    g->priority = q->priority;
-    g->job = run.job;
-    g->slot = run.slot;
-    g->root = s->picked.data[0]->id;
-    for (size_t i = 0; i < s->picked.len; i++) {
-        struct worker *w = s->picked.data[i];
-        reserved_drop(s, w);
-        w->reserved_before = NULL;
-        w->gang = g;
-        worker_update_idle(s, w);
-        must_push(&g->workers, w->id);
-    }
-    must_push(&s->gangs, g);
+    struct gang *g = gang_create(s, c, q->priority, run.job, run.slot);
+    for (size_t i = 0; i < s->picked.len; i++)
+        gang_add(s, g, s->picked.data[i]);
     must_push(&s->out_gangs, ((struct sched_gang){g->job, g->slot, c->id, 0,
                                                   g->workers.data, g->workers.len}));
     c->gang_yields = true;
@@ -290,6 +302,38 @@ void gang_end(struct sched *s, struct gang *g, bool requeue)
     if (requeue)
         class_enqueue(s, g->class, g->priority, g->job, g->slot, 1);
     gang_free(s, g);
+}
+
+bool gang_adopt(struct sched *s, struct worker *root, struct task_class *c,
+                int32_t priority, uint32_t job, uint32_t slot)
+{
+    if (!worker_is_idle(root) || !sched_take(s, c->id, priority, job, slot))
+        return false;
+    struct gang *g = gang_create(s, c, priority, job, slot);
+    g->started = true;
+    gang_add(s, g, root);
+    return true;
+}
+
+bool sched_gang_join(struct sched *s, uint32_t root, uint32_t job, uint32_t slot,
+                     uint32_t worker)
+{
+    struct worker *first = worker_find(s, root), *w = worker_find(s, worker);
+    struct gang *g = first ? gang_of_task(first, job, slot) : NULL;
+    if (!g || !w || !worker_is_idle(w))
+        return false;
+    gang_add(s, g, w);
+    return true;
+}
+
+bool sched_gang_at(const struct sched *s, size_t i, struct sched_gang *out)
+{
+    if (i >= s->gangs.len)
+        return false;
+    const struct gang *g = s->gangs.data[i];
+    *out = (struct sched_gang){g->job, g->slot,         g->class->id,
+                               0,      g->workers.data, g->workers.len};
+    return true;
 }
 
 void gang_lose_worker(struct sched *s, struct worker *w)

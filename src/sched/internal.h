@@ -445,6 +445,8 @@ void gangs_release_reservations(struct sched *s);
 void reserved_retract(struct sched *s);
 struct gang *gang_of_task(const struct worker *w, uint32_t job, uint32_t slot);
 void gang_end(struct sched *s, struct gang *g, bool requeue);
+bool gang_adopt(struct sched *s, struct worker *root, struct task_class *c,
+                int32_t priority, uint32_t job, uint32_t slot);
 void gang_lose_worker(struct sched *s, struct worker *w);
 
 #endif

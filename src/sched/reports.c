@@ -217,8 +217,11 @@ bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t va
 {
     struct worker *w = worker_find(s, worker);
     struct task_class *c = class_get(s, class_id);
-    if (!w || w->gang || variant >= c->n_ways || c->gang ||
-        !sched_take(s, class_id, priority, job, slot))
+    if (!w || w->gang || variant >= c->n_ways)
+        return false;
+    if (c->gang)
+        return gang_adopt(s, w, c, priority, job, slot);
+    if (!sched_take(s, class_id, priority, job, slot))
         return false;
     struct lane *l = lane_get(s, w, c, variant);
     lane_add(s, l, LANE_STARTED, (struct task_run){job, slot, 1, priority});

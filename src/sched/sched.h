@@ -174,9 +174,16 @@ void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id,
  * A worker that came back runs this task already, under the variant: takes it out of
  * the waiting queue and books it (one grant, started) on that worker. false, and
  * nothing changed, when the task is not waiting in the queues (it was assigned again).
+ * A gang has the worker for its root then, and no other before sched_gang_join.
  */
 bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
                  int32_t priority, uint32_t job, uint32_t slot);
+/* Gives a worker back to a gang that goes on; false when it has something else. */
+bool sched_gang_join(struct sched *s, uint32_t root, uint32_t job, uint32_t slot,
+                     uint32_t worker);
+/* Running gangs, i from 0 on, root first; the list of workers is valid until the next
+ * call. */
+bool sched_gang_at(const struct sched *s, size_t i, struct sched_gang *out);
 /* Takes a waiting task out of the queues (its late result arrived); false when it is
  * not there. */
 bool sched_take(struct sched *s, uint32_t class_id, int32_t priority, uint32_t job,

@@ -161,6 +161,8 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends);
 void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,
                       struct span runs, bool rejected);
 void report_resumed(struct worker_link *link, struct span held, struct buf *keep);
+/* Back to the gang that it was a node of, if that still runs. */
+void report_gangs_joined(struct worker_link *link);
 /* A worker went away: its tasks are restarted or failed. */
 void report_lost_tasks(struct server *s, uint32_t worker, enum worker_end reason);
 

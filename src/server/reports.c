@@ -178,6 +178,94 @@ void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t varia
     free(runs);
 }
 
+/* Whether the worker with these settings once had that number. */
+static bool was_worker(const struct server *s, uint32_t id,
+                       const struct worker_config *c)
+{
+    const struct worker *w = state_worker(&s->state, id);
+    return w && memcmp(w->config.token, c->token, sizeof c->token) == 0;
+}
+
+static uint32_t number_now(const struct server *s, uint32_t id)
+{
+    LIST_FOR_EACH(&s->links, node)
+    {
+        const struct worker_link *l = CONTAINER_OF(node, struct worker_link, node);
+        if (l->id && was_worker(s, id, &state_worker(&s->state, l->id)->config))
+            return l->id;
+    }
+    return 0;
+}
+
+/*
+ * Of a gang whose root came back: its nodes, under the numbers of those that are here
+ * again. The others keep their old ones, by which they are known when they come.
+ */
+static uint32_t *gather_gang(struct server *s, const struct worker_link *root,
+                             const struct held_task *t, const struct gang_nodes *gang)
+{
+    uint32_t *ids = xmalloc(gang->n * sizeof *ids);
+    ids[0] = root->id;
+    for (uint32_t i = 1; i < gang->n; i++) {
+        uint32_t now = number_now(s, gang->ids[i]);
+        ids[i] = now ? now : gang->ids[i];
+        if (now)
+            (void)sched_gang_join(s->sched, root->id, t->job, t->slot, now);
+    }
+    return ids;
+}
+
+void report_gangs_joined(struct worker_link *link)
+{
+    struct server *s = link->server;
+    const struct worker_config *c = &state_worker(&s->state, link->id)->config;
+    struct sched_gang g;
+    for (size_t i = 0; sched_gang_at(s->sched, i, &g); i++) {
+        const struct job *job = state_job(&s->state, g.job);
+        const struct gang_nodes *gang = job ? job_gang(job, g.slot) : NULL;
+        for (uint32_t k = 0; gang && k < gang->n; k++)
+            if (was_worker(s, gang->ids[k], c) &&
+                sched_gang_join(s->sched, g.workers[0], g.job, g.slot, link->id))
+                return;
+    }
+}
+
+/* Books the task on the worker that runs it already, a gang on all its nodes. */
+static bool adopt(struct worker_link *link, const struct held_task *t,
+                  struct buf *event)
+{
+    struct server *s = link->server;
+    struct job *job = state_job(&s->state, t->job);
+    if (!t->running || !job || t->slot >= job->n_slots ||
+        job_task_state(job, t->slot) != TASK_WAITING)
+        return false;
+    const struct job_group *g = job_group_of(job, t->slot);
+    const struct gang_nodes *gang = NULL;
+    if (sched_class_request(s->sched, g->class_id)->variants[0].n_nodes) {
+        gang = job_gang(job, t->slot);
+        if (!gang ||
+            !was_worker(s, gang->ids[0], &state_worker(&s->state, link->id)->config))
+            return false;
+    }
+    if (!sched_adopt(s->sched, link->id, g->class_id, t->variant,
+                     job_body_of(job, g)->priority, t->job, t->slot))
+        return false;
+    uint32_t *nodes = gang ? gather_gang(s, link, t, gang) : NULL;
+    struct task_start st = {.job = t->job,
+                            .slot = t->slot,
+                            .instance = t->instance,
+                            .variant = t->variant,
+                            .placement = placement_number(link, t->placement),
+                            .start_us = t->start_us,
+                            .nodes = nodes,
+                            .n_nodes = gang ? gang->n : 0};
+    bool applied = state_apply_start(&s->state, link->id, &st);
+    if (applied)
+        task_start_encode(&st, event);
+    free(nodes);
+    return applied;
+}
+
 /*
  * The tasks that a worker kept while the server was away: those that were not started
  * anew meanwhile stay with it, the others it must end.
@@ -191,26 +279,9 @@ void report_resumed(struct worker_link *link, struct span held, struct buf *keep
     event_begin(&event, EVENT_TASKS_STARTED, s->now_us);
     buf_u32(&event, link->id);
     size_t head = event.len;
-    while (held_task_get(&c, &t)) {
-        struct job *job = state_job(&s->state, t.job);
-        if (!t.running || !job || t.slot >= job->n_slots ||
-            job_task_state(job, t.slot) != TASK_WAITING)
-            continue;
-        const struct job_group *g = job_group_of(job, t.slot);
-        if (!sched_adopt(s->sched, link->id, g->class_id, t.variant,
-                         job_body_of(job, g)->priority, t.job, t.slot))
-            continue;
-        struct task_start st = {.job = t.job,
-                                .slot = t.slot,
-                                .instance = t.instance,
-                                .variant = t.variant,
-                                .placement = placement_number(link, t.placement),
-                                .start_us = t.start_us};
-        if (!state_apply_start(&s->state, link->id, &st))
-            continue;
-        task_start_encode(&st, &event);
-        held_task_put(keep, &t);
-    }
+    while (held_task_get(&c, &t))
+        if (adopt(link, &t, &event))
+            held_task_put(keep, &t);
     if (event.len > head)
         commit_event(s, &event);
     buf_release(&event);

@@ -116,8 +116,10 @@ static void registered(struct worker_link *link, struct worker_config *config,
         s->hold_until_us = 0;
     struct buf keep = BUF_INIT(BUF_MAX_DEFAULT);
     report_placements(link, m->placements);
-    if (!foreign)
+    if (!foreign) {
         report_resumed(link, m->resume, &keep);
+        report_gangs_joined(link);
+    }
     struct msg_WORKER_REGISTERED answer = {
         .worker = link->id,
         .server_uid = span_str(s->uid),

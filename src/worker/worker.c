@@ -224,7 +224,6 @@ static void on_open(struct io_conn *c, void *arg)
     if (!list_empty(&w->sent))
         first = CONTAINER_OF(list_first(&w->sent), struct sent_batch, node)->seq;
     struct msg_WORKER_REGISTER m = {.config = span_buf(&config),
-                                    .started_us = w->started_us,
                                     .first_seq = first,
                                     .resume = span_buf(&held),
                                     .next_seq = w->next_seq,

@@ -1,5 +1,6 @@
 """Multi-node tasks: whole workers of one group, their files, ends and losses."""
 import json
+import signal
 
 import pytest
 
@@ -148,6 +149,48 @@ def test_loss_of_another_node(env):
     env.write("go", "")
     env.wait_job(job)
     assert env.read("runs") == "0\n"
+
+
+@pytest.mark.core
+def test_goes_on_without_the_server(bare):
+    """The server is killed: the task runs on, on all its nodes, and nothing else there."""
+    bare.start_server("--journal", "j")
+    start(bare, "a", "a", args=["--on-server-lost=reconnect:60s"])
+    job = bare.submit("--nodes", 2, "--stdout", "none", "--", "sh", "-c",
+                      "echo $HQ_INSTANCE_ID >> runs; " + WAIT)
+    wait_until(lambda: (bare.work / "runs").exists(), "the start")
+    for _ in range(2):
+        bare.server.kill()
+        bare.start_server("--journal", "j")
+        wait_until(lambda: len(bare.workers()) == 2, "the workers")
+        running(bare, job)
+        other = bare.submit("--priority", 10, "--", "true")
+        nodes = [bare.hq("worker", "info", w["id"]).fields()["Runtime Info"]
+                 for w in bare.workers()]
+        assert sorted("main" in n for n in nodes) == [False, True], nodes
+        assert all("multinode task" in n for n in nodes), nodes
+        assert bare.stats(other) == {"waiting": 1}
+        bare.hq("job", "cancel", other)
+    bare.write("go", "")
+    bare.wait_job(job)
+    assert bare.read("runs") == "0\n"
+    bare.submit_and_wait("--nodes", 2, "true")
+
+
+def test_another_node_comes_back(env):
+    """The node was silent for a while: it belongs to the task again."""
+    args = ["--heartbeat", "300ms", "--on-server-lost=reconnect:60s"]
+    _, two = start(env, "a", "a", args=args)
+    job = env.submit("--nodes", 2, "--stdout", "none", "--", "sh", "-c", WAIT)
+    running(env, job)
+    two.send(signal.SIGSTOP)
+    wait_until(lambda: [w["id"] for w in env.workers()] == [1], "the loss")
+    two.send(signal.SIGCONT)
+    wait_until(lambda: [w["id"] for w in env.workers()] == [1, 3], "the return")
+    assert "multinode task" in runtime(env, 3)
+    env.write("go", "")
+    env.wait_job(job)
+    env.submit_and_wait("--nodes", 2, "true")
 
 
 @pytest.mark.parametrize("how", ["fail", "cancel", "limit"])

@@ -366,10 +366,8 @@ static void on_open(struct io_conn *c, void *arg)
     MUST(!pool_parse(text, &pool, &err) && !pool_set_add(&config.pools, &pool, &err) &&
          !pool_set_finish(&config.pools, &err));
     worker_config_encode(&config, &encoded);
-    struct msg_WORKER_REGISTER m = {.config = span_buf(&encoded),
-                                    .started_us = clock_real_us(),
-                                    .first_seq = 1,
-                                    .next_seq = 1};
+    struct msg_WORKER_REGISTER m = {
+        .config = span_buf(&encoded), .first_seq = 1, .next_seq = 1};
     msg_put_WORKER_REGISTER(io_conn_batch(c), &m);
     buf_release(&encoded);
     worker_config_release(&config);

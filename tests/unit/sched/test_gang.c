@@ -198,6 +198,38 @@ static void test_waste(void)
     end();
 }
 
+/* A root that came back has its gang; the other nodes come to it one by one. */
+static void test_adoption(void)
+{
+    struct sched_gang gang;
+    begin();
+    uint32_t c = class_of("nodes=3");
+    sched_ready(sched, c, 5, 1, 0, 2);
+    sched_ready(sched, class_of("cpus=1"), 9, 2, 0, 1);
+    worker(2, CPUS);
+    worker(3, CPUS);
+    CU_ASSERT(!sched_gang_at(sched, 0, &gang));
+    CU_ASSERT(!sched_gang_join(sched, 2, 1, 0, 3)); /* nobody is its root */
+    CU_ASSERT(sched_adopt(sched, 2, c, 0, 5, 1, 0));
+    CU_ASSERT(!sched_adopt(sched, 3, c, 0, 5, 1, 0)); /* it runs */
+    CU_ASSERT(!sched_adopt(sched, 2, c, 0, 5, 1, 1)); /* it has one */
+    CU_ASSERT(!sched_gang_join(sched, 2, 1, 0, 2));
+    CU_ASSERT(sched_gang_join(sched, 2, 1, 0, 3));
+    CU_ASSERT(sched_gang_at(sched, 0, &gang) && !sched_gang_at(sched, 1, &gang));
+    CU_ASSERT(gang.job == 1 && gang.slot == 0 && gang.n_workers == 2);
+    CU_ASSERT(gang.workers[0] == 2 && gang.workers[1] == 3);
+    CHECK_STEP("");
+    worker(4, CPUS);
+    CHECK_STEP("w4 c1.0 +1 2:0-0");
+    CU_ASSERT(!sched_gang_join(sched, 2, 1, 0, 4)); /* it has something else */
+    done(4, 2, 0, 1, 1000);
+    CU_ASSERT(sched_gang_join(sched, 2, 1, 0, 4));
+    CHECK_STEP("");
+    done(2, 1, 0, 1, 1000);
+    CHECK_STEP("gang 1:1 w2,3,4");
+    end();
+}
+
 /* Thousands of gangs start over several steps, each bounded. */
 static void test_many(void)
 {
@@ -219,4 +251,4 @@ static void test_many(void)
 
 TEST_MAIN("gang", TEST(test_groups), TEST(test_exclusive), TEST(test_reservation),
           TEST(test_turns), TEST(test_losses), TEST(test_time), TEST(test_backfill),
-          TEST(test_waste), TEST(test_many))
+          TEST(test_waste), TEST(test_adoption), TEST(test_many))
