@@ -23,6 +23,7 @@ struct allocation {
     uint32_t n_crashed;  /* and those that were lost right after they came */
     uint32_t n_errors;   /* looks at it in a row that failed */
     uint64_t running_us; /* of the clock of the policy; 0: it does not run */
+    uint64_t look_us;    /* look at its state then; 0: with the others */
     bool dir_noted;      /* its directory is among the inactive ones */
 };
 
@@ -40,6 +41,11 @@ struct alloc_queue {
     uint32_t alloc_fails;  /* in a row */
     bool any_round;
     uint64_t round_us; /* the last one began */
+    /* Of the running server. */
+    bool submitting; /* a round is under way */
+    bool removing;   /* its allocations are being cancelled */
+    uint32_t n_dirs; /* numbers given to directories */
+    uint32_t looks;  /* questions to the batch system that are not answered */
 };
 
 struct alloc_book {

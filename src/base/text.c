@@ -245,7 +245,7 @@ static double similarity(const char *a, size_t n, const char *b, size_t m)
 const char *text_suggest(const char *word, const char *const *candidates)
 {
     const char *best = NULL;
-    double best_value = SUGGEST_LIMIT;
+    double best_value = 0;
     size_t n = strlen(word);
     if (n == 0 || n > SUGGEST_MAX)
         return NULL;
@@ -254,7 +254,7 @@ const char *text_suggest(const char *word, const char *const *candidates)
         if (m == 0 || m > SUGGEST_MAX)
             continue;
         double value = similarity(word, n, *candidates, m);
-        if (value > best_value) {
+        if (value > SUGGEST_LIMIT && value >= best_value) {
             best_value = value;
             best = *candidates;
         }

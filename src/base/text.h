@@ -18,8 +18,8 @@ void text_shell_quote(struct buf *out, const char *s, size_t n);
 int text_shell_split(const char *s, char ***words, size_t *n,
                      struct error *err) MUST_CHECK;
 void text_free_words(char **words);
-/* The candidate most like `word`, if near enough to be a typo, else NULL. The array
- * ends with NULL. */
+/* The candidate most like `word`, of equals the last, if near enough to be a typo, else
+ * NULL. The array ends with NULL. */
 const char *text_suggest(const char *word, const char *const *candidates);
 /* Decimal u32/u64 with optional '_' between digits; whole text. */
 bool text_to_u32(const char *s, uint32_t *out);

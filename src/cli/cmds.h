@@ -16,6 +16,7 @@ extern const struct cmd cmd_submit;
 extern const struct cmd cmd_job_submit;
 extern const struct cmd cmd_job_submit_file;
 extern const struct cmd cmd_worker;
+extern const struct cmd cmd_alloc;
 extern const struct cmd cmd_log;
 extern const struct cmd cmd_output_log;
 extern const struct cmd cmd_journal;
@@ -75,6 +76,15 @@ int worker_deploy_ssh_run(struct run *r, struct error *err);
 
 int journal_export_run(struct run *r, struct error *err);
 int journal_flush_run(struct run *r, struct error *err);
+
+int alloc_add_run(struct run *r, struct error *err);
+int alloc_dry_run_run(struct run *r, struct error *err);
+int alloc_list_run(struct run *r, struct error *err);
+int alloc_info_run(struct run *r, struct error *err);
+int alloc_log_run(struct run *r, struct error *err);
+int alloc_pause_run(struct run *r, struct error *err);
+int alloc_resume_run(struct run *r, struct error *err);
+int alloc_remove_run(struct run *r, struct error *err);
 
 int doc_run(struct run *r, struct error *err);
 int generate_completion_run(struct run *r, struct error *err);

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "base/xmem.h"
+#include "model/alloc.h"
 #include "submit/fields.h"
 #include "topo/topo.h"
 
@@ -254,4 +255,57 @@ int value_check_output_limit(const char *text, struct error *err)
     uint64_t bytes;
     bool keep_tail;
     return output_limit_parse(text, &bytes, &keep_tail, err);
+}
+
+/* --- allocation --------------------------------------------------------- */
+
+int value_check_backlog(const char *text, struct error *err)
+{
+    int64_t v = 0;
+    int rc = number_parse_i64(text, 0, UINT32_MAX, &v, err);
+    if (rc == 0 && v == 0)
+        return error_set(err, ERR_PARSE, "Backlog has to be at least 1");
+    if (rc == 0 && v > ALLOC_BACKLOG_MAX)
+        return error_set(err, ERR_PARSE, "Backlog has to be at most %u",
+                         ALLOC_BACKLOG_MAX);
+    return rc;
+}
+
+int value_check_alloc_workers(const char *text, struct error *err)
+{
+    int64_t v = 0;
+    int rc = value_check_positive(text, err);
+    if (rc == 0)
+        rc = number_parse_i64(text, 0, UINT32_MAX, &v, err);
+    if (rc == 0 && v > ALLOC_WORKERS_MAX)
+        return error_set(err, ERR_PARSE, "has to be at most %u", ALLOC_WORKERS_MAX);
+    return rc;
+}
+
+int value_check_alloc_word(const char *text, struct error *err)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ')
+            return error_set(err, ERR_PARSE, "it has to be one line of text");
+    return strlen(text) > ALLOC_TEXT_MAX ? error_set(err, ERR_PARSE, "it is too long")
+                                         : 0;
+}
+
+int value_check_alloc_name(const char *text, struct error *err)
+{
+    int rc = value_check_alloc_word(text, err);
+    if (rc == 0 && (!*text || strchr(text, '/') || strlen(text) > 200))
+        return error_set(err, ERR_PARSE,
+                         "it becomes part of a directory's name: 1 to 200 characters "
+                         "without '/'");
+    return rc;
+}
+
+int value_check_walltime(const char *text, struct error *err)
+{
+    uint64_t ns;
+    int rc = duration_parse(text, &ns, err);
+    if (rc == 0 && ns == 0)
+        return error_set(err, ERR_PARSE, "has to be longer than 0");
+    return rc;
 }

@@ -41,6 +41,11 @@ int value_check_worker_cpus(const char *text, struct error *err);
 int value_check_worker_resource(const char *text, struct error *err);
 int value_check_detect(const char *text, struct error *err);
 int value_check_utilization(const char *text, struct error *err);
+int value_check_backlog(const char *text, struct error *err);
+int value_check_alloc_workers(const char *text, struct error *err);
+int value_check_alloc_name(const char *text, struct error *err); /* part of a path */
+int value_check_alloc_word(const char *text, struct error *err); /* of one line */
+int value_check_walltime(const char *text, struct error *err);   /* longer than 0 */
 /* ERR_NOT_FOUND when the text is none of the words that take a duration. */
 int value_check_server_lost(const char *text, struct error *err);
 

@@ -98,13 +98,13 @@ static void undo_binding(const struct rank_identity *id)
  */
 
 /* "no-ht" is the former spelling of --no-hyper-threading. */
-static bool wants_no_ht(const struct args *a)
+bool worker_wants_no_ht(const struct args *a)
 {
     const char *cpus = args_str(a, "cpus");
     return args_flag(a, "no-hyper-threading") || (cpus && strcmp(cpus, "no-ht") == 0);
 }
 
-static int add_pools(struct worker_config *c, const struct args *a, struct error *err)
+int worker_given_pools(struct pool_set *pools, const struct args *a, struct error *err)
 {
     struct args_list list = args_list(a, "resource");
     const char *cpus = args_str(a, "cpus");
@@ -120,12 +120,12 @@ static int add_pools(struct worker_config *c, const struct args *a, struct error
                 err, ERR_INVALID,
                 "Parameters --cpus and --resource cpus=... cannot be combined");
         }
-        if (rc == 0 && (rc = pool_set_add(&c->pools, &p, err)) != 0)
+        if (rc == 0 && (rc = pool_set_add(pools, &p, err)) != 0)
             pool_release(&p);
     }
     if (rc == 0 && cpus) {
         rc = pool_parse_cpus(cpus, &p, err);
-        if (rc == 0 && (rc = pool_set_add(&c->pools, &p, err)) != 0)
+        if (rc == 0 && (rc = pool_set_add(pools, &p, err)) != 0)
             pool_release(&p);
     }
     return rc;
@@ -136,7 +136,7 @@ static int find_resources(struct worker_start *ws, const struct args *a,
 {
     struct worker_config *c = &ws->setup.config;
     unsigned detect = DETECT_ALL;
-    int rc = add_pools(c, a, err);
+    int rc = worker_given_pools(&c->pools, a, err);
     if (rc != 0)
         return rc;
     rc = topo_detect_parse(args_str(a, "detect-resources"), &detect, err);
@@ -159,7 +159,7 @@ static int find_resources(struct worker_start *ws, const struct args *a,
         rc = topo_divide(ws->topo, &d, err);
     }
     if (rc == 0)
-        rc = topo_resources(ws->topo, detect, wants_no_ht(a), &c->pools, err);
+        rc = topo_resources(ws->topo, detect, worker_wants_no_ht(a), &c->pools, err);
     if (rc == 0)
         rc = pool_set_finish(&c->pools, err);
     if (rc == 0)

@@ -34,6 +34,11 @@ struct worker_start {
     struct run *run;
 };
 
+/* What --cpus and --resource say, in the order of the worker's own reading. */
+int worker_given_pools(struct pool_set *pools, const struct args *a,
+                       struct error *err) MUST_CHECK;
+bool worker_wants_no_ht(const struct args *a);
+
 /* Up to and including the fork of the launcher. */
 int worker_start_prepare(struct worker_start *ws, struct run *r, bool is_mpi,
                          struct error *err) MUST_CHECK;

@@ -61,6 +61,39 @@ void io_wakeup_send(struct io_wakeup *w); /* any thread; several sends may merge
 void io_wakeup_destroy(struct io_wakeup *w);
 
 /*
+ * Helper commands: programs and file work that may take long, in a thread of their own.
+ * Nothing of them blocks the loop.
+ */
+struct io_command;
+struct io_command_result {
+    int rc;           /* 0: it ended by itself. Else err: */
+    struct error err; /* not started, over its time (ERR_TIMEOUT), too much output */
+    bool started;
+    int status; /* as waitpid gives it, when it was started */
+    struct buf out, err_out;
+};
+struct io_command_spec {
+    const char *const *argv; /* NULL-ended; copied. NULL: no program */
+    const char *dir;     /* working directory; "/" where it does not exist. Copied */
+    uint64_t timeout_ms; /* then SIGTERM, and SIGKILL two seconds later */
+    size_t output_max;   /* bytes of each channel */
+    /* In the thread, before and behind the program; before: not 0 is the end. What they
+     * touch must live until the callback, or for ever when the command is abandoned. */
+    int (*before)(void *arg, struct error *err);
+    void (*behind)(void *arg, struct io_command_result *r);
+    void *arg;
+};
+typedef void io_command_fn(void *arg, struct io_command_result *result);
+/* `fn` is called once, in a later round of the loop. */
+struct io_command *io_command_start(struct io_loop *l,
+                                    const struct io_command_spec *spec,
+                                    io_command_fn *fn, void *arg);
+/* As if its time was over. */
+void io_command_stop(struct io_command *c);
+/* Stops it without waiting; `fn` is not called. */
+void io_command_abandon(struct io_command *c);
+
+/*
  * Callbacks of a connection. Exactly one on_close ends each connection that on_open
  * announced (or whose connect was asked for); afterwards the conn must not be touched.
  */

@@ -17,7 +17,7 @@ void client_reply_error(struct client_link *c, const struct error *err)
     msg_put_RSP_ERROR(io_conn_batch(c->conn), &m);
 }
 
-static void reply_ok(struct client_link *c)
+void client_reply_ok(struct client_link *c)
 {
     struct msg_RSP_OK m;
     memset(&m, 0, sizeof m);
@@ -149,7 +149,7 @@ static void on_job_detail(struct client_link *c, const struct msg_REQ_JOB_DETAIL
         msg_put_RSP_JOB_DETAIL(io_conn_batch(c->conn), &m);
         buf_release(&b);
     }
-    reply_ok(c);
+    client_reply_ok(c);
     free(ids);
     selector_release(&sel);
 }
@@ -223,7 +223,7 @@ static void on_worker_list(struct client_link *c, const struct msg_REQ_WORKER_LI
         struct msg_RSP_WORKER m = {.found = false, .worker = id};
         msg_put_RSP_WORKER(io_conn_batch(c->conn), &m);
     }
-    reply_ok(c);
+    client_reply_ok(c);
     selector_release(&sel);
 }
 
@@ -275,7 +275,7 @@ static void on_debug_dump(struct client_link *c, const struct msg_REQ_DEBUG_DUMP
     if (rc != 0)
         client_reply_error(c, &err);
     else
-        reply_ok(c);
+        client_reply_ok(c);
 }
 
 /* One that was asked to stop counts as stopped: asking again changes nothing. */
@@ -408,7 +408,7 @@ static void flush_apply(struct server *s, struct client_link *c, bool ok,
     (void)s;
     (void)arg;
     if (c && ok)
-        reply_ok(c);
+        client_reply_ok(c);
     else if (c)
         client_reply_error(c, err);
 }
@@ -619,7 +619,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
     switch (type) {
         MESSAGE_ON(REQ_SERVER_INFO, on_server_info(c))
         MESSAGE_ON(REQ_SERVER_STOP, log_info("Received Stop command from client");
-                   reply_ok(c); server_stop(s))
+                   client_reply_ok(c); server_stop(s))
         MESSAGE_ON(REQ_SUBMIT, on_submit(c, &m))
         MESSAGE_ON(REQ_JOB_RESUBMIT, on_resubmit(c, &m))
         MESSAGE_ON(REQ_JOB_OPEN, on_job_open(c, &m))
@@ -642,6 +642,13 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         MESSAGE_ON(REQ_WORKER_WAIT, c->worker_wait = MAX(m.count, 1u);
                    wait_workers_changed(s))
         MESSAGE_ON(REQ_LOG_FIND, on_log_find(c, &m))
+        MESSAGE_ON(REQ_ALLOC_TRIAL, autoalloc_on_trial(c, &m))
+        MESSAGE_ON(REQ_ALLOC_ADD, autoalloc_on_add(c, &m))
+        MESSAGE_ON(REQ_ALLOC_LIST, autoalloc_on_list(c))
+        MESSAGE_ON(REQ_ALLOC_INFO, autoalloc_on_info(c, &m))
+        MESSAGE_ON(REQ_ALLOC_STATE, autoalloc_on_state(c, &m))
+        MESSAGE_ON(REQ_ALLOC_REMOVE, autoalloc_on_remove(c, &m))
+        MESSAGE_ON(REQ_ALLOC_LOG, autoalloc_on_log(c, &m))
         MESSAGE_ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
     default:
         rc = error_set(&err, ERR_UNSUPPORTED, "the server does not know the request %s",
@@ -690,6 +697,23 @@ static void on_message(struct io_conn *conn, uint8_t type, struct span body)
     }
     wait_end(c);
     dispatch(c, type, body);
+}
+
+struct client_link *client_find(struct server *s, uint64_t id)
+{
+    LIST_FOR_EACH(&s->clients, node)
+    {
+        struct client_link *c = CONTAINER_OF(node, struct client_link, node);
+        if (c->id == id)
+            return c;
+    }
+    return NULL;
+}
+
+void client_settled(struct client_link *c)
+{
+    c->busy = false;
+    client_resume(c);
 }
 
 void client_resume(struct client_link *c)

@@ -220,17 +220,6 @@ static void release_held(struct server *s, uint64_t written)
     }
 }
 
-static struct client_link *find_client(struct server *s, uint64_t id)
-{
-    LIST_FOR_EACH(&s->clients, node)
-    {
-        struct client_link *c = CONTAINER_OF(node, struct client_link, node);
-        if (c->id == id)
-            return c;
-    }
-    return NULL;
-}
-
 /* The request is decided; the client may go on with its next one. */
 static void settle(struct server *s, struct staged *st, bool ok,
                    const struct error *err)
@@ -238,7 +227,7 @@ static void settle(struct server *s, struct staged *st, bool ok,
     struct job *job = st->job ? state_job(&s->state, st->job) : NULL;
     if (job && job->staged)
         job->staged--;
-    struct client_link *client = find_client(s, st->client_id);
+    struct client_link *client = client_find(s, st->client_id);
     st->apply(s, client, ok, err, st->arg);
     list_remove(&st->node);
     free(st);
@@ -254,11 +243,12 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
                     uint32_t job, commit_apply_fn *apply, void *arg)
 {
     struct staged *st = xcalloc(1, sizeof *st);
-    st->client_id = client->id;
+    st->client_id = client ? client->id : 0;
     st->job = job;
     st->apply = apply;
     st->arg = arg;
-    client->busy = true;
+    if (client)
+        client->busy = true;
     HQ_ASSERT(!event || !event->failed);
     list_push_back(&s->staged, &st->node);
     struct job *j = job ? state_job(&s->state, job) : NULL;

@@ -9,6 +9,7 @@
  *   resolve.c  checks of a submit          restore.c  journal -> state
  *   outputs.c  limits of a job's output    dump.c     the whole state as JSON
  *   explain.c  why a task waits            backlog.c  what the journal could not take
+ *   autoalloc*.c   automatic allocation, see autoalloc.h
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -26,6 +27,7 @@
 #include "wire/lists.h"
 
 struct waiting_reply;
+struct alloc_engine;
 
 /* Why a worker refused grants of a class and variant. */
 struct refusal {
@@ -131,6 +133,7 @@ struct server {
     uint64_t hold_until_us; /* monotonic; 0: no hold */
     struct buf sent;        /* assign.c: tasks sent in this round */
     bool sched_dirty;       /* something happened that may allow a decision */
+    struct alloc_engine *alloc;
 };
 
 uint64_t server_now_us(struct server *s); /* wall clock */
@@ -183,7 +186,7 @@ void commit_acks_due(void *server);
 void commit_hold(struct server *s, uint32_t worker, const struct buf *messages);
 /* Applies the event and answers, after it is safe in the journal. `apply` runs exactly
  * once with ok = false when the journal refused (err says why). Takes *event; NULL:
- * only waits until everything so far is synced. */
+ * only waits until everything so far is synced. `client` may have gone: NULL. */
 typedef void commit_apply_fn(struct server *s, struct client_link *client, bool ok,
                              const struct error *err, void *arg);
 void commit_request(struct server *s, struct client_link *client, struct buf *event,
@@ -200,6 +203,10 @@ void commit_drop(struct server *s, const struct error *err); /* at the end */
 extern const struct io_conn_ops client_conn_ops;
 void client_reply_error(struct client_link *c, const struct error *err);
 void client_resume(struct client_link *c); /* takes the next queued request */
+struct client_link *client_find(struct server *s, uint64_t id); /* NULL: it is gone */
+void client_reply_ok(struct client_link *c);
+/* A request that took several rounds is answered: the next one may follow. */
+void client_settled(struct client_link *c);
 
 /* resubmit.c: the tasks of the job that are in these states, as a submit of a new one.
  * *out is released on failure. */
@@ -248,6 +255,31 @@ void log_lease_end(struct worker_link *link, struct span uid, uint64_t lease);
 void log_worker_lost(struct server *s, uint32_t worker);
 int log_restore_mark(struct server *s, struct cursor *c) MUST_CHECK;
 void logs_release(struct server *s);
+
+/* autoalloc.c: automatic allocation. */
+void autoalloc_create(struct server *s); /* reads its settings */
+void autoalloc_start(struct server *s);  /* the server is reachable */
+void autoalloc_note(struct server *s);   /* something happened that may change demand */
+/* Cancels everything; the loop goes on until that is done, or took too long. */
+void autoalloc_stop(struct server *s);
+void autoalloc_leave(struct server *s);
+void autoalloc_release(struct server *s);
+void autoalloc_worker_joined(struct server *s, const struct worker *w);
+void autoalloc_worker_left(struct server *s, const struct worker *w,
+                           enum worker_end reason);
+/* autoalloc_restore.c: one event of the journal; then, once reachable, what follows. */
+int autoalloc_replay(struct server *s, enum event_type type, struct cursor *c,
+                     uint64_t time_us) MUST_CHECK;
+void autoalloc_replay_worker(struct server *s, const struct worker *w);
+void autoalloc_restored(struct server *s);
+/* autoalloc_clients.c */
+void autoalloc_on_trial(struct client_link *c, const struct msg_REQ_ALLOC_TRIAL *req);
+void autoalloc_on_add(struct client_link *c, const struct msg_REQ_ALLOC_ADD *req);
+void autoalloc_on_list(struct client_link *c);
+void autoalloc_on_info(struct client_link *c, const struct msg_REQ_ALLOC_INFO *req);
+void autoalloc_on_state(struct client_link *c, const struct msg_REQ_ALLOC_STATE *req);
+void autoalloc_on_remove(struct client_link *c, const struct msg_REQ_ALLOC_REMOVE *req);
+void autoalloc_on_log(struct client_link *c, const struct msg_REQ_ALLOC_LOG *req);
 
 /* restore.c */
 /* `torn`: bytes that were cut off its end. */

@@ -29,6 +29,7 @@ static int replay_worker(struct server *s, struct cursor *c, uint64_t time_us)
         return ERR_CORRUPT;
     state_apply_worker(&s->state, id, &config, time_us);
     s->next_worker = MAX(s->next_worker, id + 1);
+    autoalloc_replay_worker(s, state_worker(&s->state, id));
     return 0;
 }
 
@@ -157,6 +158,8 @@ static int replay_event(void *arg, struct span event, struct error *err)
     case EVENT_ALLOC_STARTED:
     case EVENT_ALLOC_ENDED:
     case EVENT_ALLOC_TRIAL:
+        rc = autoalloc_replay(s, (enum event_type)h.type, &c, h.time_us);
+        break;
     case EVENT_WORKER_OVERVIEW: /* of a worker that is not connected any more */
     case EVENT_TASKS_CANCELED:
     case EVENT_TASKS_ABORTED:

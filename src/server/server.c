@@ -26,6 +26,7 @@ static void on_ready(void *arg, struct job *job, const struct job_group *g,
     sched_ready(s->sched, g->class_id, job_body_of(job, g)->priority, job->id, slot,
                 count);
     s->sched_dirty = true;
+    autoalloc_note(s);
 }
 
 static void on_stopped(void *arg, struct job *job)
@@ -126,6 +127,7 @@ void server_stop(struct server *s)
     LIST_FOR_EACH(&s->links, node)
     io_conn_finish(CONTAINER_OF(node, struct worker_link, node)->conn);
     stop_watching(s);
+    autoalloc_stop(s);
 }
 
 /* ---- start ----------------------------------------------------------------------- */
@@ -244,6 +246,7 @@ static int start(struct server *s, struct error *err)
         return rc;
     watch(s);
     announce_restored(s);
+    autoalloc_start(s);
     if (s->config->on_started) {
         struct server_info info;
         show_server_info(s, &info);
@@ -297,6 +300,7 @@ int server_run(const struct server_config *config, struct error *err)
     const struct state_hooks hooks = {&s, on_ready, on_stopped, on_aborted, on_idle};
     state_init(&s.state, s.sched, &hooks);
     make_uid(&s);
+    autoalloc_create(&s);
     int rc = start(&s, err);
     bool started = rc == 0;
     if (started) {
@@ -318,6 +322,7 @@ int server_run(const struct server_config *config, struct error *err)
     io_loop_destroy(s.loop);
     logs_release(&s);
     u64map_release(&s.outputs);
+    autoalloc_release(&s);
     state_release(&s.state);
     sched_destroy(s.sched);
     buf_release(&s.round_events);

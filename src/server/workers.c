@@ -132,6 +132,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     msg_put_WORKER_REGISTERED(io_conn_batch(link->conn), &answer);
     buf_release(&keep);
     log_info("Worker %u registered from %s", link->id, io_conn_peer(link->conn));
+    autoalloc_worker_joined(s, state_worker(&s->state, link->id));
     wait_workers_changed(s);
 }
 
@@ -301,6 +302,7 @@ void worker_link_lost(struct worker_link *link, enum worker_end reason)
             buf_release(&event);
             report_lost_tasks(s, id, reason);
             log_worker_lost(s, id);
+            autoalloc_worker_left(s, state_worker(&s->state, id), reason);
             wait_workers_changed(s);
         }
     }

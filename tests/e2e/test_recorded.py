@@ -16,7 +16,7 @@ from harness import HQ, PATIENCE, ROOT
 
 FOLDER = Path(os.environ.get("HQ_TRANSCRIPTS", ROOT.parent / "shared" / "transcripts"))
 # What these folders record does not exist yet.
-LATER = {"alloc", "journal"}
+LATER = {"journal"}
 
 
 def sessions():
@@ -31,13 +31,18 @@ def deliberate():
 
 
 def replay(session):
-    command = [sys.executable, str(FOLDER / "replay"), str(HQ),
-               str(FOLDER / "cases" / f"{session}.case")]
     # Sessions end with SIGKILL: what their workers leave behind goes with the directory.
     with tempfile.TemporaryDirectory(prefix="hqr-", ignore_cleanup_errors=True) as temp:
+        case = Path(temp) / f"{Path(session).name}.case"
+        scratch = Path(temp) / "tmp"
+        scratch.mkdir()
+        # Directories for temporary files are known by "/tmp/hq" and six characters.
+        text = (FOLDER / "cases" / f"{session}.case").read_text()
+        case.write_text(text.replace("<TEMP>", f"{temp}<TEMP>"))
+        command = [sys.executable, str(FOLDER / "replay"), str(HQ), str(case)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120 * PATIENCE,
-                              env={**os.environ, "TMPDIR": temp})
+                              env={**os.environ, "TMPDIR": str(scratch)})
     return done.returncode == 0, done.stdout.decode(errors="replace")
 
 

@@ -102,3 +102,9 @@ def test_wait_that_fails(pair):
     pair.hq("job", "wait", str(job))
     pair.hq("job", "wait", "--fail-on-error", str(job), code=1)
     pair.hq("wait", str(job), env={"HQ_WAIT_FAIL_ON_ERROR": 1}, code=1)
+
+
+def test_workers_per_alloc(env):
+    env.hq("alloc", "add", "slurm", "--time-limit", "1h", "--workers-per-alloc", "3",
+           "--no-dry-run")
+    assert env.json("alloc", "list")[0]["max_workers_per_alloc"] == 3

@@ -268,8 +268,22 @@ static void check_spelling(const struct site *site, const struct opt *opt,
     free(word);
 }
 
-static void check_letter(const struct site *site, const struct opt *opt)
+/* The site without the required option, which a letter stands for. */
+static struct site without(const struct site *site, const struct opt *opt)
 {
+    struct site bare = *site;
+    struct words *w = &bare.head;
+    for (size_t i = 0; i + 1 < w->n; i++)
+        if (strncmp(w->items[i], "--", 2) == 0 && !strcmp(w->items[i] + 2, opt->name)) {
+            memmove(&w->items[i], &w->items[i + 2], (w->n - i - 2) * sizeof *w->items);
+            w->n -= 2;
+        }
+    return bare;
+}
+
+static void check_letter(const struct site *given, const struct opt *opt)
+{
+    const struct site bare = without(given, opt), *site = &bare;
     char letter[3] = {'-', opt->letter, 0};
     if (opt->flags & OPT_SWITCH) {
         expect_value(site, opt, with(site, letter, NULL), "true", 1);

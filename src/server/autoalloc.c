@@ -1,0 +1,336 @@
+/* The engine of automatic allocation: when it looks at the demand, helper commands. */
+#include "server/autoalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/xmem.h"
+
+#define HELPERS_MAX 8u
+#define STOP_MS 30000 /* for cancelling everything at the end */
+
+/* ---- helper commands ------------------------------------------------------------- */
+
+struct helper {
+    struct list_node node; /* engine.helpers */
+    struct server *server;
+    struct io_command *running; /* NULL: it waits for its turn */
+    struct batch_command command;
+    char *dir;
+    int (*before)(void *arg, struct error *err);
+    void (*behind)(void *arg, struct io_command_result *r);
+    helper_fn *fn;
+    void *arg;
+};
+
+static void helpers_start(struct server *s);
+
+static void helper_free(struct helper *h)
+{
+    list_remove(&h->node);
+    batch_command_release(&h->command);
+    free(h->dir);
+    free(h);
+}
+
+static void on_helper(void *arg, struct io_command_result *r)
+{
+    struct helper *h = arg;
+    struct server *s = h->server;
+    helper_fn *fn = h->fn;
+    void *fn_arg = h->arg;
+    s->alloc->n_running--;
+    helper_free(h);
+    (void)server_now_us(s);
+    fn(s, fn_arg, r);
+    helpers_start(s);
+    autoalloc_leave(s);
+}
+
+static void helper_start(struct helper *h)
+{
+    struct server *s = h->server;
+    const struct io_command_spec spec = {
+        .argv =
+            h->command.words.len ? (const char *const *)h->command.words.data : NULL,
+        .dir = h->dir,
+        .timeout_ms = s->alloc->command_ms,
+        .output_max = BATCH_OUTPUT_MAX,
+        .before = h->before,
+        .behind = h->behind,
+        .arg = h->arg,
+    };
+    s->alloc->n_running++;
+    h->running = io_command_start(s->loop, &spec, on_helper, h);
+}
+
+static void helpers_start(struct server *s)
+{
+    LIST_FOR_EACH_SAFE(&s->alloc->helpers, node, next)
+    {
+        struct helper *h = CONTAINER_OF(node, struct helper, node);
+        if (s->alloc->n_running >= HELPERS_MAX)
+            return;
+        if (!h->running)
+            helper_start(h);
+    }
+}
+
+void helper_run(struct server *s, const struct helper_spec *spec, helper_fn *fn,
+                void *arg)
+{
+    struct helper *h = xcalloc(1, sizeof *h);
+    h->server = s;
+    if (spec->command) {
+        h->command = *spec->command;
+        *spec->command = (struct batch_command){VEC_INIT};
+    }
+    h->dir = spec->dir ? xstrdup(spec->dir) : NULL;
+    h->before = spec->before;
+    h->behind = spec->behind;
+    h->fn = fn;
+    h->arg = arg;
+    if (spec->urgent)
+        list_push_front(&s->alloc->helpers, &h->node);
+    else
+        list_push_back(&s->alloc->helpers, &h->node);
+    helpers_start(s);
+}
+
+bool helper_ok(const char *program, const struct io_command_result *r,
+               struct error *err)
+{
+    struct buf text = BUF_INIT(ERROR_TEXT_MAX);
+    char how[64];
+    if (r->rc == 0 && WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0)
+        return true;
+    *err = r->err;
+    if (!r->started) {
+        /* Files that cannot be written say so themselves. */
+        if (r->err.code == ERR_SYSTEM && r->err.sys && !strchr(r->err.text, '"'))
+            (void)error_cause(err, "%s start failed", program);
+        return false;
+    }
+    if (r->rc != 0)
+        (void)snprintf(how, sizeof how, "%.60s", r->err.text);
+    else if (WIFEXITED(r->status))
+        (void)snprintf(how, sizeof how, "Exit code: %d", WEXITSTATUS(r->status));
+    else
+        (void)snprintf(how, sizeof how, "Signal: %d", WTERMSIG(r->status));
+    batch_describe(how, (struct span){r->err_out.data, r->err_out.len},
+                   (struct span){r->out.data, r->out.len}, &text);
+    (void)error_set(err, ERR_SYSTEM, "%s", buf_cstr(&text));
+    (void)error_cause(err, "%s execution failed", program);
+    buf_release(&text);
+    return false;
+}
+
+/* ---- demand ---------------------------------------------------------------------- */
+
+static struct sched_kind kind_of(const struct alloc_queue *q)
+{
+    const struct alloc_params *p = &q->params;
+    uint64_t most = (uint64_t)p->backlog * p->max_workers_per_alloc;
+    return (struct sched_kind){
+        .pools = q->has_known ? &q->known : &p->pools,
+        .partial = !q->has_known,
+        .life_us = p->time_limit_ns / 1000,
+        .min_utilization = p->min_utilization,
+        .max_workers = (uint32_t)MIN(most, UINT32_MAX),
+        .max_nodes = p->max_workers_per_alloc,
+    };
+}
+
+static void submit_for(struct server *s, struct alloc_queue *q,
+                       const struct sched_use *use, uint64_t now_us)
+{
+    const struct alloc_demand d = {use->n_workers, use->gangs, use->n_gangs};
+    uint32_t *sizes = xmalloc(q->params.backlog * sizeof *sizes);
+    size_t n = alloc_plan(q, &d, now_us, sizes, q->params.backlog);
+    if (n) {
+        alloc_round_began(q, now_us);
+        autoalloc_round(s, q, sizes, n);
+    }
+    free(sizes);
+}
+
+static void check_demand(struct server *s, uint64_t now_us)
+{
+    struct alloc_book *b = &s->alloc->book;
+    struct sched_kind *kinds = xcalloc(b->queues.len + 1, sizeof *kinds);
+    struct sched_use *uses = xcalloc(b->queues.len + 1, sizeof *uses);
+    struct alloc_queue **queues = xcalloc(b->queues.len + 1, sizeof *queues);
+    size_t n = 0;
+    for (size_t i = 0; i < b->queues.len; i++) {
+        struct alloc_queue *q = b->queues.data[i];
+        if (q->submitting || q->removing || !alloc_may_submit(q, now_us))
+            continue;
+        queues[n] = q;
+        kinds[n++] = kind_of(q);
+    }
+    if (n)
+        sched_query(s->sched, kinds, n, uses);
+    for (size_t i = 0; i < n; i++) {
+        submit_for(s, queues[i], &uses[i], now_us);
+        sched_use_release(&uses[i]);
+    }
+    free(kinds);
+    free(uses);
+    free(queues);
+}
+
+static void on_tick(void *arg)
+{
+    struct server *s = arg;
+    struct alloc_engine *e = s->alloc;
+    uint64_t now = clock_mono_us();
+    (void)server_now_us(s);
+    if (s->stopping || e->book.queues.len == 0 || commit_overdue(s))
+        return;
+    autoalloc_look_suspects(s, now);
+    if (!e->dirty && now < e->checked_us + e->delay_ms * 1000)
+        return;
+    assign_round(s);
+    if (s->sched_dirty) /* it is not done, or waits for workers to come back */
+        return;
+    e->dirty = false;
+    e->checked_us = now;
+    check_demand(s, now);
+}
+
+static void on_refresh(void *arg)
+{
+    struct server *s = arg;
+    (void)server_now_us(s);
+    for (size_t i = 0; i < s->alloc->book.queues.len; i++)
+        autoalloc_look(s, s->alloc->book.queues.data[i]);
+    autoalloc_trim_directories(s);
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+static uint64_t setting(const char *name, uint64_t value)
+{
+    uint32_t n;
+    const char *text = getenv(name);
+    if (!text)
+        return value;
+    if (text_to_u32(text, &n) && n > 0)
+        return n;
+    log_warn("%s has to be a positive number, not '%s'", name, text);
+    return value;
+}
+
+/* Behind a rebuilt program the kernel's name of the old file has a mark. */
+static char *find_self(void)
+{
+    static const char mark[] = " (deleted)";
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return xstrdup("hq");
+    self[n] = '\0';
+    size_t len = strlen(self);
+    if (len > strlen(mark) && strcmp(self + len - strlen(mark), mark) == 0)
+        self[len - strlen(mark)] = '\0';
+    return xstrdup(self);
+}
+
+void autoalloc_create(struct server *s)
+{
+    struct alloc_engine *e = s->alloc = xcalloc(1, sizeof *e);
+    list_init(&e->helpers);
+    list_init(&e->removals);
+    list_init(&e->trials);
+    e->tick_ms = setting("HQ_AUTOALLOC_SCHEDULE_TICK_INTERVAL_MS", 5000);
+    e->delay_ms = setting("HQ_AUTOALLOC_MAX_SCHEDULE_DELAY_MS", 30000);
+    e->refresh_ms = setting("HQ_AUTOALLOC_REFRESH_INTERVAL_MS", 1800000);
+    e->command_ms = setting("HQ_AUTOALLOC_COMMAND_TIMEOUT_MS", 120000);
+    e->fails_max =
+        (uint32_t)setting("HQ_AUTOALLOC_MAX_ALLOCATION_FAILS", ALLOC_FAILS_MAX_DEFAULT);
+    e->hq = find_self();
+    e->dirty = true;
+}
+
+void autoalloc_start(struct server *s)
+{
+    struct alloc_engine *e = s->alloc;
+    e->tick = io_timer_create(s->loop, on_tick, s);
+    e->refresh = io_timer_create(s->loop, on_refresh, s);
+    io_timer_start(e->tick, e->tick_ms, e->tick_ms);
+    io_timer_start(e->refresh, e->refresh_ms, e->refresh_ms);
+    autoalloc_restored(s);
+}
+
+void autoalloc_note(struct server *s)
+{
+    s->alloc->dirty = true;
+}
+
+static void cancel_all(struct server *s)
+{
+    struct alloc_book *b = &s->alloc->book;
+    for (size_t i = 0; i < b->queues.len; i++) {
+        const struct alloc_queue *q = b->queues.data[i];
+        for (size_t k = 0; k < q->allocs.len && !q->removing; k++) {
+            const struct allocation *a = q->allocs.data[k];
+            if (allocation_active(a))
+                autoalloc_cancel_known(s, q, a);
+        }
+    }
+}
+
+/* Programs that hang are left behind. */
+static void on_overdue(void *arg)
+{
+    struct server *s = arg;
+    LIST_FOR_EACH_SAFE(&s->alloc->helpers, node, next)
+    {
+        struct helper *h = CONTAINER_OF(node, struct helper, node);
+        if (h->running) {
+            log_warn("%s does not end; the server does",
+                     h->command.words.len ? h->command.words.data[0] : "a helper");
+            io_command_abandon(h->running);
+        }
+        helper_free(h);
+    }
+    autoalloc_leave(s);
+}
+
+/* Submissions under way end first; what they brought is cancelled as well. */
+void autoalloc_stop(struct server *s)
+{
+    struct alloc_engine *e = s->alloc;
+    io_timer_destroy(e->tick);
+    io_timer_destroy(e->refresh);
+    e->tick = e->refresh = NULL;
+    cancel_all(s);
+    e->overdue = io_timer_create(s->loop, on_overdue, s);
+    io_timer_start(e->overdue, STOP_MS, 0);
+    autoalloc_leave(s);
+}
+
+void autoalloc_leave(struct server *s)
+{
+    struct alloc_engine *e = s->alloc;
+    if (!e->overdue || !list_empty(&e->helpers))
+        return;
+    io_timer_destroy(e->overdue);
+    e->overdue = NULL;
+}
+
+void autoalloc_release(struct server *s)
+{
+    struct alloc_engine *e = s->alloc;
+    alloc_book_release(&e->book);
+    for (size_t i = 0; i < e->inactive.len; i++)
+        free(e->inactive.data[i]);
+    vec_release(&e->inactive);
+    free(e->hq);
+    free(e);
+}
