@@ -320,7 +320,7 @@ bool sched_gang_join(struct sched *s, uint32_t root, uint32_t job, uint32_t slot
 {
     struct worker *first = worker_find(s, root), *w = worker_find(s, worker);
     struct gang *g = first ? gang_of_task(first, job, slot) : NULL;
-    if (!g || !w || !worker_is_idle(w))
+    if (!g || !w || w->group != first->group || !worker_is_idle(w))
         return false;
     gang_add(s, g, w);
     return true;

@@ -178,7 +178,8 @@ void sched_rejected(struct sched *s, uint32_t worker, uint32_t class_id,
  */
 bool sched_adopt(struct sched *s, uint32_t worker, uint32_t class_id, uint8_t variant,
                  int32_t priority, uint32_t job, uint32_t slot);
-/* Gives a worker back to a gang that goes on; false when it has something else. */
+/* Gives a worker back to a gang that goes on; false when it has something else, or is
+ * not of the group. */
 bool sched_gang_join(struct sched *s, uint32_t root, uint32_t job, uint32_t slot,
                      uint32_t worker);
 /* Running gangs, i from 0 on, root first; the list of workers is valid until the next

@@ -246,7 +246,7 @@ static void come_back(struct history *h, struct sim_worker *w)
     for (size_t i = w->running.len; i-- > 0;) {
         struct sim_running *r = &w->running.data[i];
         struct job *job = &h->jobs[r->job];
-        bool claims = r->phase != SIM_AHEAD && !r->gang && !r->discard && !r->cancelled;
+        bool claims = r->phase != SIM_AHEAD && !r->discard && !r->cancelled;
         if (claims && !job->cancelled &&
             sched_adopt(h->sched, w->id, c->classes[r->class_index].id, r->variant,
                         job->priority, r->job, r->slot)) {
@@ -258,6 +258,10 @@ static void come_back(struct history *h, struct sim_worker *w)
         if (r->phase != SIM_OVER)
             sim_kill(c, w, i);
     }
+    /* As if it had been a node of a gang that goes on. */
+    struct sched_gang g;
+    if (sched_gang_at(h->sched, sim_below(c, 3), &g) && sim_percent(c, 50))
+        (void)sched_gang_join(h->sched, g.workers[0], g.job, g.slot, w->id);
 }
 
 /* Workers leave at their end; all that have one when nothing happens any more. */
