@@ -154,6 +154,16 @@ static const struct opt *suggest_opt(const struct parser *p, const char *name)
     return s ? s->opt : NULL;
 }
 
+/* The subcommand that was taken for the positional in front of it, or NULL. */
+static const struct cmd *early_sub(const struct parser *p)
+{
+    const struct cmd *cmd = args_current(p->args);
+    if (!cmd->subs || p->pos == 0)
+        return NULL;
+    const struct slot *s = args_slot_of_pos(p->args, &cmd->positionals[p->pos - 1]);
+    return s->n ? cmd_find_sub(cmd, s->values[s->n - 1]) : NULL;
+}
+
 /* `word` is the whole word for a long option, "-x" for a letter. */
 static bool fail_unknown(struct parser *p, const char *word)
 {
@@ -166,6 +176,10 @@ static bool fail_unknown(struct parser *p, const char *word)
     if (word[0] == '-' && !p->only_words && cmd->positionals && !p->mode->bare &&
         (!near || takes_trailing(cmd)))
         buf_printf(&tips, "  tip: to pass '%s' as a value, use '-- %s'\n", word, word);
+    const struct cmd *early = word[0] == '-' ? NULL : early_sub(p);
+    if (early)
+        buf_printf(&tips, "  tip: '%s' comes behind <%s>\n", early->name,
+                   cmd->positionals[p->pos - 1].name);
     buf_printf(p->text, "error: unexpected argument '%s' found", word);
     bool by_given = strncmp(word, "--", 2) == 0 && (near || p->args->n_given);
     if (by_given)
@@ -430,7 +444,8 @@ static bool take_word(struct parser *p, const char *word)
         p->pos = 0;
         return true;
     }
-    const char *near = cmd->subs && !p->only_words ? similar_sub(cmd, word) : NULL;
+    bool may_be_sub = cmd->subs && !p->only_words && !early_sub(p);
+    const char *near = may_be_sub ? similar_sub(cmd, word) : NULL;
     if (near || (cmd->subs && !cmd->positionals))
         return fail_subcommand(p, word, near);
     return fail_unknown(p, word);

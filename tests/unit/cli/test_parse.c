@@ -199,6 +199,8 @@ static const struct {
      "<CHANNEL>\n\nUsage: hq output-log <LOG> cat <JOB> <CHANNEL>\n"},
     {"output-log x cat last stdout",
      "invalid value 'last' for '<JOB>': invalid digit found in string\n"},
+    {"log check x",
+     "unexpected argument 'x' found\n\n  tip: 'check' comes behind <LOG>\n"},
     {"log x grepp", "unrecognized subcommand 'grepp'\n\n  tip: a similar subcommand "
                     "exists: 'grep'\n\nUsage: hq log [OPTIONS] <LOG> <COMMAND>"},
     {"log x nonsense", "unexpected argument 'nonsense' found\n\nUsage: hq log "},
