@@ -17,6 +17,27 @@ static const struct cmd export_cmd = {
     .run = journal_export_run,
 };
 
+static const struct cmd replay = {
+    .name = "replay",
+    .summary = "Print the past events that the server knows, one JSON object a line",
+    .details =
+        "With a journal these are all events in it. Without one the server makes "
+        "its history up from what it remembers, in the order of time: the last run "
+        "of each task alone.",
+    .run = journal_replay_run,
+};
+
+static const struct cmd stream = {
+    .name = "stream",
+    .summary = "Print past events and go on with what happens",
+    .details =
+        "Ends when the server does, or when nobody reads the output any more. With a "
+        "journal a slow reader misses nothing and costs the server no memory; without "
+        "one a reader that is too far behind is told so and dropped.",
+    .examples = "hq journal stream | jq -c 'select(.event.type == \"task-failed\")'\n",
+    .run = journal_stream_run,
+};
+
 static const struct cmd flush = {
     .name = "flush",
     .summary = "Have the server force its journal to the disk now",
@@ -30,5 +51,5 @@ const struct cmd cmd_journal = {
     .name = "journal",
     .aliases = (const char *const[]){"event-log", NULL},
     .summary = "Read and keep the history of a server",
-    .subs = (const struct cmd *const[]){&export_cmd, &flush, NULL},
+    .subs = (const struct cmd *const[]){&export_cmd, &replay, &stream, &flush, NULL},
 };

@@ -187,17 +187,45 @@ int client_send(struct client *c, struct error *err)
     return send_out(c, err);
 }
 
-int client_receive(struct client *c, uint8_t *type, struct span *body,
+/* 0: there are bytes to read; 1: `watched` has no reader. */
+static int wait_watching(const struct client *c, int watched, struct error *err)
+{
+    struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = watched}};
+    int n;
+    do
+        n = poll(p, 2, -1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return error_sys(err, "cannot wait for the server");
+    return p[0].revents ? 0 : 1;
+}
+
+/* watched -1: nothing. */
+static int receive(struct client *c, int watched, uint8_t *type, struct span *body,
                    struct error *err)
 {
     int rc;
     while ((rc = channel_message(c->channel, type, body)) == ERR_TIMEOUT) {
         channel_rewind(c->channel);
-        rc = receive_some(c, err);
+        rc = watched >= 0 ? wait_watching(c, watched, err) : 0;
+        if (rc == 0)
+            rc = receive_some(c, err);
         if (rc != 0)
             return rc;
     }
     return rc == 0 ? 0 : error_set(err, rc, "malformed message from the server");
+}
+
+int client_receive(struct client *c, uint8_t *type, struct span *body,
+                   struct error *err)
+{
+    return receive(c, -1, type, body, err);
+}
+
+int client_receive_watching(struct client *c, int watched, uint8_t *type,
+                            struct span *body, struct error *err)
+{
+    return receive(c, watched, type, body, err);
 }
 
 int client_unwanted(uint8_t type, struct span body, struct error *err)

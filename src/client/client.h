@@ -45,6 +45,11 @@ int client_next(struct client *c, uint8_t wanted, struct span *body,
                 struct error *err) MUST_CHECK;
 /* The error that a message other than the wanted one means; never 0. */
 int client_unwanted(uint8_t type, struct span body, struct error *err) MUST_CHECK;
+/* As client_receive, but returns 1 when, before a message is there, nobody reads any
+ * more what is written to `watched` (a pipe or socket; other files are read for ever).
+ */
+int client_receive_watching(struct client *c, int watched, uint8_t *type,
+                            struct span *body, struct error *err) MUST_CHECK;
 /* For poll(2) by callers that also wait for something else. */
 int client_fd(const struct client *c);
 

@@ -126,8 +126,12 @@ void io_conn_destroy(struct io_conn *c)
 
 static void after_write(struct io_conn *c)
 {
-    if (c->finishing && !c->closing && c->in_flight == 0 && c->sealed.len == 0)
+    if (c->closing || c->in_flight || c->sealed.len)
+        return;
+    if (c->finishing)
         begin_close(c);
+    else if (c->opened && c->ops->on_drained)
+        c->ops->on_drained(c);
 }
 
 static void on_written(uv_write_t *req, int status)

@@ -106,6 +106,8 @@ struct io_conn_ops {
      * called for connections that ended before on_open on a listener (they are logged).
      */
     void (*on_close)(struct io_conn *c, const struct error *err);
+    /* May be NULL: the kernel has taken everything that was batched. */
+    void (*on_drained)(struct io_conn *c);
 };
 
 struct io_listen_config {

@@ -79,12 +79,15 @@ void journal_want_sync(struct journal *j, uint64_t seq);
 struct journal_progress {
     uint64_t written;   /* records up to this one are in the file */
     uint64_t synced;    /* … and survive a crash of the machine */
+    uint64_t end;       /* offset in the file behind the last written one */
     uint64_t failed;    /* 0, or the first record that is not in the file, as are all
                            behind it until journal_resume; all before are synced. After
                            a failed sync it lies before records once told as written */
     struct error error; /* when failed: "journal: no space left on device" */
 };
 void journal_progress(struct journal *j, struct journal_progress *p);
+/* Another descriptor of the file, to read from with pread(2); the caller's. */
+int journal_dup(struct journal *j, int *fd, struct error *err) MUST_CHECK;
 /* After a failure: append again (the disk may have room by now). */
 void journal_resume(struct journal *j);
 

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -160,6 +161,7 @@ static bool sync_written(struct journal *j)
         return true;
     }
     j->progress.written = j->progress.synced;
+    j->progress.end = j->file.end;
     fail_from(j, j->progress.synced + 1, sys);
     return false;
 }
@@ -179,6 +181,7 @@ static void write_queue(struct journal *j)
         if (!unsynced(j))
             j->unsynced_since_ns = clock_mono_ns();
         j->progress.written = first + n_written - 1;
+        j->progress.end = j->file.end;
     }
     if (sys != 0 && sync_written(j))
         fail_from(j, first + n_written, sys);
@@ -284,7 +287,7 @@ int journal_open(const struct journal_config *config, struct journal **out,
         return rc;
     }
     j->config.path = j->config.server_uid = NULL; /* borrowed for this call only */
-    j->synced_end = j->file.end;
+    j->synced_end = j->progress.end = j->file.end;
     if (config->torn)
         *config->torn = j->file.torn;
     buf_init(&j->batch, QUEUE_MAX);
@@ -373,12 +376,19 @@ void journal_progress(struct journal *j, struct journal_progress *p)
     (void)pthread_mutex_lock(&j->lock);
     p->written = j->progress.written;
     p->synced = j->progress.synced;
+    p->end = j->progress.end;
     p->failed = j->progress.failed;
     if (p->failed)
         p->error = j->progress.error;
     else
         p->error.code = 0;
     (void)pthread_mutex_unlock(&j->lock);
+}
+
+int journal_dup(struct journal *j, int *fd, struct error *err)
+{
+    *fd = fcntl(j->file.fd, F_DUPFD_CLOEXEC, 0);
+    return *fd < 0 ? error_sys(err, "cannot read the journal") : 0;
 }
 
 void journal_resume(struct journal *j)

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "server/feed.h"
+#include "server/history.h"
 
 #define BACKLOG_MAX ((size_t)256 << 20) /* a client that does not read is dropped */
 #define QUEUED_MAX ((size_t)1 << 30)    /* requests that wait behind a staged one */
@@ -373,11 +375,15 @@ static void submit_begin(struct client_link *c, struct submit_request *r, int rc
         s->next_job++;
     r->time_us = s->now_us;
     struct buf event = BUF_INIT(JOURNAL_RECORD_MAX);
-    if (s->journal) {
+    if (s->journal || feeds_wanted(s)) {
         event_begin(&event, EVENT_JOB_SUBMITTED, r->time_us);
         buf_u32(&event, r->job);
-        submit_encode(&r->spec, &event);
+        if (s->journal)
+            submit_encode(&r->spec, &event);
+        else
+            history_put_submit(&r->spec, &event);
     }
+    feeds_before_submit(s, r->job);
     commit_request(s, c, &event, r->job, submit_apply, r);
 }
 
@@ -649,6 +655,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         MESSAGE_ON(REQ_ALLOC_STATE, autoalloc_on_state(c, &m))
         MESSAGE_ON(REQ_ALLOC_REMOVE, autoalloc_on_remove(c, &m))
         MESSAGE_ON(REQ_ALLOC_LOG, autoalloc_on_log(c, &m))
+        MESSAGE_ON(REQ_JOURNAL_READ, feed_request(c, m.live))
         MESSAGE_ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
     default:
         rc = error_set(&err, ERR_UNSUPPORTED, "the server does not know the request %s",
@@ -675,12 +682,14 @@ static void on_open(struct io_conn *conn, void *arg)
 static void client_destroy(struct client_link *c)
 {
     wait_end(c);
+    feed_end(c);
     list_remove(&c->node);
     buf_release(&c->queued);
     free(c);
 }
 
-/* A new message while the client waits for jobs ends the waiting without an answer. */
+/* A new message while the client waits for jobs, or reads events, ends that without an
+ * answer. */
 static void on_message(struct io_conn *conn, uint8_t type, struct span body)
 {
     struct client_link *c = io_conn_arg(conn);
@@ -696,6 +705,7 @@ static void on_message(struct io_conn *conn, uint8_t type, struct span body)
         return;
     }
     wait_end(c);
+    feed_end(c);
     dispatch(c, type, body);
 }
 
@@ -738,4 +748,21 @@ static void on_close(struct io_conn *conn, const struct error *err)
     client_destroy(io_conn_arg(conn));
 }
 
-const struct io_conn_ops client_conn_ops = {on_open, on_message, on_close};
+static void on_drained(struct io_conn *conn)
+{
+    feed_drained(io_conn_arg(conn));
+}
+
+/* A reader of events that is slow would hold the end of the server up. */
+void client_dismiss(struct client_link *c)
+{
+    struct io_conn *conn = c->conn;
+    if (!c->feed || io_conn_backlog(conn) == 0) {
+        io_conn_finish(conn);
+        return;
+    }
+    client_destroy(c);
+    io_conn_destroy(conn);
+}
+
+const struct io_conn_ops client_conn_ops = {on_open, on_message, on_close, on_drained};

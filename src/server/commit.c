@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "server/feed.h"
 
 #define ACK_MS 20
 #define RETRY_MS 1000
@@ -68,7 +69,7 @@ void commit_aborted(struct server *s, uint32_t job, uint32_t slot, uint32_t coun
                     uint64_t time_us)
 {
     struct aborted *a = &s->aborted;
-    if (!s->journal)
+    if (!s->journal && !feeds_wanted(s))
         return;
     if (a->job && (a->job != job || a->time_us != time_us))
         put_aborted(s);
@@ -84,6 +85,14 @@ void commit_aborted(struct server *s, uint32_t job, uint32_t slot, uint32_t coun
     }
     a->slot = slot;
     a->count = count;
+}
+
+static void live_aborted(struct server *s)
+{
+    struct cursor c = cursor_make(s->aborted.events.data, s->aborted.events.len);
+    while (cursor_left(&c))
+        feeds_event(s, cursor_bytes(&c));
+    buf_clear(&s->aborted.events);
 }
 
 /* Events of one round travel as one record. */
@@ -136,6 +145,8 @@ void commit_event(struct server *s, struct buf *event)
     HQ_ASSERT(!event->failed); /* a part of an event must not become one */
     if (s->journal)
         buf_bytes(&s->round_events, event->data, event->len);
+    else
+        feeds_event(s, span_buf(event));
 }
 
 /*
@@ -255,6 +266,8 @@ void commit_request(struct server *s, struct client_link *client, struct buf *ev
     if (j)
         j->staged++;
     if (!s->journal) {
+        if (event && event->len)
+            feeds_event(s, span_buf(event));
         if (event)
             buf_release(event);
         settle(s, st, true, NULL);
@@ -281,8 +294,11 @@ bool commit_pending(const struct server *s)
 
 void commit_round(struct server *s)
 {
-    if (!s->journal)
+    if (!s->journal) {
+        put_aborted(s);
+        live_aborted(s);
         return;
+    }
     append_round(s);
     /* Everything of this round is in records up to the last one appended. */
     uint64_t seq = journal_appended(s->journal);
@@ -359,8 +375,9 @@ void commit_news(void *arg)
         send_acks(s, p.failed - 1);
         on_failure(s, &p);
     }
-    atomic_store(&s->journal_awaited,
-                 commit_pending(s) || !list_empty(&s->held) || s->journal_retry);
+    feeds_journal(s, &p);
+    atomic_store(&s->journal_awaited, commit_pending(s) || !list_empty(&s->held) ||
+                                          s->journal_retry || !list_empty(&s->feeds));
 }
 
 void commit_finish(struct server *s)

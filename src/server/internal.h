@@ -10,6 +10,7 @@
  *   outputs.c  limits of a job's output    dump.c     the whole state as JSON
  *   explain.c  why a task waits            backlog.c  what the journal could not take
  *   autoalloc*.c   automatic allocation, see autoalloc.h
+ *   feed.c     readers of events           history.c  the past without a journal
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -71,6 +72,7 @@ struct client_link {
     bool busy;             /* a request of it is staged or waits; others queue */
     struct buf queued;     /* messages that came meanwhile: type, varint length, body */
     struct job_wait *wait; /* it waits for jobs */
+    struct feed *feed;     /* it reads events */
     uint32_t worker_wait;  /* it waits for that many running workers; 0: no */
     uint32_t submitted;    /* job of its last submit: what an empty selector of
                               REQ_JOB_WAIT means; 0: none */
@@ -129,10 +131,16 @@ struct server {
     struct u64map outputs; /* outputs.c: job -> bytes, and whether they are enough */
     /* After a restore nothing is assigned before the ranks that were connected are back
      * with what they run and finished meanwhile, or the time is over. */
-    struct u64map expected; /* first 8 bytes of their tokens */
-    uint64_t hold_until_us; /* monotonic; 0: no hold */
-    struct buf sent;        /* assign.c: tasks sent in this round */
-    bool sched_dirty;       /* something happened that may allow a decision */
+    struct u64map expected;          /* first 8 bytes of their tokens */
+    uint64_t hold_until_us;          /* monotonic; 0: no hold */
+    struct buf sent;                 /* assign.c: tasks sent in this round */
+    bool sched_dirty;                /* something happened that may allow a decision */
+    struct list feeds;               /* feed.c: readers of events */
+    uint64_t journal_end;            /* how far the journal's file can be read */
+    struct feed_reader *feed_reader; /* NULL: never needed yet */
+    struct io_wakeup *feed_news;
+    struct buf live;    /* without a journal: events that readers do not have yet */
+    uint64_t live_base; /* events before it have been dropped */
     struct alloc_engine *alloc;
 };
 
@@ -207,6 +215,7 @@ struct client_link *client_find(struct server *s, uint64_t id); /* NULL: it is g
 void client_reply_ok(struct client_link *c);
 /* A request that took several rounds is answered: the next one may follow. */
 void client_settled(struct client_link *c);
+void client_dismiss(struct client_link *c); /* the server ends */
 
 /* resubmit.c: the tasks of the job that are in these states, as a submit of a new one.
  * *out is released on failure. */

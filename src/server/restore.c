@@ -230,7 +230,6 @@ static void after_replay(struct server *s)
 int restore_journal(struct server *s, uint64_t torn, struct error *err)
 {
     struct journal_header header;
-    log_info("Loading journal %s", s->config->journal_path);
     int rc = journal_read(s->config->journal_path, &header, replay_event, NULL, s, NULL,
                           err);
     if (rc != 0)
@@ -242,6 +241,6 @@ int restore_journal(struct server *s, uint64_t torn, struct error *err)
             "Journal contains not fully written data; they will be removed from the "
             "log");
     after_replay(s);
-    log_info("State restoration completed: %zu jobs", s->state.jobs.n);
+    log_info("State restoration completed");
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/strmap.h"
 #include "base/xmem.h"
+#include "server/feed.h"
 
 #define TICK_MS 500
 #define UID_CHARS 6
@@ -62,6 +63,7 @@ static void on_round(void *arg)
     (void)server_now_us(s);
     commit_round(s);
     assign_round(s);
+    feeds_round(s);
 }
 
 static void on_tick(void *arg)
@@ -122,8 +124,8 @@ void server_stop(struct server *s)
      * Those that would wait for its return are told that it went for good. */
     LIST_FOR_EACH(&s->links, node)
     worker_dismiss(CONTAINER_OF(node, struct worker_link, node));
-    LIST_FOR_EACH(&s->clients, node)
-    io_conn_finish(CONTAINER_OF(node, struct client_link, node)->conn);
+    LIST_FOR_EACH_SAFE(&s->clients, node, next)
+    client_dismiss(CONTAINER_OF(node, struct client_link, node));
     LIST_FOR_EACH(&s->links, node)
     io_conn_finish(CONTAINER_OF(node, struct worker_link, node)->conn);
     stop_watching(s);
@@ -183,7 +185,10 @@ static int open_journal(struct server *s, struct error *err)
                                 .torn = &torn,
                                 .notify = on_journal_news,
                                 .arg = s};
+    log_info("Loading journal ...");
     int rc = journal_open(&jc, &s->journal, err);
+    if (rc == ERR_CORRUPT || rc == ERR_VERSION)
+        return error_prefix(err, "Error: ");
     if (rc != 0)
         return rc;
     s->restoring = true;
@@ -290,6 +295,7 @@ int server_run(const struct server_config *config, struct error *err)
     buf_init(&s.aborted.ranges, JOURNAL_RECORD_MAX);
     backlog_init(&s.backlog);
     buf_init(&s.sent, BUF_MAX_DEFAULT);
+    feeds_init(&s);
     s.started_us = s.state_us = server_now_us(&s);
     s.loop = io_loop_create();
     s.sched = sched_create();
@@ -318,6 +324,7 @@ int server_run(const struct server_config *config, struct error *err)
         *err = stop_err;
     }
     run_dir_leave(&s);
+    feeds_release(&s);
     io_wakeup_destroy(s.journal_news);
     io_loop_destroy(s.loop);
     logs_release(&s);

@@ -104,6 +104,7 @@ struct worker {
     uint8_t end; /* enum worker_end */
     struct worker_config config;
     uint64_t started_us, ended_us;
+    uint64_t retract_check_ns; /* 0: unknown */
     bool any_started;
     uint32_t last_job, last_task;
     uint64_t last_us;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "base/xmem.h"
+#include "server/feed.h"
 
 #define PROGRESS_PERIOD_MS 100
 
@@ -145,7 +146,9 @@ void wait_notify(struct server *s, struct job *job, uint32_t slot, uint32_t work
     struct msg_RSP_NOTIFY m = {.job = job->id,
                                .task = job_task_id(job, slot),
                                .worker = worker,
-                               .message = message};
+                               .message = message,
+                               .time_us = s->now_us};
+    feeds_notify(s, &m);
     LIST_FOR_EACH(&s->clients, node)
     {
         struct client_link *c = CONTAINER_OF(node, struct client_link, node);

@@ -107,6 +107,7 @@ static void registered(struct worker_link *link, struct worker_config *config,
     worker_config_encode(config, &event);
     buf_varint(&event, m->retract_check_ns);
     state_apply_worker(&s->state, link->id, config, s->now_us);
+    state_worker(&s->state, link->id)->retract_check_ns = m->retract_check_ns;
     commit_event(s, &event);
     buf_release(&event);
     schedule_worker(link, state_worker(&s->state, link->id), m->age_us);
@@ -282,7 +283,7 @@ static void on_close(struct io_conn *c, const struct error *err)
     worker_link_lost(link, link->end);
 }
 
-const struct io_conn_ops worker_conn_ops = {on_open, on_message, on_close};
+const struct io_conn_ops worker_conn_ops = {on_open, on_message, on_close, NULL};
 
 void worker_link_lost(struct worker_link *link, enum worker_end reason)
 {

@@ -377,7 +377,7 @@ static void on_close(struct io_conn *c, const struct error *err)
         connect_failed(w, err);
 }
 
-static const struct io_conn_ops conn_ops = {on_open, on_message, on_close};
+static const struct io_conn_ops conn_ops = {on_open, on_message, on_close, NULL};
 
 static void try_connect(void *arg)
 {

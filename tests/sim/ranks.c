@@ -379,7 +379,7 @@ static void on_close(struct io_conn *c, const struct error *err)
     gone(io_conn_arg(c));
 }
 
-static const struct io_conn_ops ops = {on_open, on_message, on_close};
+static const struct io_conn_ops ops = {on_open, on_message, on_close, NULL};
 
 /* ---- joining and leaving --------------------------------------------------------- */
 
