@@ -61,6 +61,18 @@ class SlurmEnv(Env):
         wait_until(lambda: self.hq("server", "info", code=None).code == 0, "the server")
         return self.server
 
+    def servers(self):
+        """Pids of the server, which is not the process that was started here."""
+        found = []
+        for pid in self.tagged():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0] == str(HQ).encode() and words[1:3] == [b"server", b"start"]:
+                found.append(pid)
+        return found
+
     def node(self, verb, name):
         subprocess.run([LAB / "node", verb, name, self.lab.state], check=True)
 
@@ -202,3 +214,105 @@ def test_scancel_is_a_clean_end(slurm):
     step.wait(60)
     wait_until(lambda: not slurm.workers(), "the ranks to leave")
     assert slurm.stats(job) == {"waiting": 1}, slurm.tasks(job)
+
+
+# ---- automatic allocation --------------------------------------------------------------
+
+
+@pytest.fixture
+def queued(lab, request):
+    """A server with a journal on the login node that looks at its queues all the time."""
+    env = SlurmEnv(lab)
+    request.node.hq_env = env
+    env.vars.update(HQ_AUTOALLOC_SCHEDULE_TICK_INTERVAL_MS="200",
+                    HQ_AUTOALLOC_MAX_SCHEDULE_DELAY_MS="1000",
+                    HQ_AUTOALLOC_REFRESH_INTERVAL_MS="1000")
+    env.start_server("--journal", "j")
+    yield env
+    env.hq("server", "stop", code=None)
+    env.run("scancel", "--user", "root", code=None)
+    left = env.leave()
+    wait_until(lambda: env.run("squeue", "-h").stdout == "", "an empty queue", 60)
+    env.remove()
+    assert not left, f"processes left behind: {left}"
+
+
+def allocations(env, queue=1):
+    return {a["id"]: a for a in env.json("alloc", "info", queue)}
+
+
+def test_queue_submits_real_allocations(queued):
+    """Tried, submitted, run, and over when idle: nothing but the commands of a user."""
+    added = queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2",
+                      "--backlog", "3", "--max-worker-count", "3", "--idle-timeout", "2s",
+                      "--name", "auto", "--", "--partition", "main", "--exclusive")
+    assert "A trial allocation was submitted successfully." in added.stderr
+    job = queued.submit_and_wait("--cpus", "2", "--array", "1-9", "--", "sh", "-c",
+                                 "hostname; echo $SLURM_JOB_ID; sleep 1", timeout_s=120)
+    assert queued.stats(job) == {"finished": 9}
+    told = [queued.read(f"job-{job}/{i}.stdout").split() for i in range(1, 10)]
+    assert {host for host, _ in told} <= {"node1", "node2", "node3"}
+    known = allocations(queued)
+    assert {number for _, number in told} <= set(known) and len(known) <= 3
+    assert queued.json("alloc", "list")[0]["known_worker_resources"]["resources"]
+    wait_until(lambda: {a["status"] for a in allocations(queued).values()} == {"finished"},
+               "the idle allocations to end", 90)
+    wait_until(lambda: queued.run("squeue", "-h").stdout == "", "an empty queue", 60)
+    for a in allocations(queued).values():
+        assert a["started_at"] and a["ended_at"]
+    accounting = queued.run("scontrol", "show", "job", next(iter(known))).stdout
+    assert "JobName=auto-" in accounting and "JobState=COMPLETED" in accounting
+
+
+def test_partition_that_does_not_exist(queued):
+    out = queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2", "--",
+                    "--partition", "none", code=1)
+    assert "Dry-run (test allocation submission) has failed" in out.stderr
+    assert "invalid partition" in out.stderr
+    assert queued.json("alloc", "list") == []
+
+
+def test_gang_gets_an_allocation_of_its_size(queued):
+    queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2", "-m", "3",
+              "--idle-timeout", "2s", "--no-dry-run", "--worker-start-cmd",
+              "echo start $(hostname) >>$SLURM_SUBMIT_DIR/started", "--", "-p", "main")
+    job = queued.submit_and_wait("--nodes", "3", "--", "sh", "-c", "cat $HQ_NODE_FILE",
+                                 timeout_s=120)
+    assert sorted(queued.read(f"job-{job}/0.stdout").split()) == ["node1", "node2", "node3"]
+    one = list(allocations(queued).values())[0]
+    assert one["target_worker_count"] == 3
+    started = queued.run("cat", one["workdir"] + "/started").stdout.split()
+    assert sorted(started[1::2]) == ["node1", "node2", "node3"]
+    wait_until(lambda: allocations(queued)[one["id"]]["status"] == "finished", "its end", 90)
+
+
+def test_removed_queue_leaves_no_allocation(queued):
+    queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2",
+              "--no-dry-run", "--backlog", "5", "--", "-p", "main", "--exclusive")
+    queued.submit("--array", "1-20", "--cpus", "2", "--", "sleep", "1000")
+    wait_until(lambda: "running" in {a["status"] for a in allocations(queued).values()},
+               "one to run", 60)
+    out = queued.hq("alloc", "remove", 1, code=1)
+    assert "Allocation queue has running jobs" in out.stderr
+    queued.hq("alloc", "remove", "--force", 1)
+    wait_until(lambda: queued.run("squeue", "-h").stdout == "", "an empty queue", 60)
+
+
+def test_allocation_that_waits_outlives_the_server(queued):
+    """All nodes are busy when the server is killed; what it had queued joins the next."""
+    queued.run("sbatch", "-N3", "--exclusive", "--wrap", "sleep 1000")
+    queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2", "--no-dry-run",
+              "--idle-timeout", "2s", "--max-worker-count", "1", "--", "-p", "main",
+              "--exclusive")
+    job = queued.submit("--", "hostname")
+    wait_until(lambda: allocations(queued), "an allocation", 60)
+    (number,) = allocations(queued)
+    for pid in queued.servers():
+        os.kill(pid, 9)
+    queued.server.wait()
+    queued.start_server("--journal", "j")
+    assert allocations(queued)[number]["status"] == "queued"
+    queued.run("scancel", "--name", "wrap")
+    queued.wait_job(job, 120)
+    assert list(allocations(queued)) == [number]
+    assert queued.workers("--all")[-1]["allocation"]["id"] == number
