@@ -118,7 +118,8 @@ void worker_line(const struct batch_script *s, const char *manager, struct buf *
     if (p->worker_wrap_cmd)
         buf_printf(out, "%s ", p->worker_wrap_cmd);
     text_shell_quote(out, s->hq, strlen(s->hq));
-    buf_puts(out, " worker start --idle-timeout \"");
+    buf_puts(out, p->mpi_worker ? "" : " worker start");
+    buf_puts(out, " --idle-timeout \"");
     duration_print(idle_ns == DURATION_ZERO_NS ? 0 : idle_ns, out);
     buf_printf(out, "\" --manager \"%s\" --server-dir ", manager);
     batch_quote(out, s->server_dir);
@@ -160,6 +161,14 @@ int take_number(const char **p, int n)
     }
     *p += n;
     return v;
+}
+
+struct batch_time checked_time(struct batch_time t)
+{
+    t.known = t.year >= 1970 && t.month >= 1 && t.month <= 12 && t.day >= 1 &&
+              t.day <= 31 && t.hour >= 0 && t.hour <= 23 && t.minute >= 0 &&
+              t.minute <= 59 && t.second >= 0 && t.second <= 60;
+    return t.known ? t : (struct batch_time){0};
 }
 
 static void describe_channel(const char *name, struct span s, struct buf *to)

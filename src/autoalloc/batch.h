@@ -27,7 +27,7 @@ struct batch_script {
     const char *name;       /* of the allocation: "abc-1" */
     const char *dir;        /* its directory */
     const char *server_dir; /* of the server's run, where workers find it */
-    const char *hq;         /* absolute path of the program */
+    const char *hq; /* absolute path of hq, or of hq-mpi-worker if that is asked */
     const char *log_filter; /* RUST_LOG of the workers; NULL: none */
     uint32_t workers;       /* nodes, at least 1 */
     bool trial;             /* it is cancelled at once */

@@ -16,6 +16,8 @@ void worker_line(const struct batch_script *s, const char *manager, struct buf *
 bool worker_line_needs_shell(const struct batch_script *s);
 /* The text without blanks and line ends at both sides. */
 struct span span_trim(struct span s);
+/* The time, known if its parts can be those of one. */
+struct batch_time checked_time(struct batch_time t);
 /* Exactly n digits at *p, which moves behind them; -1 when there are none. */
 int take_number(const char **p, int n);
 

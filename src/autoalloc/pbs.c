@@ -43,10 +43,10 @@ static void pbs_script(const struct batch_script *s, struct buf *out)
 static int pbs_read_id(struct span out, char **id, struct error *err)
 {
     out = span_trim(out);
-    for (size_t i = 0; i < out.n; i++)
-        if (out.p[i] <= ' ')
-            out.n = ALLOC_ID_MAX + 1; /* more than one word is no id */
-    if (out.n == 0 || out.n > ALLOC_ID_MAX)
+    size_t word = 0;
+    while (word < out.n && out.p[word] > ' ')
+        word++;
+    if (word == 0 || word < out.n || word > ALLOC_ID_MAX)
         return error_set(err, ERR_PARSE, "Missing job id in qsub output");
     *id = xstrndup((const char *)out.p, out.n);
     return 0;
@@ -80,8 +80,7 @@ static struct batch_time pbs_time(const struct conf_node *job, const char *key)
     for (t.month = 1; t.month <= 12; t.month++)
         if (memcmp(months + (size_t)(t.month - 1) * 3, month, 3) == 0)
             break;
-    t.known = t.month <= 12;
-    return t.known ? t : (struct batch_time){0};
+    return checked_time(t);
 }
 
 static void pbs_state(const struct conf_node *job, struct batch_status *st)

@@ -6,6 +6,8 @@
 #include "base/xmem.h"
 
 #define SUBMITTED "submitted batch job"
+/* Ranks start MPI each for itself, and the end of one is not that of the others. */
+#define RANKS "--mpi=none --kill-on-bad-exit=0 --no-kill --wait=0 --cpu-bind=none "
 
 /* A '%' begins a replacement in names of output files. */
 static void output_path(struct buf *out, const char *option, const char *dir,
@@ -36,13 +38,16 @@ static void slurm_script(const struct batch_script *s, struct buf *out)
     print_hms(out, s->params->time_limit_ns);
     buf_putc(out, '\n');
     directive_args(out, "#SBATCH", &s->params->additional_args);
+    if (s->params->mpi_worker)
+        buf_puts(out, "#SBATCH --no-kill\n");
     buf_putc(out, '\n');
     worker_line(s, "slurm", &line);
-    if (s->workers > 1)
-        buf_printf(out, "srun --overlap --ntasks=%u --nodes=%u ", s->workers,
-                   s->workers);
+    bool srun = s->workers > 1 || s->params->mpi_worker;
+    if (srun)
+        buf_printf(out, "srun --overlap %s--ntasks=%u --nodes=%u ",
+                   s->params->mpi_worker ? RANKS : "", s->workers, s->workers);
     /* srun starts one program: what is more needs a shell on each node. */
-    if (s->workers > 1 && worker_line_needs_shell(s)) {
+    if (srun && worker_line_needs_shell(s)) {
         buf_puts(out, "bash -c ");
         text_shell_quote(out, buf_cstr(&line), line.len);
     } else {
@@ -137,8 +142,7 @@ static struct batch_time slurm_time(struct span value)
         if (*parts[i] < 0 || (i < 5 && *p++ != between[i]))
             return (struct batch_time){0};
     }
-    t.known = true;
-    return t;
+    return checked_time(t);
 }
 
 static const struct {

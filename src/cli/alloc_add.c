@@ -140,6 +140,7 @@ static int read_params(struct alloc_params *p, const struct args *a, struct erro
     p->backlog = args_u32(a, "backlog", 1);
     p->max_workers_per_alloc = args_u32(a, "max-workers-per-alloc", 1);
     p->max_worker_count = args_u32(a, "max-worker-count", 0);
+    p->mpi_worker = args_flag(a, "mpi-worker");
     p->idle_timeout_ns = args_limit_ns(a, "idle-timeout");
     p->min_utilization = strtod(args_str(a, "min-utilization"), NULL);
     if (args_duration_ns(a, "worker-time-limit", 0) > p->time_limit_ns)

@@ -144,6 +144,7 @@ static void queue_json(struct json *j, const struct queue_view *v)
     else
         json_knull(j, "max_worker_count");
     json_kuint(j, "max_workers_per_alloc", p->max_workers_per_alloc);
+    json_kbool(j, "mpi_worker", p->mpi_worker);
     text_or_null(j, "name", p->name);
     json_kstr(j, "state", v->state == QUEUE_ACTIVE ? "Active" : "Paused");
     json_seconds(j, "timelimit", p->time_limit_ns);

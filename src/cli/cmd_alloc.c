@@ -32,6 +32,11 @@ static const struct opt_group queue_options = {
          .letter = 'n',
          .check = value_check_alloc_name,
          .help = "Begins the names of allocations and directories"},
+        {.name = "mpi-worker",
+         .flags = OPT_SWITCH,
+         .help = "Start 'hq-mpi-worker', whose ranks write shared logs through MPI",
+         .more = "It has to lie beside the server's 'hq'. One rank a node; the loss of "
+                 "one leaves the others alone."},
         {.name = "worker-start-cmd",
          .flags = OPT_NONEMPTY,
          .help = "Shell command before the worker, on each node",

@@ -312,6 +312,8 @@ void raw_alloc_params(struct json *j, const struct alloc_params *p)
         json_knull(j, "max_worker_count");
     json_kuint(j, "max_workers_per_alloc", p->max_workers_per_alloc);
     json_kdouble(j, "min_utilization", p->min_utilization);
+    if (p->mpi_worker)
+        json_kbool(j, "mpi_worker", true);
     json_kstr(j, "name", p->name);
     json_key(j, "timelimit");
     raw_duration(j, p->time_limit_ns);

@@ -111,6 +111,8 @@ static int pools_get(struct pool_set *s, struct cursor *c)
     return rc;
 }
 
+enum { HAS_POOLS = 1, MPI_WORKER = 2 };
+
 void alloc_params_encode(const struct alloc_params *p, struct buf *out)
 {
     uint64_t bits;
@@ -128,7 +130,8 @@ void alloc_params_encode(const struct alloc_params *p, struct buf *out)
     buf_varint(out, p->idle_timeout_ns);
     memcpy(&bits, &p->min_utilization, sizeof bits);
     buf_u64(out, bits);
-    buf_u8(out, p->has_pools);
+    buf_u8(out, (uint8_t)((p->has_pools ? HAS_POOLS : 0) |
+                          (p->mpi_worker ? MPI_WORKER : 0)));
     pools_put(&p->pools, out);
 }
 
@@ -159,7 +162,9 @@ int alloc_params_decode(struct alloc_params *p, struct cursor *c)
     p->idle_timeout_ns = cursor_varint(c);
     uint64_t bits = cursor_u64(c);
     memcpy(&p->min_utilization, &bits, sizeof bits);
-    p->has_pools = cursor_u8(c) != 0;
+    uint8_t flags = cursor_u8(c);
+    p->has_pools = flags & HAS_POOLS;
+    p->mpi_worker = flags & MPI_WORKER;
     if (rc == 0)
         rc = pools_get(&p->pools, c);
     if (rc == 0 && (c->failed || !params_valid(p)))

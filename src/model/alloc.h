@@ -34,6 +34,7 @@ struct alloc_params {
     char *worker_start_cmd, *worker_stop_cmd, *worker_wrap_cmd; /* NULL: none */
     uint64_t idle_timeout_ns; /* 0: not given; DURATION_ZERO_NS: 0 */
     double min_utilization;
+    bool mpi_worker;       /* workers are ranks of hq-mpi-worker */
     bool has_pools;        /* resources were given on the command line: */
     struct pool_set pools; /* in the order given, without couplings */
 };

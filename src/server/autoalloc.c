@@ -254,6 +254,9 @@ void autoalloc_create(struct server *s)
     e->fails_max =
         (uint32_t)setting("HQ_AUTOALLOC_MAX_ALLOCATION_FAILS", ALLOC_FAILS_MAX_DEFAULT);
     e->hq = find_self();
+    char *slash = strrchr(e->hq, '/');
+    e->mpi_worker =
+        xasprintf("%.*shq-mpi-worker", slash ? (int)(slash + 1 - e->hq) : 0, e->hq);
     e->dirty = true;
 }
 
@@ -332,5 +335,6 @@ void autoalloc_release(struct server *s)
         free(e->inactive.data[i]);
     vec_release(&e->inactive);
     free(e->hq);
+    free(e->mpi_worker);
     free(e);
 }

@@ -26,7 +26,8 @@ struct alloc_engine {
     uint64_t checked_us;
     struct list helpers; /* struct helper: running, then waiting */
     uint32_t n_running;
-    char *hq; /* this program */
+    char *hq;         /* this program, */
+    char *mpi_worker; /* and hq-mpi-worker beside it */
     /* Directories of ended allocations and failed submissions, the oldest first. */
     VEC(char *) inactive;
     struct list removals; /* autoalloc_clients.c */
@@ -54,6 +55,9 @@ bool helper_ok(const char *program, const struct io_command_result *r,
 
 /* ---- autoalloc_submit.c ---- */
 
+/* Whether the program that the queue's workers are is there. */
+int autoalloc_check_worker(const struct server *s, const struct alloc_params *p,
+                           struct error *err) MUST_CHECK;
 /* Submits allocations of these sizes, one after the other, until one fails. */
 void autoalloc_round(struct server *s, struct alloc_queue *q, const uint32_t *sizes,
                      size_t n);

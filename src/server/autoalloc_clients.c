@@ -21,9 +21,15 @@ static void reply_error(struct client_link *c, int code, const char *fmt, ...)
 static bool take_params(struct client_link *c, struct span span, struct alloc_params *p)
 {
     struct cursor cur = cursor_make(span.p, span.n);
-    if (alloc_params_decode(p, &cur) == 0)
+    struct error err = ERROR_INIT;
+    if (alloc_params_decode(p, &cur) != 0) {
+        reply_error(c, ERR_CORRUPT, "malformed parameters of a queue");
+        return false;
+    }
+    if (autoalloc_check_worker(c->server, p, &err) == 0)
         return true;
-    reply_error(c, ERR_CORRUPT, "malformed parameters of a queue");
+    client_reply_error(c, &err);
+    alloc_params_release(p);
     return false;
 }
 

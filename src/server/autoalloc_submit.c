@@ -44,6 +44,19 @@ static void read_id(void *arg, struct io_command_result *r)
     free(path);
 }
 
+int autoalloc_check_worker(const struct server *s, const struct alloc_params *p,
+                           struct error *err)
+{
+    if (!p->mpi_worker || access(s->alloc->mpi_worker, X_OK) == 0)
+        return 0;
+    return error_sys(err, "cannot start \"%s\" in allocations", s->alloc->mpi_worker);
+}
+
+static const char *worker_program(const struct server *s, const struct alloc_params *p)
+{
+    return p->mpi_worker ? s->alloc->mpi_worker : s->alloc->hq;
+}
+
 static void submission_begin(struct server *s, struct submission *sub,
                              const struct batch_script *script, helper_fn *fn,
                              void *arg)
@@ -164,7 +177,7 @@ static void round_next(struct server *s, struct alloc_queue *q, struct round *r)
         .name = buf_cstr(&name),
         .dir = dir,
         .server_dir = s->run_dir,
-        .hq = s->alloc->hq,
+        .hq = worker_program(s, &q->params),
         .log_filter = getenv("RUST_LOG"),
         .workers = r->sizes[r->at],
     };
@@ -291,7 +304,7 @@ void autoalloc_trial(struct server *s, struct alloc_params *params, trial_fn *do
         .name = buf_cstr(&name),
         .dir = dir,
         .server_dir = t->root,
-        .hq = s->alloc->hq,
+        .hq = worker_program(s, &t->params),
         .log_filter = getenv("RUST_LOG"),
         .workers = t->params.max_workers_per_alloc,
         .trial = true,

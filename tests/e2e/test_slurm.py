@@ -316,3 +316,20 @@ def test_allocation_that_waits_outlives_the_server(queued):
     queued.wait_job(job, 120)
     assert list(allocations(queued)) == [number]
     assert queued.workers("--all")[-1]["allocation"]["id"] == number
+
+
+def test_ranks_of_queues_write_one_log(queued):
+    """Allocations of hq-mpi-worker: the shared log of several nodes, by MPI."""
+    queued.hq("alloc", "add", "slurm", "--time-limit", "5m", "--cpus", "2", "-m", "3",
+              "--mpi-worker", "--idle-timeout", "2s", "--max-worker-count", "3",
+              "--no-dry-run", "--", "-p", "main")
+    gang = queued.submit("--nodes", "3", "--", "true")
+    job = queued.submit("--log", "l", "--array", "1-60", "--", "sh", "-c",
+                        "hostname; sleep 0.2")
+    queued.wait_job(gang, 120)
+    queued.wait_job(job, 120)
+    lines = queued.log("l", "cat", job, "stdout").stdout.split()
+    assert len(lines) == 60 and set(lines) == {"node1", "node2", "node3"}
+    assert {e["host"] for e in queued.json("log", "l", "list")} == set(lines)
+    wait_until(lambda: {a["status"] for a in allocations(queued).values()} == {"finished"},
+               "the end", 90)

@@ -26,7 +26,8 @@ static void fuzz_id(const struct batch_ops *ops, struct span out)
 
 static void check_time(const struct batch_time *t)
 {
-    HQ_ASSERT(!t->known || (t->month >= 1 && t->day >= 0 && t->year >= 0));
+    HQ_ASSERT(!t->known || (t->year >= 1970 && t->month >= 1 && t->month <= 12 &&
+                            t->day >= 1 && t->hour >= 0 && t->second >= 0));
 }
 
 static void fuzz_status(const struct batch_ops *ops, const struct batch_answer *a)

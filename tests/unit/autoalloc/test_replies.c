@@ -96,6 +96,8 @@ static void test_slurm_answers(void)
     CU_ASSERT(!st.ended.known);
     st = slurm_status("JobState=PENDING StartTime=2030-01-02 03:04:05", "", true, 0);
     CU_ASSERT(!st.started.known);
+    st = slurm_status("JobState=PENDING StartTime=2030-00-02T03:04:05", "", true, 0);
+    CU_ASSERT(!st.started.known);
     (void)slurm_status("", "", true, ERR_PARSE);
     (void)slurm_status("garbage", "", true, ERR_PARSE);
     (void)slurm_status("JobState=", "", true, ERR_PARSE);

@@ -88,6 +88,25 @@ static void test_slurm_shell(void)
                                     "'RUST_LOG=warn " WORKER("slurm") "'");
 }
 
+/* Ranks always come from srun, which is told to leave the others alone. */
+static void test_mpi_worker(void)
+{
+    begin(MANAGER_SLURM, 1);
+    params.mpi_worker = true;
+    script.hq = "/bin/hq-mpi-worker";
+    CHECK(SLURM_HEAD("1", "hq-1-1") "#SBATCH --no-kill\n\nsrun --overlap --mpi=none "
+                                    "--kill-on-bad-exit=0 --no-kill --wait=0 "
+                                    "--cpu-bind=none --ntasks=1 --nodes=1 "
+                                    "/bin/hq-mpi-worker --idle-timeout \"5m\" "
+                                    "--manager \"slurm\" --server-dir "
+                                    "\"/d\"");
+    begin(MANAGER_PBS, 2);
+    params.mpi_worker = true;
+    script.hq = "/bin/hq-mpi-worker";
+    CHECK(PBS_HEAD("2") "\npbsdsh -- bash -l -c '/bin/hq-mpi-worker --idle-timeout "
+                        "\"5m\" --manager \"pbs\" --server-dir \"/d\"'");
+}
+
 static void test_pbs(void)
 {
     begin(MANAGER_PBS, 1);
@@ -180,5 +199,6 @@ static void test_names(void)
     alloc_params_release(&params);
 }
 
-TEST_MAIN("scripts", TEST(test_slurm), TEST(test_slurm_shell), TEST(test_pbs),
-          TEST(test_odd_words), TEST(test_times), TEST(test_commands), TEST(test_names))
+TEST_MAIN("scripts", TEST(test_slurm), TEST(test_slurm_shell), TEST(test_mpi_worker),
+          TEST(test_pbs), TEST(test_odd_words), TEST(test_times), TEST(test_commands),
+          TEST(test_names))

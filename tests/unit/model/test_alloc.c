@@ -33,6 +33,7 @@ static void fill(struct alloc_params *p)
     p->worker_stop_cmd = strdup("echo 'x'");
     p->idle_timeout_ns = 5;
     p->min_utilization = 0.5;
+    p->mpi_worker = true;
     add_pool(p, "mem=sum(5)");
     add_pool(p, "cpus=range(0-3)");
 }
@@ -55,7 +56,8 @@ static void test_params(void)
     CU_ASSERT_EQUAL_FATAL(got.worker_args.n, 1);
     CU_ASSERT_PTR_NULL(got.worker_start_cmd);
     CU_ASSERT_STRING_EQUAL(got.worker_stop_cmd, "echo 'x'");
-    CU_ASSERT(got.idle_timeout_ns == 5 && got.min_utilization == 0.5 && got.has_pools);
+    CU_ASSERT(got.idle_timeout_ns == 5 && got.min_utilization == 0.5 && got.has_pools &&
+              got.mpi_worker);
     CU_ASSERT_EQUAL_FATAL(got.pools.n_pools, 2);
     CU_ASSERT_STRING_EQUAL(got.pools.pools[0].name, "mem"); /* not sorted */
     alloc_params_release(&got);
