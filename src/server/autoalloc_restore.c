@@ -152,6 +152,8 @@ static void restore_queue(struct server *s, struct alloc_queue *q)
         struct allocation *a = q->allocs.data[i];
         if (!allocation_active(a))
             continue;
+        if (a->state == ALLOC_RUNNING)
+            a->look_us = 1; /* until a worker comes back, if any does */
         if (!adopt(s, a) && a->state == ALLOC_QUEUED) {
             log_warn("Workers of allocation %s could not find this server", a->id);
             autoalloc_cancel_known(s, q, a);

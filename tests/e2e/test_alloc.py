@@ -479,6 +479,24 @@ def test_queued_allocation_finds_the_restarted_server(journaled):
     assert not journaled.batch.calls("scancel")
 
 
+def test_running_workers_come_back(journaled):
+    """With --on-server-lost=reconnect: their script names the run that was killed."""
+    journaled.batch.runs()
+    add(journaled, *ONE, "--max-worker-count", "1", "--on-server-lost", "reconnect:1m")
+    go = journaled.work / "go"
+    job = journaled.submit("--", "sh", "-c", f"while ! test -e {go}; do sleep 0.05; done; "
+                           "echo $HQ_INSTANCE_ID")
+    journaled.wait_stats(job, running=1)
+    restart(journaled)
+    journaled.wait_workers(1, 60)
+    assert statuses(journaled) == {"101": "running"}
+    go.touch()
+    journaled.wait_job(job)
+    assert journaled.read(f"job-{job}/0.stdout") == "0\n"
+    journaled.hq("worker", "stop", "all")
+    wait_statuses(journaled, {"101": "finished"})
+
+
 def test_queued_allocation_that_cannot_find_it_is_cancelled(journaled):
     add(journaled, *ONE, "--max-worker-count", "1")
     journaled.submit("--", "true")
