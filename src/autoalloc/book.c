@@ -17,6 +17,7 @@ static void queue_destroy(struct alloc_queue *q)
     vec_release(&q->allocs);
     alloc_params_release(&q->params);
     pool_set_release(&q->known);
+    free(q->last_error);
     free(q);
 }
 

@@ -42,10 +42,11 @@ struct alloc_queue {
     bool any_round;
     uint64_t round_us; /* the last one began */
     /* Of the running server. */
-    bool submitting; /* a round is under way */
-    bool removing;   /* its allocations are being cancelled */
-    uint32_t n_dirs; /* numbers given to directories */
-    uint32_t looks;  /* questions to the batch system that are not answered */
+    bool submitting;  /* a round is under way */
+    bool removing;    /* its allocations are being cancelled */
+    uint32_t n_dirs;  /* numbers given to directories */
+    char *last_error; /* of the last submission, when it failed; owned */
+    uint32_t looks;   /* questions to the batch system that are not answered */
 };
 
 struct alloc_book {

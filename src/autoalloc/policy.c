@@ -18,7 +18,13 @@ bool alloc_may_submit(const struct alloc_queue *q, uint64_t now_us)
     if (q->params.max_worker_count &&
         alloc_queue_workers(q) >= q->params.max_worker_count)
         return false;
-    return !q->any_round || now_us >= q->round_us + delays_us[q->level];
+    return alloc_delay_us(q, now_us) == 0;
+}
+
+uint64_t alloc_delay_us(const struct alloc_queue *q, uint64_t now_us)
+{
+    uint64_t until = q->any_round ? q->round_us + delays_us[q->level] : 0;
+    return until > now_us ? until - now_us : 0;
 }
 
 static void level_up(struct alloc_queue *q)

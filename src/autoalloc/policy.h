@@ -31,6 +31,9 @@ size_t alloc_plan(const struct alloc_queue *q, const struct alloc_demand *d,
 /* Whether anything could be submitted at all, whatever the demand. */
 bool alloc_may_submit(const struct alloc_queue *q, uint64_t now_us);
 
+/* How long the queue waits after failures before it submits again; 0: no longer. */
+uint64_t alloc_delay_us(const struct alloc_queue *q, uint64_t now_us);
+
 /* A round of submissions begins; how one of it ended. */
 void alloc_round_began(struct alloc_queue *q, uint64_t now_us);
 void alloc_submit_ended(struct alloc_queue *q, bool ok);

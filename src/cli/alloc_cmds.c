@@ -128,16 +128,22 @@ static void text_or_null(struct json *j, const char *key, const char *text)
 
 static void queue_json(struct json *j, const struct queue_view *v)
 {
+    static const char *const reasons[QUEUE_STATE_COUNT] = {
+        NULL, "client", "failed submissions", "failed allocations"};
     const struct alloc_params *p = &v->params;
     json_begin_object(j);
     words_json(j, "additional_args", &p->additional_args);
     json_kuint(j, "backlog", p->backlog);
+    json_seconds(j, "delay", v->delay_us * 1000);
+    json_kuint(j, "failed_allocations", v->alloc_fails);
+    json_kuint(j, "failed_submissions", v->submit_fails);
     json_kuint(j, "id", v->id);
     json_key(j, "known_worker_resources");
     if (v->has_known)
         pool_json(j, &v->known);
     else
         json_null(j);
+    text_or_null(j, "last_error", v->last_error);
     json_kstr(j, "manager", batch_ops_of(p->manager)->json);
     if (p->max_worker_count)
         json_kuint(j, "max_worker_count", p->max_worker_count);
@@ -146,6 +152,7 @@ static void queue_json(struct json *j, const struct queue_view *v)
     json_kuint(j, "max_workers_per_alloc", p->max_workers_per_alloc);
     json_kbool(j, "mpi_worker", p->mpi_worker);
     text_or_null(j, "name", p->name);
+    text_or_null(j, "pause_reason", reasons[v->state]);
     json_kstr(j, "state", v->state == QUEUE_ACTIVE ? "Active" : "Paused");
     json_seconds(j, "timelimit", p->time_limit_ns);
     words_json(j, "worker_args", &p->worker_args);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/xmem.h"
 #include "wire/alloc_views.h"
 
@@ -116,7 +117,11 @@ void autoalloc_on_list(struct client_link *c)
                                      .state = (uint8_t)q->state,
                                      .params = q->params,
                                      .has_known = q->has_known,
-                                     .known = q->known};
+                                     .known = q->known,
+                                     .submit_fails = q->submit_fails,
+                                     .alloc_fails = q->alloc_fails,
+                                     .delay_us = alloc_delay_us(q, clock_mono_us()),
+                                     .last_error = q->last_error};
         queue_view_put(&b, &v);
     }
     struct msg_RSP_ALLOC_LIST m = {.queues = span_buf(&b)};

@@ -150,6 +150,8 @@ static void on_submitted(struct server *s, void *arg, struct io_command_result *
     struct alloc_queue *q = alloc_book_queue(&s->alloc->book, r->queue);
     HQ_ASSERT(q); /* a removal waits for the round */
     bool ok = submission_ended(&r->sub, res, &err);
+    free(q->last_error);
+    q->last_error = ok ? NULL : xstrdup(err.text);
     if (ok) {
         take_submitted(s, q, r);
     } else {

@@ -10,6 +10,12 @@ void queue_view_put(struct buf *out, const struct queue_view *v)
     buf_u8(out, v->has_known);
     if (v->has_known)
         pool_set_encode(&v->known, out);
+    buf_varint(out, v->submit_fails);
+    buf_varint(out, v->alloc_fails);
+    buf_varint(out, v->delay_us);
+    buf_u8(out, v->last_error != NULL);
+    if (v->last_error)
+        buf_str(out, v->last_error);
 }
 
 bool queue_view_get(struct cursor *c, struct queue_view *v)
@@ -24,6 +30,10 @@ bool queue_view_get(struct cursor *c, struct queue_view *v)
     v->has_known = cursor_u8(c) != 0;
     if (v->has_known && pool_set_decode(&v->known, c) != 0)
         c->failed = true;
+    v->submit_fails = cursor_varint32(c);
+    v->alloc_fails = cursor_varint32(c);
+    v->delay_us = cursor_varint(c);
+    v->last_error = cursor_u8(c) ? cursor_strdup(c, ALLOC_TEXT_MAX) : NULL;
     if (c->failed || v->state >= QUEUE_STATE_COUNT) {
         c->failed = true;
         queue_view_release(v);
@@ -36,6 +46,8 @@ void queue_view_release(struct queue_view *v)
 {
     alloc_params_release(&v->params);
     pool_set_release(&v->known);
+    free(v->last_error);
+    v->last_error = NULL;
 }
 
 void allocation_view_put(struct buf *out, const struct allocation_view *v)

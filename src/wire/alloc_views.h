@@ -10,6 +10,9 @@ struct queue_view {
     struct alloc_params params;
     bool has_known; /* resources of the last worker: */
     struct pool_set known;
+    uint32_t submit_fails, alloc_fails; /* in a row */
+    uint64_t delay_us;                  /* before it submits again, after failures */
+    char *last_error;                   /* of its last submission; NULL: none */
 };
 void queue_view_put(struct buf *out, const struct queue_view *v);
 /* Reads one of a list; false at its end, or when it is malformed (c->failed). */

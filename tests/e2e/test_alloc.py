@@ -255,8 +255,11 @@ def test_submissions_that_fail(batch, body, why):
     batch.submit("--", "true")
     wait_log(batch, why)
     assert statuses(batch) == {}
-    # It waits a minute then.
+    # It waits a minute then, and says why.
     assert len(batch.batch.calls("sbatch")) == 1
+    queue = queues(batch)[1]
+    assert 30 < queue["delay"] <= 60 and queue["failed_submissions"] == 1
+    assert why in queue["last_error"] and queue["pause_reason"] is None
 
 
 def test_garbage_instead_of_states(batch):
@@ -553,6 +556,7 @@ def test_automatic_pause_survives(bare):
     wait_until(lambda: queues(bare)[1]["state"] == "Paused", "the pause")
     restart(bare)
     assert queues(bare)[1]["state"] == "Paused"
+    assert queues(bare)[1]["pause_reason"] == "failed allocations"
     bare.hq("alloc", "resume", 1)
     wait_until(lambda: "102" in statuses(bare), "the next one")
 
