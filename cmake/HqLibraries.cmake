@@ -1,4 +1,5 @@
-# Third-party libraries, each as one imported target hq_ext::<name>.
+# Third-party libraries, each as one imported target hq_ext::<name>; hq_ext::<name>_shared
+# is never the archive.
 # With HQ_STATIC_LIBS the archive is taken where the distribution ships one: the
 # dynamic linker then has nothing to do at start-up and `hq job list` stays near a
 # millisecond.
@@ -10,6 +11,9 @@ function(hq_external name module archive)
     add_library(hq_ext_${name} INTERFACE)
     add_library(hq_ext::${name} ALIAS hq_ext_${name})
     target_include_directories(hq_ext_${name} SYSTEM INTERFACE ${EXT_${name}_INCLUDE_DIRS})
+    add_library(hq_ext_${name}_shared INTERFACE)
+    add_library(hq_ext::${name}_shared ALIAS hq_ext_${name}_shared)
+    target_link_libraries(hq_ext_${name}_shared INTERFACE ${EXT_${name}_LINK_LIBRARIES})
     if(HQ_STATIC_LIBS)
         find_library(EXT_${name}_ARCHIVE NAMES ${archive} HINTS ${EXT_${name}_LIBDIR})
         if(EXT_${name}_ARCHIVE)

@@ -16,7 +16,7 @@ static int fetch_jobs(const struct run *r, struct job_list *list, struct error *
     struct client *c = NULL;
     int rc = session_open(r, &c, err);
     if (rc == 0)
-        rc = client_list_jobs(c, list, err);
+        rc = client_list_jobs(c, NULL, list, err);
     client_close(c);
     return rc;
 }

@@ -44,28 +44,6 @@ static void on_damage(void *arg, const struct outlog_damage *d)
 /* ---- the log of a job -------------------------------------------------------------
  */
 
-/* The one stream of the job's tasks. */
-static int stream_of_job(const struct job_view *v, char **path, struct error *err)
-{
-    const char *found = NULL;
-    for (size_t i = 0; i < v->n_groups; i++) {
-        const struct submit *sub = v->groups[i].submit;
-        const char *stream = sub->bodies[v->groups[i].group->body].stream;
-        if (!stream || (found && strcmp(found, stream) == 0))
-            continue;
-        if (found)
-            return error_set(err, ERR_INVALID,
-                             "Job %u writes into several logs: '%s', '%s'; name one",
-                             v->detail.info.id, found, stream);
-        found = stream;
-    }
-    if (!found)
-        return error_set(err, ERR_NOT_FOUND, "Job %u writes into no log",
-                         v->detail.info.id);
-    *path = strdup(found);
-    return *path ? 0 : error_nomem(err);
-}
-
 /* The job that the word names: an id or "last". */
 static int fetch_job(struct client *c, const char *word, struct job_views *views,
                      struct error *err)
@@ -106,7 +84,7 @@ static int ask_server(struct log_source *s, const struct run *r, const char *wor
         s->job = v->detail.info.id;
         note_job(s, &v->detail);
         if (!s->follow || v->n_groups || !v->detail.info.open)
-            rc = stream_of_job(v, &s->path, err);
+            rc = job_view_stream(v, &s->path, err);
     }
     if (rc == 0 && !s->job_uid)
         rc = session_server_uid(c, &s->job_uid, err);

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "base/xmem.h"
+#include "client/requests.h"
 #include "model/alloc.h"
 #include "submit/fields.h"
 #include "topo/topo.h"

@@ -12,7 +12,6 @@
 #include "model/worker.h"
 #include "wire/lists.h"
 
-#define CANCEL_REASON_MAX 200
 #define HEARTBEAT_MIN_MS 150
 
 int value_check_u32(const char *text, struct error *err);

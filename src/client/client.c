@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,7 @@
 struct client {
     int fd;
     struct channel *channel;
+    int timeout_ms; /* that an answer may take; -1: for ever */
     struct buf batch;
     struct buf out;
     uint8_t chunk[READ_CHUNK];
@@ -89,8 +91,12 @@ static int send_out(struct client *c, struct error *err)
     if (c->out.failed)
         return error_nomem(err);
     while (left > 0) {
-        ssize_t n = send(c->fd, p, left, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
+        int rc = c->timeout_ms < 0 ? 0 : wait_fd(c->fd, POLLOUT, c->timeout_ms, err);
+        if (rc)
+            return rc;
+        int flags = c->timeout_ms < 0 ? 0 : MSG_DONTWAIT;
+        ssize_t n = send(c->fd, p, left, MSG_NOSIGNAL | flags);
+        if (n < 0 && (errno == EINTR || (flags && errno == EAGAIN)))
             continue;
         if (n < 0)
             return error_set(err, ERR_CLOSED, "Connection closed: %s", strerror(errno));
@@ -104,6 +110,9 @@ static int send_out(struct client *c, struct error *err)
 static int receive_some(struct client *c, struct error *err)
 {
     ssize_t n;
+    int rc = c->timeout_ms < 0 ? 0 : wait_fd(c->fd, POLLIN, c->timeout_ms, err);
+    if (rc)
+        return rc;
     do
         n = recv(c->fd, c->chunk, sizeof c->chunk, 0);
     while (n < 0 && errno == EINTR);
@@ -151,6 +160,7 @@ int client_connect(const char *host, uint16_t port, const uint8_t *key,
         return error_nomem(err);
     }
     c->fd = fd;
+    c->timeout_ms = -1;
     buf_init(&c->batch, BATCH_MAX);
     buf_init(&c->out, 2 * BATCH_MAX);
     rc = handshake(c, t, err);
@@ -160,6 +170,11 @@ int client_connect(const char *host, uint16_t port, const uint8_t *key,
     }
     *out = c;
     return 0;
+}
+
+void client_set_timeout(struct client *c, uint32_t timeout_ms)
+{
+    c->timeout_ms = timeout_ms ? (int)MIN(timeout_ms, (uint32_t)INT_MAX) : -1;
 }
 
 void client_close(struct client *c)

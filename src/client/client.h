@@ -23,12 +23,15 @@ int client_connect(const char *host, uint16_t port, const uint8_t *key,
                    uint32_t timeout_ms, struct client **out,
                    struct error *err) MUST_CHECK;
 void client_close(struct client *c); /* NULL is fine */
+/* How long the server may be silent from now on while it is sent to or waited for, then
+ * ERR_TIMEOUT; 0: for ever, as after connecting. */
+void client_set_timeout(struct client *c, uint32_t timeout_ms);
 
 /* Messages to be sent; msg_put_* into it, then client_send. */
 struct buf *client_batch(struct client *c);
 int client_send(struct client *c, struct error *err) MUST_CHECK;
 /*
- * The next message; the body is valid until the next call. Waits for ever. ERR_CLOSED
+ * The next message; the body is valid until the next call. ERR_CLOSED
  * with a text that contains "Connection closed" when the server goes away.
  */
 int client_receive(struct client *c, uint8_t *type, struct span *body,

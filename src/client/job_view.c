@@ -1,6 +1,7 @@
 #include "client/job_view.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/vec.h"
 
 /* Room for one more element; `data` is the address of the element pointer. */
@@ -362,4 +363,25 @@ int task_paths(const struct job_view *v, const struct task_ref *t,
         .axis_index = t->index,
     };
     return task_paths_resolve(t->body, &ctx, paths) ? error_nomem(err) : 0;
+}
+
+int job_view_stream(const struct job_view *v, char **path, struct error *err)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < v->n_groups; i++) {
+        const struct submit *sub = v->groups[i].submit;
+        const char *stream = sub->bodies[v->groups[i].group->body].stream;
+        if (!stream || (found && strcmp(found, stream) == 0))
+            continue;
+        if (found)
+            return error_set(err, ERR_INVALID,
+                             "Job %u writes into several logs: '%s', '%s'; name one",
+                             v->detail.info.id, found, stream);
+        found = stream;
+    }
+    if (!found)
+        return error_set(err, ERR_NOT_FOUND, "Job %u writes into no log",
+                         v->detail.info.id);
+    *path = strdup(found);
+    return *path ? 0 : error_nomem(err);
 }

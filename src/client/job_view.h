@@ -76,6 +76,10 @@ void task_print_error(const struct task_ref *t, struct buf *out);
 /* Host names of the task's workers, one per line. Appends. */
 void task_print_workers(const struct job_view *v, const struct task_ref *t,
                         struct buf *out);
+/* The one log that the job's tasks write to, a file or directory; *path is malloc'ed.
+ * ERR_NOT_FOUND: none, ERR_INVALID: several. */
+int job_view_stream(const struct job_view *v, char **path,
+                    struct error *err) MUST_CHECK;
 /* Resolved paths of the task's latest run. */
 int task_paths(const struct job_view *v, const struct task_ref *t,
                const char *server_uid, struct task_paths *paths,

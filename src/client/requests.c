@@ -60,13 +60,14 @@ static int take_jobs(struct span body, struct job_list *list, struct error *err)
     return c.failed ? error_set(err, ERR_CORRUPT, "malformed list of jobs") : 0;
 }
 
-int client_list_jobs(struct client *c, struct job_list *out, struct error *err)
+int client_list_jobs(struct client *c, const struct selector *which,
+                     struct job_list *out, struct error *err)
 {
     const struct selector all = {.kind = SELECT_ALL};
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct span body;
     *out = (struct job_list){0};
-    selector_put(&selector, &all);
+    selector_put(&selector, which ? which : &all);
     struct msg_REQ_JOB_LIST req = {.jobs = span_buf(&selector)};
     msg_put_REQ_JOB_LIST(client_batch(c), &req);
     int rc = client_call(c, MSG_RSP_JOB_LIST, &body, err);

@@ -23,9 +23,10 @@ struct job_list {
     size_t n, cap;
     uint64_t total; /* jobs that the server has */
 };
-/* All jobs. *out is initialised here and empty on failure. */
-int client_list_jobs(struct client *c, struct job_list *out,
-                     struct error *err) MUST_CHECK;
+/* The selected jobs that there are; NULL: all. *out is initialised here and empty on
+ * failure. */
+int client_list_jobs(struct client *c, const struct selector *which,
+                     struct job_list *out, struct error *err) MUST_CHECK;
 void job_list_release(struct job_list *list);
 
 /* Release with server_info_release. */
@@ -33,6 +34,8 @@ int client_server_info(struct client *c, struct server_info *out,
                        struct error *err) MUST_CHECK;
 
 /* ---- changing ---- */
+
+#define CANCEL_REASON_MAX 200 /* bytes */
 
 struct op_results {
     struct op_result *items; /* ascending by id */

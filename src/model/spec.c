@@ -19,6 +19,13 @@ static void *grow(void *array, size_t n, size_t *cap, size_t size)
     return p;
 }
 
+int job_name_check(const char *name, struct error *err)
+{
+    if (strpbrk(name, "\n\t"))
+        return error_set(err, ERR_INVALID, "name cannot have a newline or a tab");
+    return 0;
+}
+
 void submit_init(struct submit *s)
 {
     *s = (struct submit){.max_fails = -1, .text = BUF_INIT(SUBMIT_TEXT_MAX)};

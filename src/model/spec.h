@@ -138,6 +138,8 @@ struct submit {
     struct buf text; /* offset 0 holds one NUL, so that 0 can mean "none" */
 };
 
+/* "name cannot have a newline or a tab" */
+int job_name_check(const char *name, struct error *err) MUST_CHECK;
 void submit_init(struct submit *s);
 void submit_release(struct submit *s);
 void task_body_init(struct task_body *b); /* defaults; request stays empty */

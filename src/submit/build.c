@@ -496,13 +496,6 @@ static char *file_name(char *path)
     return !*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ? NULL : base;
 }
 
-int job_name_check(const char *name, struct error *err)
-{
-    if (strpbrk(name, "\n\t"))
-        return error_set(err, ERR_INVALID, "name cannot have a newline or a tab");
-    return 0;
-}
-
 static int build_name(const struct submit_input *in, struct submit *s, char *program,
                       struct error *err)
 {

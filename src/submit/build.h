@@ -26,7 +26,4 @@ int submit_read_directives(const struct args *line, const struct buf *input,
 int submit_build(const struct submit_input *in, struct notices *notices,
                  struct submit *s, struct error *err) MUST_CHECK;
 
-/* "name cannot have a newline or a tab" */
-int job_name_check(const char *name, struct error *err) MUST_CHECK;
-
 #endif

@@ -1,0 +1,236 @@
+/* Waiting for jobs, and changing them. */
+#include <hq/job.h>
+#include <limits.h>
+#include <string.h>
+#include "api/internal.h"
+#include "base/clock.h"
+#include "client/requests.h"
+
+int api_no_job(uint32_t job, struct error *err)
+{
+    return error_set(err, ERR_NOT_FOUND, "Job %u not found", job);
+}
+
+static int select_jobs(const uint32_t *jobs, size_t n, struct selector *out,
+                       struct error *err)
+{
+    *out = (struct selector){.kind = SELECT_IDS, .ids = IDSET_INIT};
+    for (size_t i = 0; i < n; i++) {
+        if (jobs[i] > IDSET_ID_MAX || jobs[i] == 0)
+            return api_no_job(jobs[i], err);
+        if (idset_add(&out->ids, jobs[i], 1, 1))
+            return error_nomem(err);
+    }
+    return 0;
+}
+
+void api_select(uint32_t job, struct buf *out)
+{
+    struct idrange range = {.first = job, .count = 1, .step = 1};
+    const struct selector one = {.kind = SELECT_IDS,
+                                 .ids = {.ranges = &range, .n_ranges = 1, .cap = 1}};
+    selector_put(out, &one);
+}
+
+/* --- waiting ------------------------------------------------------------ */
+
+/* A job that is unknown would be passed over. */
+static int check_jobs(struct client *conn, const struct selector *which,
+                      const uint32_t *jobs, size_t n, struct error *err)
+{
+    struct job_list list;
+    int rc = client_list_jobs(conn, which, &list, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        size_t low = 0, high = list.n;
+        while (low < high) {
+            size_t mid = low + (high - low) / 2;
+            if (list.items[mid].id < jobs[i])
+                low = mid + 1;
+            else
+                high = mid;
+        }
+        if (low == list.n || list.items[low].id != jobs[i])
+            rc = api_no_job(jobs[i], err);
+    }
+    job_list_release(&list);
+    return rc;
+}
+
+/* Milliseconds that are left; 1 at least, since 0 is for ever to a connection. */
+static uint32_t left_ms(uint64_t deadline_us)
+{
+    uint64_t now_us = clock_mono_us();
+    uint64_t ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 : 0;
+    return (uint32_t)MIN(MAX(ms, UINT64_C(1)), (uint64_t)INT_MAX);
+}
+
+static uint64_t deadline_of(uint64_t timeout_ms)
+{
+    uint64_t now_us = clock_mono_us();
+    if (timeout_ms == HQ_WAIT_FOREVER || timeout_ms > (UINT64_MAX - now_us) / 1000)
+        return UINT64_MAX;
+    return now_us + timeout_ms * 1000;
+}
+
+static int take_snapshot(struct client *conn, struct wait_snapshot *s,
+                         struct error *err)
+{
+    uint8_t type;
+    struct span body;
+    int rc = client_receive(conn, &type, &body, err);
+    if (rc)
+        return rc;
+    return type == MSG_RSP_PROGRESS ? wait_snapshot_get(body, s, err)
+                                    : client_unwanted(type, body, err);
+}
+
+/* The first snapshot comes at once; it is looked at even when there is no time. */
+static int follow(struct client *conn, uint64_t deadline_us, struct wait_snapshot *s,
+                  struct error *err)
+{
+    bool forever = deadline_us == UINT64_MAX;
+    int rc = client_send(conn, err);
+    if (forever)
+        client_set_timeout(conn, 0);
+    if (rc == 0)
+        rc = take_snapshot(conn, s, err);
+    while (rc == 0 && !s->done) {
+        if (clock_mono_us() >= deadline_us)
+            return error_set(err, ERR_TIMEOUT, "the jobs have not ended in time");
+        if (!forever)
+            client_set_timeout(conn, left_ms(deadline_us));
+        rc = take_snapshot(conn, s, err);
+        if (rc == ERR_TIMEOUT)
+            rc = 0; /* the clock decides */
+    }
+    return rc;
+}
+
+static int wait_for(struct client *conn, const uint32_t *jobs, size_t n,
+                    uint64_t deadline_us, struct wait_snapshot *s, struct error *err)
+{
+    struct buf encoded = BUF_INIT(BUF_MAX_DEFAULT);
+    struct selector which;
+    int rc = select_jobs(jobs, n, &which, err);
+    if (rc == 0)
+        rc = check_jobs(conn, &which, jobs, n, err);
+    if (rc == 0) {
+        selector_put(&encoded, &which);
+        const struct wait_options options = {.jobs = &encoded,
+                                             .progress = deadline_us != UINT64_MAX};
+        client_put_wait(conn, &options);
+        rc = follow(conn, deadline_us, s, err);
+    }
+    selector_release(&which);
+    buf_release(&encoded);
+    return rc;
+}
+
+int hq_job_wait(struct hq_client *client, const uint32_t *jobs, size_t n_jobs,
+                uint64_t timeout_ms, struct hq_counts *counts, struct hq_error *err)
+{
+    struct error e = ERROR_INIT;
+    struct client *conn = NULL;
+    struct wait_snapshot s = {.done = false};
+    uint64_t deadline_us = deadline_of(timeout_ms);
+    int rc = n_jobs ? api_connect_again(client, &conn, &e) : 0;
+    if (rc == 0 && n_jobs) {
+        client_set_timeout(conn, client->timeout_ms);
+        rc = wait_for(conn, jobs, n_jobs, deadline_us, &s, &e);
+    }
+    client_close(conn);
+    if (counts && (rc == 0 || rc == ERR_TIMEOUT))
+        memcpy(counts->n, s.counts.n, sizeof counts->n);
+    return api_result(rc, err, &e);
+}
+
+/* --- changing ----------------------------------------------------------- */
+
+/* Sends what was put about one job; the one result, whose message is in *results. */
+static int change(struct hq_client *client, struct client *conn, uint32_t job,
+                  struct op_results *results, struct op_result *one, struct error *err)
+{
+    int rc = api_requested(client, client_results(conn, results, err));
+    if (rc)
+        return rc;
+    if (results->n == 0 || results->items[0].outcome == OP_NOT_FOUND)
+        return api_no_job(job, err);
+    *one = results->items[0];
+    if (one->outcome == OP_FAILED)
+        return error_set(err, ERR_SYSTEM, "%.*s", (int)one->message.n,
+                         (const char *)one->message.p);
+    return 0;
+}
+
+static int cancel(struct hq_client *client, struct client *conn, uint32_t job,
+                  const char *reason, uint32_t *n_canceled, struct error *err)
+{
+    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
+    struct op_results results;
+    struct op_result one = {0};
+    api_select(job, &selector);
+    struct msg_REQ_JOB_CANCEL m = {.jobs = span_buf(&selector),
+                                   .reason = span_str(reason),
+                                   .has_reason = reason != NULL};
+    msg_put_REQ_JOB_CANCEL(client_batch(conn), &m);
+    buf_release(&selector);
+    int rc = change(client, conn, job, &results, &one, err);
+    if (rc == 0 && n_canceled)
+        *n_canceled = one.outcome == OP_DONE ? one.a : 0;
+    op_results_release(&results);
+    return rc;
+}
+
+int hq_job_cancel(struct hq_client *client, uint32_t job, const char *reason,
+                  uint32_t *n_canceled, struct hq_error *err)
+{
+    struct error e = ERROR_INIT;
+    struct client *conn = NULL;
+    int rc = reason && strlen(reason) > CANCEL_REASON_MAX
+                 ? error_set(&e, ERR_INVALID, "a reason has %d bytes at most",
+                             CANCEL_REASON_MAX)
+                 : api_connection(client, &conn, &e);
+    if (rc == 0)
+        rc = cancel(client, conn, job, reason, n_canceled, &e);
+    return api_result(rc, err, &e);
+}
+
+int hq_job_forget(struct hq_client *client, uint32_t job, struct hq_error *err)
+{
+    struct error e = ERROR_INIT;
+    struct client *conn = NULL;
+    int rc = api_connection(client, &conn, &e);
+    if (rc)
+        return api_fail(err, &e);
+    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
+    struct op_results results;
+    struct op_result one = {0};
+    api_select(job, &selector);
+    struct msg_REQ_JOB_FORGET m = {.jobs = span_buf(&selector), .states = UINT32_MAX};
+    msg_put_REQ_JOB_FORGET(client_batch(conn), &m);
+    buf_release(&selector);
+    rc = change(client, conn, job, &results, &one, &e);
+    if (rc == 0 && one.outcome != OP_DONE)
+        rc = error_set(&e, ERR_INVALID, "Job %u has not been completed yet", job);
+    op_results_release(&results);
+    return api_result(rc, err, &e);
+}
+
+int hq_job_close(struct hq_client *client, uint32_t job, struct hq_error *err)
+{
+    struct error e = ERROR_INIT;
+    struct client *conn = NULL;
+    int rc = api_connection(client, &conn, &e);
+    if (rc)
+        return api_fail(err, &e);
+    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
+    struct op_results results;
+    struct op_result one = {0};
+    api_select(job, &selector);
+    struct msg_REQ_JOB_CLOSE m = {.jobs = span_buf(&selector)};
+    msg_put_REQ_JOB_CLOSE(client_batch(conn), &m);
+    buf_release(&selector);
+    rc = change(client, conn, job, &results, &one, &e);
+    op_results_release(&results);
+    return api_result(rc, err, &e);
+}
