@@ -38,6 +38,17 @@ static const struct cmd stream = {
     .run = journal_stream_run,
 };
 
+static const struct cmd prune = {
+    .name = "prune",
+    .summary = "Have the server drop from its journal what is over",
+    .details = "All about completed jobs and about workers that are gone leaves the "
+               "file, which "
+               "is replaced by a smaller one; returns when that is done. Tasks go on "
+               "meanwhile. "
+               "The server still knows those jobs, but not after its next start.",
+    .run = journal_prune_run,
+};
+
 static const struct cmd flush = {
     .name = "flush",
     .summary = "Have the server force its journal to the disk now",
@@ -51,5 +62,6 @@ const struct cmd cmd_journal = {
     .name = "journal",
     .aliases = (const char *const[]){"event-log", NULL},
     .summary = "Read and keep the history of a server",
-    .subs = (const struct cmd *const[]){&export_cmd, &replay, &stream, &flush, NULL},
+    .subs = (const struct cmd *const[]){&export_cmd, &replay, &stream, &prune, &flush,
+                                        NULL},
 };

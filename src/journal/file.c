@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -59,7 +60,7 @@ int journal_file_cut(const struct journal_file *f)
 
 /* The lock belongs to the open file: no other thread or library can drop it by closing
  * a second descriptor, as with the older POSIX locks. */
-static int lock(int fd, const char *path, struct error *err)
+int journal_file_lock(int fd, const char *path, struct error *err)
 {
     struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_SETLK, &range) == 0)
@@ -79,9 +80,7 @@ static int lock(int fd, const char *path, struct error *err)
     return error_sys(err, "cannot lock journal \"%s\"", path);
 }
 
-/* Whether the path still leads to the open file: it may have been replaced while we
- * waited for it. */
-static bool still_there(int fd, const char *path)
+bool journal_file_is_at(int fd, const char *path)
 {
     struct stat a, b;
     return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
@@ -95,8 +94,9 @@ static int open_locked(struct journal_file *f, const char *path, struct error *e
             open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, FILE_MODE);
         if (f->fd < 0)
             return error_sys(err, "Cannot create event log file at `%s`", path);
-        int rc = lock(f->fd, path, err);
-        if (rc == 0 && still_there(f->fd, path))
+        int rc = journal_file_lock(f->fd, path, err);
+        /* It may have been replaced while we waited for it. */
+        if (rc == 0 && journal_file_is_at(f->fd, path))
             return 0;
         (void)close(f->fd);
         f->fd = -1;
@@ -106,17 +106,28 @@ static int open_locked(struct journal_file *f, const char *path, struct error *e
     return error_set(err, ERR_BUSY, "journal \"%s\" is replaced again and again", path);
 }
 
-/* The name of a new file must survive a crash as its contents do. */
-static void sync_directory(const char *path)
+int journal_file_make(const char *path, int like_fd)
+{
+    struct stat st;
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    if (fd >= 0 && fstat(like_fd, &st) == 0)
+        (void)fchmod(fd, st.st_mode & 07777); /* where it cannot be, ours is stricter */
+    return fd;
+}
+
+int journal_file_sync_directory(const char *path)
 {
     const char *base = path_base(path);
     char *dir = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
     int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        (void)fsync(fd);
+    int sys =
+        fd < 0 || (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) ? errno : 0;
+    if (fd >= 0)
         (void)close(fd);
-    }
     free(dir);
+    return sys;
 }
 
 static int write_header(struct journal_file *f, const char *path,
@@ -136,7 +147,9 @@ static int write_header(struct journal_file *f, const char *path,
         (void)journal_file_cut(f);
         return error_errno(err, sys, "Cannot create event log file at `%s`", path);
     }
-    sync_directory(path);
+    /* The name must survive a crash as the contents do; where that cannot be had, the
+     * file is as good as any other there. */
+    (void)journal_file_sync_directory(path);
     f->file_uid = h.file_uid;
     f->end = sizeof bytes;
     return 0;
@@ -167,6 +180,25 @@ static int find_end(struct journal_file *f, struct journal_scan *s, const char *
     return 0;
 }
 
+/* What a pruning that was cut short has left. */
+static void remove_leftover(const struct journal_file *f, const char *path)
+{
+    uint8_t bytes[JOURNAL_HEADER_SIZE];
+    struct file_header h;
+    char *real = realpath(path, NULL), *tmp = NULL;
+    if (real && asprintf(&tmp, "%s" JOURNAL_TMP, real) < 0)
+        tmp = NULL;
+    int fd = tmp ? open(tmp, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    ssize_t n = fd >= 0 ? read(fd, bytes, sizeof bytes) : -1;
+    int rc = n >= 0 ? header_decode(&h, tmp, bytes, (size_t)n, NULL) : ERR_CORRUPT;
+    if (rc == ERR_NOT_FOUND || (rc == 0 && h.file_uid == f->file_uid))
+        (void)unlink(tmp);
+    if (fd >= 0)
+        (void)close(fd);
+    free(real);
+    free(tmp);
+}
+
 int journal_file_open(struct journal_file *f, const char *path, const char *server_uid,
                       uint64_t now_us, struct error *err)
 {
@@ -181,7 +213,9 @@ int journal_file_open(struct journal_file *f, const char *path, const char *serv
     else if (rc == ERR_NOT_FOUND)
         rc = write_header(f, path, server_uid, now_us, err);
     journal_scan_release(&s);
-    if (rc != 0) {
+    if (rc == 0) {
+        remove_leftover(f, path);
+    } else {
         (void)close(f->fd);
         f->fd = -1;
     }

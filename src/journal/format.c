@@ -14,7 +14,8 @@ enum {
     AT_FILE_UID = 16,
     AT_CREATED = 24,
     AT_SERVER_UID = 32,
-    AT_RESERVED = 64,
+    AT_LAST_JOB = 64,
+    AT_LAST_WORKER = 68,
     AT_CHECKSUM = 72
 };
 
@@ -34,7 +35,8 @@ void header_encode(const struct file_header *h, uint8_t out[JOURNAL_HEADER_SIZE]
     put_u64(out + AT_FILE_UID, h->file_uid);
     put_u64(out + AT_CREATED, h->pub.created_us);
     memcpy(out + AT_SERVER_UID, h->pub.server_uid, JOURNAL_UID_MAX);
-    put_u64(out + AT_RESERVED, 0);
+    put_u32(out + AT_LAST_JOB, h->pub.last_job);
+    put_u32(out + AT_LAST_WORKER, h->pub.last_worker);
     put_u64(out + AT_CHECKSUM,
             checksum64(out, AT_CHECKSUM, checksum_seed(h->file_uid, 0)));
 }
@@ -69,7 +71,9 @@ int header_decode(struct file_header *h, const char *path, const uint8_t *p, siz
         return error_set(err, ERR_NOT_FOUND, "failed to fill whole buffer");
     *h = (struct file_header){.size = get_u32(p + AT_SIZE),
                               .file_uid = get_u64(p + AT_FILE_UID),
-                              .pub.created_us = get_u64(p + AT_CREATED)};
+                              .pub.created_us = get_u64(p + AT_CREATED),
+                              .pub.last_job = get_u32(p + AT_LAST_JOB),
+                              .pub.last_worker = get_u32(p + AT_LAST_WORKER)};
     memcpy(h->pub.server_uid, p + AT_SERVER_UID, JOURNAL_UID_MAX);
     if (checksum64(p, AT_CHECKSUM, checksum_seed(h->file_uid, 0)) !=
             get_u64(p + AT_CHECKSUM) ||

@@ -9,7 +9,8 @@
  *   16  8  file uid                      16  n  payload
  *   24  8  creation time, us
  *   32 32  server uid, NUL-padded
- *   64  8  reserved, 0
+ *   64  4  last job of before a pruning
+ *   68  4  last worker of before it
  *   72  8  checksum of bytes 0 to 71
  *
  * The length has a check of its own, so that whole records can be found behind damage

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "base/u64map.h"
 
 #define JOURNAL_RECORD_MAX ((size_t)1 << 30)
 #define JOURNAL_UID_MAX 32 /* bytes of a server uid, NUL included */
@@ -27,6 +28,9 @@ typedef bool journal_damage_fn(void *arg, const struct error *err);
 struct journal_header {
     char server_uid[JOURNAL_UID_MAX];
     uint64_t created_us;
+    /* Ids of jobs and workers up to these were given before it was pruned, although
+     * nothing in it may tell so; 0: none, or never pruned. */
+    uint32_t last_job, last_worker;
 };
 
 /*
@@ -83,12 +87,35 @@ struct journal_progress {
     uint64_t failed;    /* 0, or the first record that is not in the file, as are all
                            behind it until journal_resume; all before are synced. After
                            a failed sync it lies before records once told as written */
+    bool prune_over;    /* journal_prune_take is due */
     struct error error; /* when failed: "journal: no space left on device" */
 };
 void journal_progress(struct journal *j, struct journal_progress *p);
-/* Another descriptor of the file, to read from with pread(2); the caller's. */
+/* Another descriptor of the file, to read from with pread(2); the caller's. No pruning
+ * must be over that was not taken (journal_prune_take). */
 int journal_dup(struct journal *j, int *fd, struct error *err) MUST_CHECK;
 /* After a failure: append again (the disk may have room by now). */
 void journal_resume(struct journal *j);
+
+/* What a pruning keeps: later ids than the last ones, and those in the sets. */
+struct journal_keep {
+    uint32_t last_job, last_worker;
+    struct u64map jobs, workers;
+};
+void journal_keep_release(struct journal_keep *k);
+/*
+ * Starts to drop all events about other jobs and workers, and marks of logs before
+ * their last one, by writing a file "<path>.tmp" and renaming it over the journal.
+ * Appending goes on meanwhile. The end of it is told by `notify` and prune_over. Takes
+ * *keep on success. ERR_BUSY: one is under way.
+ */
+int journal_prune(struct journal *j, struct journal_keep *keep,
+                  struct error *err) MUST_CHECK;
+struct journal_pruned {
+    struct error error; /* code 0: it went well; else the journal is as it was */
+    /* What stands behind old_end of the old file begins at new_end of the new one. */
+    uint64_t old_end, new_end;
+};
+void journal_prune_take(struct journal *j, struct journal_pruned *out);
 
 #endif

@@ -12,16 +12,22 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "journal/file.h"
+#include "journal/prune.h"
 
 #define QUEUE_MAX ((size_t)4 << 30)
 #define KEEP_BYTES ((size_t)16 << 20) /* a larger buffer is given back when empty */
 #define NS_PER_S 1000000000u
+/* A pruning is handed over to this thread when no more than that is left to copy;
+ * before that it copies in pieces, between which the end of the server is noticed. */
+#define HANDOVER_BYTES ((uint64_t)1 << 20)
+#define PRUNE_PIECE ((uint64_t)64 << 20)
 
 struct journal {
     struct journal_config config;
@@ -30,6 +36,8 @@ struct journal {
     uint64_t synced_end;        /* file.end at the last sync */
     uint64_t unsynced_since_ns; /* when the oldest unsynced record was written */
     bool must_cut;              /* bytes behind file.end could not be removed yet */
+    atomic_uint cuts;           /* how often records were taken back */
+    char *path;
 
     pthread_t thread;
     pthread_cond_t wake;
@@ -43,6 +51,11 @@ struct journal {
     bool dropping; /* records are not queued until journal_resume */
     bool stopping;
     struct journal_progress progress;
+    struct prune *prune; /* under way; its thread's, then the journal thread's */
+    pthread_t prune_thread;
+    unsigned prune_cuts; /* `cuts` when it began */
+    bool prune_handed;   /* it is the journal thread's turn */
+    struct journal_pruned pruned;
 };
 
 /* Text as "journal: no space left on device". */
@@ -87,6 +100,7 @@ static size_t record_size(const struct buf *b, size_t at)
 static int cut(struct journal *j)
 {
     int sys = journal_file_cut(&j->file);
+    atomic_fetch_add(&j->cuts, 1);
     j->must_cut = sys != 0;
     return sys;
 }
@@ -206,7 +220,8 @@ static bool sync_is_due(const struct journal *j)
 
 static void wait_for_work(struct journal *j)
 {
-    while (j->queue.len == 0 && !j->refused && !j->stopping && !sync_is_due(j)) {
+    while (j->queue.len == 0 && !j->refused && !j->stopping && !j->prune_handed &&
+           !sync_is_due(j)) {
         uint64_t at = flush_deadline(j);
         if (at == UINT64_MAX) {
             (void)pthread_cond_wait(&j->wake, &j->lock);
@@ -215,6 +230,79 @@ static void wait_for_work(struct journal *j)
         struct timespec ts = {(time_t)(at / NS_PER_S), (long)(at % NS_PER_S)};
         (void)pthread_cond_timedwait(&j->wake, &j->lock, &ts);
     }
+}
+
+/* ---- pruning --------------------------------------------------------------------- */
+
+static void prune_ended(struct journal *j, const struct error *err)
+{
+    j->pruned.error = *err;
+    j->progress.prune_over = true;
+}
+
+/* Copies what is left, and goes on in the new file. Everything in it is synced. */
+static void take_over(struct journal *j)
+{
+    struct error err = ERROR_INIT;
+    struct journal_file file;
+    int rc = 0;
+    j->prune_handed = false;
+    (void)pthread_mutex_unlock(&j->lock);
+    if (atomic_load(&j->cuts) != j->prune_cuts)
+        rc = error_set(&err, ERR_SYSTEM, "the journal could not be written meanwhile");
+    if (rc == 0)
+        rc = prune_copy(j->prune, j->file.end, j->file.end, &err);
+    if (rc == 0)
+        rc = prune_sync(j->prune, &err);
+    if (rc == 0)
+        rc = prune_replace(j->prune, &file, &err);
+    (void)pthread_mutex_lock(&j->lock);
+    if (rc == 0) {
+        j->pruned.old_end = j->file.end;
+        j->pruned.new_end = file.end;
+        (void)close(j->file.fd);
+        j->file = file;
+        j->must_cut = false;
+        j->synced_end = j->progress.end = file.end;
+        j->progress.synced = j->progress.written;
+    }
+    prune_ended(j, &err);
+}
+
+/* Where the whole records end; 0: what is not copied is for take_over. */
+static uint64_t prune_end(struct journal *j, bool first)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    uint64_t end = j->progress.end, copied = prune_copied(j->prune);
+    bool near =
+        j->stopping || end <= copied || (!first && end - copied <= HANDOVER_BYTES);
+    (void)pthread_mutex_unlock(&j->lock);
+    return near ? 0 : end;
+}
+
+static void *prune_main(void *arg)
+{
+    struct journal *j = arg;
+    struct error err = ERROR_INIT;
+    uint64_t end = prune_end(j, true);
+    int rc = 0;
+    for (; rc == 0 && end != 0; end = prune_end(j, false))
+        rc = prune_copy(j->prune, MIN(end, prune_copied(j->prune) + PRUNE_PIECE), end,
+                        &err);
+    if (rc == 0)
+        rc = prune_sync(j->prune, &err);
+    (void)pthread_mutex_lock(&j->lock);
+    if (rc == 0 && j->stopping)
+        rc = error_set(&err, ERR_CLOSED, "the server stops");
+    if (rc == 0) {
+        j->prune_handed = true;
+        (void)pthread_cond_signal(&j->wake);
+    } else {
+        prune_ended(j, &err);
+        notify(j);
+    }
+    (void)pthread_mutex_unlock(&j->lock);
+    return NULL;
 }
 
 static void *thread_main(void *arg)
@@ -235,7 +323,12 @@ static void *thread_main(void *arg)
             fail_from(j, j->refused, j->refused_sys);
             notify(j);
         }
-    } while (!j->stopping || j->queue.len || j->refused || unsynced(j));
+        if (j->prune_handed) {
+            take_over(j);
+            notify(j);
+        }
+    } while (!j->stopping || j->queue.len || j->refused || unsynced(j) ||
+             j->prune_handed);
     (void)pthread_mutex_unlock(&j->lock);
     return NULL;
 }
@@ -247,6 +340,7 @@ static void journal_free(struct journal *j)
     (void)close(j->file.fd);
     buf_release(&j->batch);
     buf_release(&j->queue);
+    free(j->path);
     (void)pthread_cond_destroy(&j->wake);
     (void)pthread_mutex_destroy(&j->lock);
     free(j);
@@ -263,12 +357,12 @@ static void init_wake(pthread_cond_t *wake)
 
 /* Signals belong to the loop thread; SIGXFSZ of a file-size limit must be a failed
  * write here, not the end of the server. */
-static int start_thread(struct journal *j)
+static int start_thread(pthread_t *thread, void *main(void *), struct journal *j)
 {
     sigset_t all, old;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    int sys = pthread_create(&j->thread, NULL, thread_main, j);
+    int sys = pthread_create(thread, NULL, main, j);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return sys;
 }
@@ -286,7 +380,13 @@ int journal_open(const struct journal_config *config, struct journal **out,
         free(j);
         return rc;
     }
+    j->path = strdup(config->path);
     j->config.path = j->config.server_uid = NULL; /* borrowed for this call only */
+    if (!j->path) {
+        (void)close(j->file.fd);
+        free(j);
+        return error_nomem(err);
+    }
     j->synced_end = j->progress.end = j->file.end;
     if (config->torn)
         *config->torn = j->file.torn;
@@ -294,7 +394,7 @@ int journal_open(const struct journal_config *config, struct journal **out,
     buf_init(&j->queue, QUEUE_MAX);
     (void)pthread_mutex_init(&j->lock, NULL);
     init_wake(&j->wake);
-    int sys = start_thread(j);
+    int sys = start_thread(&j->thread, thread_main, j);
     if (sys != 0) {
         journal_free(j);
         return error_errno(err, sys, "cannot start the journal thread");
@@ -311,7 +411,10 @@ int journal_close(struct journal *j, struct error *err)
     j->stopping = true;
     (void)pthread_cond_signal(&j->wake);
     (void)pthread_mutex_unlock(&j->lock);
+    if (j->prune)
+        (void)pthread_join(j->prune_thread, NULL);
     (void)pthread_join(j->thread, NULL);
+    prune_destroy(j->prune);
     int rc = 0;
     if (j->progress.failed) {
         rc = j->progress.error.code;
@@ -377,6 +480,7 @@ void journal_progress(struct journal *j, struct journal_progress *p)
     p->written = j->progress.written;
     p->synced = j->progress.synced;
     p->end = j->progress.end;
+    p->prune_over = j->progress.prune_over;
     p->failed = j->progress.failed;
     if (p->failed)
         p->error = j->progress.error;
@@ -387,8 +491,45 @@ void journal_progress(struct journal *j, struct journal_progress *p)
 
 int journal_dup(struct journal *j, int *fd, struct error *err)
 {
+    (void)pthread_mutex_lock(&j->lock); /* a pruning may be replacing it */
     *fd = fcntl(j->file.fd, F_DUPFD_CLOEXEC, 0);
+    (void)pthread_mutex_unlock(&j->lock);
     return *fd < 0 ? error_sys(err, "cannot read the journal") : 0;
+}
+
+void journal_keep_release(struct journal_keep *k)
+{
+    u64map_release(&k->jobs);
+    u64map_release(&k->workers);
+}
+
+int journal_prune(struct journal *j, struct journal_keep *keep, struct error *err)
+{
+    struct prune *p;
+    if (j->prune)
+        return error_set(err, ERR_BUSY, "the journal is being pruned already");
+    int rc = prune_create(j->path, &j->file, keep, &p, err);
+    if (rc != 0)
+        return rc;
+    j->prune = p;
+    j->prune_cuts = atomic_load(&j->cuts);
+    int sys = start_thread(&j->prune_thread, prune_main, j);
+    if (sys == 0)
+        return 0;
+    prune_destroy(p);
+    j->prune = NULL;
+    return error_errno(err, sys, "cannot start a thread to prune the journal");
+}
+
+void journal_prune_take(struct journal *j, struct journal_pruned *out)
+{
+    (void)pthread_join(j->prune_thread, NULL);
+    prune_destroy(j->prune);
+    j->prune = NULL;
+    (void)pthread_mutex_lock(&j->lock);
+    *out = j->pruned;
+    j->progress.prune_over = false;
+    (void)pthread_mutex_unlock(&j->lock);
 }
 
 void journal_resume(struct journal *j)

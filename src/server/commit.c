@@ -375,9 +375,12 @@ void commit_news(void *arg)
         send_acks(s, p.failed - 1);
         on_failure(s, &p);
     }
+    if (p.prune_over)
+        prune_over(s);
     feeds_journal(s, &p);
     atomic_store(&s->journal_awaited, commit_pending(s) || !list_empty(&s->held) ||
-                                          s->journal_retry || !list_empty(&s->feeds));
+                                          s->journal_retry || !list_empty(&s->feeds) ||
+                                          s->prune_client);
 }
 
 void commit_finish(struct server *s)

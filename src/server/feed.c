@@ -260,6 +260,24 @@ void feeds_journal(struct server *s, const struct journal_progress *p)
     }
 }
 
+/* Readers go on to the end of the old file, then in the new one. */
+void feeds_pruned(struct server *s, const struct journal_pruned *p)
+{
+    LIST_FOR_EACH_SAFE(&s->feeds, node, next)
+    {
+        struct feed *f = CONTAINER_OF(node, struct feed, node);
+        struct feed_part part = {.at = p->new_end, .end = UINT64_MAX};
+        struct error err = ERROR_INIT;
+        if (journal_dup(s->journal, &part.fd, &err) != 0) {
+            feed_fail(f, err.code, err.text);
+            continue;
+        }
+        vec_last(&f->parts).end = p->old_end;
+        if (!vec_push(&f->parts, part))
+            abort();
+    }
+}
+
 /* By the thread that reads. */
 static void on_read(void *arg)
 {
@@ -276,11 +294,13 @@ static int begin_journal(struct feed *f, struct server *s, struct error *err)
         s->feed_news = io_wakeup_create(s->loop, feeds_news, s);
         rc = feed_reader_create(&s->feed_reader, on_read, s, err);
     }
+    journal_progress(s->journal, &p);
+    if (p.prune_over)
+        prune_over(s); /* the offset is one of the new file already */
     if (rc == 0)
         rc = journal_dup(s->journal, &part.fd, err);
     if (rc != 0)
         return rc;
-    journal_progress(s->journal, &p);
     s->journal_end = f->goal = p.end;
     if (!vec_push(&f->parts, part))
         abort();

@@ -30,6 +30,8 @@ void feeds_before_submit(struct server *s, uint32_t job);
 void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m);
 /* The journal made progress. */
 void feeds_journal(struct server *s, const struct journal_progress *p);
+/* It goes on in another file. */
+void feeds_pruned(struct server *s, const struct journal_pruned *p);
 void feeds_round(struct server *s); /* end of a loop round */
 void feeds_news(void *server);      /* the reading thread has something */
 void feeds_release(struct server *s);

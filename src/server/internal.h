@@ -11,6 +11,7 @@
  *   explain.c  why a task waits            backlog.c  what the journal could not take
  *   autoalloc*.c   automatic allocation, see autoalloc.h
  *   feed.c     readers of events           history.c  the past without a journal
+ *   prune.c    what the journal may forget
  */
 #ifndef HQ_SERVER_INTERNAL_H
 #define HQ_SERVER_INTERNAL_H
@@ -137,6 +138,7 @@ struct server {
     bool sched_dirty;                /* something happened that may allow a decision */
     struct list feeds;               /* feed.c: readers of events */
     uint64_t journal_end;            /* how far the journal's file can be read */
+    uint64_t prune_client;           /* prune.c: waits for the pruning under way */
     struct feed_reader *feed_reader; /* NULL: never needed yet */
     struct io_wakeup *feed_news;
     struct buf live;    /* without a journal: events that readers do not have yet */
@@ -216,6 +218,10 @@ void client_reply_ok(struct client_link *c);
 /* A request that took several rounds is answered: the next one may follow. */
 void client_settled(struct client_link *c);
 void client_dismiss(struct client_link *c); /* the server ends */
+
+/* prune.c */
+void prune_request(struct client_link *c);
+void prune_over(struct server *s);
 
 /* resubmit.c: the tasks of the job that are in these states, as a submit of a new one.
  * *out is released on failure. */

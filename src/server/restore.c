@@ -236,6 +236,8 @@ int restore_journal(struct server *s, uint64_t torn, struct error *err)
         return rc;
     snprintf(s->uid, sizeof s->uid, "%.15s", header.server_uid);
     s->state_us = header.created_us;
+    s->state.last_job = MAX(s->state.last_job, header.last_job);
+    s->next_worker = MAX(s->next_worker, header.last_worker + 1);
     if (torn)
         log_warn(
             "Journal contains not fully written data; they will be removed from the "
