@@ -1,4 +1,5 @@
 #include "cli/cmds.h"
+#include "cli/values.h"
 
 static const struct pos journal_file[] = {
     {.name = "JOURNAL", .flags = POS_FILE, .help = "File of 'server start --journal'"},
@@ -58,10 +59,45 @@ static const struct cmd flush = {
     .run = journal_flush_run,
 };
 
+static const struct opt_group report_options = {
+    .opts = (const struct opt[]){
+        {.name = "start-time",
+         .check = value_check_duration,
+         .help = "Begin that long after the first event",
+         .more = "What happened before shows as the state at that time, and counts for "
+                 "nothing else."},
+        {.name = "end-time",
+         .check = value_check_duration,
+         .help = "End that long after the first event"},
+        {0},
+    }};
+
+static const struct cmd report = {
+    .name = "report",
+    .summary = "Write a page of charts about a journal file",
+    .details =
+        "One HTML file that needs nothing else: workers, running tasks and the use of "
+        "resources over time, counts and durations of tasks by what they ask for. Its "
+        "size does not depend on how many tasks there were.",
+    .examples =
+        "hq journal report jobs.journal report.html\n"
+        "hq journal report jobs.journal report.html --start-time 1h --end-time 2h\n",
+    .groups = (const struct opt_group *const[]){&report_options, NULL},
+    .positionals =
+        (const struct pos[]){{.name = "JOURNAL",
+                              .flags = POS_FILE,
+                              .help = "File of 'server start --journal'"},
+                             {.name = "OUTPUT",
+                              .flags = POS_FILE,
+                              .help = "File to write; one that exists is overwritten"},
+                             {0}},
+    .run = journal_report_run,
+};
+
 const struct cmd cmd_journal = {
     .name = "journal",
     .aliases = (const char *const[]){"event-log", NULL},
     .summary = "Read and keep the history of a server",
     .subs = (const struct cmd *const[]){&export_cmd, &replay, &stream, &prune, &flush,
-                                        NULL},
+                                        &report, NULL},
 };

@@ -76,6 +76,7 @@ int worker_deploy_ssh_run(struct run *r, struct error *err);
 
 int journal_export_run(struct run *r, struct error *err);
 int journal_flush_run(struct run *r, struct error *err);
+int journal_report_run(struct run *r, struct error *err);
 int journal_prune_run(struct run *r, struct error *err);
 int journal_replay_run(struct run *r, struct error *err);
 int journal_stream_run(struct run *r, struct error *err);
