@@ -354,3 +354,28 @@ def test_large_history_from_memory_does_not_hold_the_server_up(bare):
         assert r.data.count(b"task-finished") == 5000
         assert r.data.count(b"job-open") == 301
     assert slowest < 5 * PATIENCE
+
+
+def test_records_that_are_taken_back(bare):
+    """A sync fails: what was not on disk is written again, and a reader that has shown it
+    is told. (Builds without fault points see that all is well.)"""
+    bare.start_server("--journal", "j", "--journal-flush-period", "1h",
+                      env={"HQ_FAULTS": "journal.fsync:4=EIO"})
+    bare.start_worker()
+    first = bare.submit("--", "sh", "-c", "while ! test -e go; do sleep 0.05; done")
+    bare.wait_stats(first, running=1)
+    s = Stream(bare)
+    try:
+        s.wait_for(lambda ev: of_type(ev, "task-started"))
+        bare.write("go", "")  # its end is written, and shown, before it is synced
+        s.wait_for(lambda ev: of_type(ev, "task-finished"))
+        result = bare.hq("submit", "--", "true", code=None)
+        if result.code == 0:
+            return
+        assert "journal: input/output error" in result.stderr
+        assert s.popen.wait(20) == 1
+        assert "was taken back" in (bare.logs / "stream.err").read_text()
+        later = bare.submit_and_wait("--", "true")
+        assert [e["job"] for e in of_type(flushed(bare), "job-completed")] == [first, later]
+    finally:
+        s.end()
