@@ -2,6 +2,7 @@
 #include "io/io.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -194,17 +195,30 @@ static void test_many(void)
                   WEXITSTATUS(s[i].status) == (i % 2 ? 0 : 1));
 }
 
-/* Nobody waits for these, and nothing is called. */
+static atomic_int n_over;
+
+static void count_over(void *arg UNUSED, struct io_command_result *r UNUSED)
+{
+    (void)atomic_fetch_add(&n_over, 1);
+}
+
+/* The loop does not wait for these, and nothing is called. */
 static void test_abandon(void)
 {
     static struct seen s[10];
     begin();
     for (size_t i = 0; i < 10; i++)
-        io_command_abandon(start_with(&s[i], i % 2 ? "true" : "sleep 1000", SPEC(0)));
+        io_command_abandon(start_with(&s[i], i % 2 ? "true" : "sleep 1000",
+                                      SPEC(.behind = count_over)));
     io_loop_run(loop);
     io_loop_destroy(loop);
     for (size_t i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(s[i].calls, 0);
+    /* Their threads end them; this program must not leave any of them behind. */
+    uint64_t deadline = clock_mono_us() + 20000000;
+    while (atomic_load(&n_over) < 10 && clock_mono_us() < deadline)
+        (void)usleep(1000);
+    CU_ASSERT_EQUAL(atomic_load(&n_over), 10);
 }
 
 TEST_MAIN("command", TEST(test_ends), TEST(test_directory), TEST(test_no_program),
