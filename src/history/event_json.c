@@ -290,6 +290,7 @@ static void json_members(struct json *j, const struct told *t)
         json_allocation(j, t, "autoalloc-allocation-finished");
         break;
     case TOLD_TASK_FINISHED:
+    case TOLD_PLACEMENT:
     case TOLD_TYPE_COUNT:
         break;
     }
@@ -314,6 +315,8 @@ static void print_other(struct event_json *e, const struct told *t)
 
 void event_json_print(struct event_json *e, const struct told *t)
 {
+    if (t->type == TOLD_PLACEMENT)
+        return;
     e->lines++;
     if (t->type == TOLD_TASK_STARTED && t->n_nodes <= 1)
         print_started(e, t);

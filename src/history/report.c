@@ -663,6 +663,7 @@ int report_take(void *report, const struct told *t)
     case TOLD_TASK_NOTIFY:
     case TOLD_QUEUE_CREATED:
     case TOLD_QUEUE_REMOVED:
+    case TOLD_PLACEMENT:
     case TOLD_TYPE_COUNT:
         break;
     }

@@ -9,6 +9,7 @@
 #include "model/alloc.h"
 #include "model/event.h"
 #include "model/hw_state.h"
+#include "model/placement.h"
 #include "model/spec.h"
 #include "model/worker.h"
 
@@ -35,6 +36,7 @@ enum told_type {
     TOLD_ALLOC_QUEUED,
     TOLD_ALLOC_STARTED,
     TOLD_ALLOC_ENDED,
+    TOLD_PLACEMENT, /* no event of its own: what `placement` of later ones means */
     TOLD_TYPE_COUNT
 };
 
@@ -57,8 +59,10 @@ struct told {
     uint8_t variant;
     uint32_t n_nodes; /* of a gang, else 0 */
     const uint32_t *nodes;
-    bool started;      /* FINISHED, FAILED: start_us is known */
-    uint64_t start_us; /* FINISHED, FAILED */
+    uint32_t placement;             /* number; 0: unknown */
+    const struct placement *placed; /* PLACEMENT */
+    bool started;                   /* FINISHED, FAILED: start_us is known */
+    uint64_t start_us;              /* FINISHED, FAILED */
 
     /* several tasks */
     const struct tracked_job *tracked;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/u64map.h"
 #include "base/vec.h"
+#include "history/slot_ids.h"
 
 #define TEXT_MAX 65536
 
@@ -12,21 +13,15 @@ enum slot_state { SLOT_WAITING, SLOT_RUNNING, SLOT_ENDED };
 #define CHUNK_BYTES (CHUNK_SLOTS / 4)
 static uint8_t all_ended[1]; /* stands for a chunk that is */
 
-struct id_run {
-    uint32_t first_slot, count, first_id, step;
-};
-
 struct tracked_job {
     uint32_t id;
     bool open;
     bool idle_told;
     uint64_t last_us; /* the latest time told of it */
-    uint32_t n_slots;
     uint32_t unfinished;
     VEC(uint8_t *) chunks;   /* of their states; NULL: all wait */
     struct u64map instances; /* of running tasks, where it is not 0: slot -> instance */
-    VEC(struct id_run) ids;  /* ascending by slot */
-    size_t last_run;         /* of the last look-up */
+    struct slot_ids ids;
     char *name;
 };
 
@@ -51,7 +46,7 @@ static void job_destroy(struct tracked_job *job)
             free(job->chunks.data[i]);
     vec_release(&job->chunks);
     u64map_release(&job->instances);
-    vec_release(&job->ids);
+    slot_ids_release(&job->ids);
     free(job->name);
     free(job);
 }
@@ -135,61 +130,23 @@ static uint32_t slot_instance(const struct tracked_job *job, uint32_t slot)
     return (uint32_t)instance;
 }
 
-static bool add_ids(struct tracked_job *job, const struct idset *ids)
-{
-    for (size_t i = 0; i < ids->n_ranges; i++) {
-        const struct idrange *r = &ids->ranges[i];
-        struct id_run run = {job->n_slots, r->count, r->first, r->step};
-        struct id_run *last = job->ids.len ? &vec_last(&job->ids) : NULL;
-        if (last && last->step == 1 && r->step == 1 &&
-            last->first_id + last->count == r->first)
-            last->count += r->count;
-        else if (!vec_push(&job->ids, run))
-            return false;
-        job->n_slots += r->count;
-    }
-    return true;
-}
-
 /* Ids and states of the tasks of a submit. */
 static int add_tasks(struct tracked_job *job, const struct submit *s)
 {
-    uint32_t before = job->n_slots;
-    if (submit_task_count(s) > SUBMIT_TASKS_MAX - before)
-        return ERR_CORRUPT;
-    for (size_t i = 0; i < s->n_groups; i++) {
-        struct idset ids = IDSET_INIT;
-        int rc = group_ids(s, &s->groups[i], &ids);
-        if (rc == 0 && !add_ids(job, &ids))
-            rc = ERR_NOMEM;
-        idset_release(&ids);
-        if (rc != 0)
-            return rc;
-    }
-    while (job->chunks.len < ((size_t)job->n_slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS)
+    uint32_t before = job->ids.n;
+    int rc = slot_ids_add(&job->ids, s);
+    if (rc != 0)
+        return rc;
+    while (job->chunks.len < ((size_t)job->ids.n + CHUNK_SLOTS - 1) / CHUNK_SLOTS)
         if (!vec_push(&job->chunks, NULL))
             return ERR_NOMEM;
-    job->unfinished += job->n_slots - before;
+    job->unfinished += job->ids.n - before;
     return 0;
 }
 
 uint32_t tracked_task_id(const struct tracked_job *job, uint32_t slot)
 {
-    const struct id_run *runs = job->ids.data;
-    size_t i = job->last_run;
-    if (slot < runs[i].first_slot || slot - runs[i].first_slot >= runs[i].count) {
-        size_t low = 0, high = job->ids.len;
-        while (high - low > 1) {
-            size_t mid = low + (high - low) / 2;
-            if (runs[mid].first_slot <= slot)
-                low = mid;
-            else
-                high = mid;
-        }
-        i = low;
-        ((struct tracked_job *)(uintptr_t)job)->last_run = i;
-    }
-    return runs[i].first_id + (slot - runs[i].first_slot) * runs[i].step;
+    return slot_ids_at((struct slot_ids *)(uintptr_t)&job->ids, slot);
 }
 
 /* ---- telling --------------------------------------------------------------------- */
@@ -325,7 +282,7 @@ static int on_submitted(struct track *t, struct cursor *c, uint64_t time_us,
                         .submit = &s,
                         .text = span_str(job ? job->name : ""),
                         .closed_job = job && !job->open,
-                        .first_slot = job ? job->n_slots : 0};
+                        .first_slot = job ? job->ids.n : 0};
     rc = job ? add_tasks(job, &s) : 0;
     if (job && rc == 0) {
         tell(t, &told);
@@ -350,7 +307,7 @@ static void on_canceled(struct track *t, struct cursor *c, uint64_t time_us)
     struct told told = {
         .type = TOLD_JOB_CANCELED, .time_us = time_us, .job = id, .text = reason};
     tell(t, &told);
-    end_slots(t, job, 0, job->n_slots);
+    end_slots(t, job, 0, job->ids.n);
     tell_runs(t, TOLD_TASKS_CANCELED, job, time_us);
     job_settled(t, job, time_us);
 }
@@ -362,7 +319,7 @@ static void on_ended_by_server(struct track *t, struct cursor *c, uint64_t time_
     struct tracked_job *job = c->failed ? NULL : find_job(t, id);
     while (job && !c->failed && c->p != c->end) {
         uint32_t slot = cursor_varint32(c), count = cursor_varint32(c);
-        if (slot > job->n_slots || count > job->n_slots - slot)
+        if (slot > job->ids.n || count > job->ids.n - slot)
             c->failed = true;
         else
             end_slots(t, job, slot, count);
@@ -394,13 +351,14 @@ static void on_started(struct track *t, struct cursor *c)
     struct task_start s;
     while (task_start_decode(&s, c, &t->scratch)) {
         struct tracked_job *job = find_job(t, s.job);
-        if (!job || s.slot >= job->n_slots || slot_state(job, s.slot) != SLOT_WAITING)
+        if (!job || s.slot >= job->ids.n || slot_state(job, s.slot) != SLOT_WAITING)
             continue;
         struct told told = {.time_us = s.start_us,
                             .job = s.job,
                             .worker = worker,
                             .instance = s.instance,
                             .variant = s.variant,
+                            .placement = s.placement,
                             .n_nodes = s.n_nodes,
                             .nodes = s.nodes};
         tell_start(t, job, s.slot, &told);
@@ -434,7 +392,8 @@ static void end_one(struct track *t, struct tracked_job *job, uint32_t worker,
                         .job = job->id,
                         .worker = worker,
                         .instance = e->instance,
-                        .variant = e->variant};
+                        .variant = e->variant,
+                        .placement = e->placement};
     if (e->started && state == SLOT_WAITING)
         tell_start(t, job, slot, &told);
     told.time_us = e->end_us;
@@ -465,7 +424,7 @@ static void on_ended(struct track *t, struct cursor *c)
     task_end_reader_init(&r, c);
     while (task_end_read(&r, &e, &count)) {
         struct tracked_job *job = find_job(t, e.job);
-        if (!job || e.slot >= job->n_slots || count > job->n_slots - e.slot)
+        if (!job || e.slot >= job->ids.n || count > job->ids.n - e.slot)
             continue;
         for (uint32_t i = 0; i < count && !t->stop; i++)
             end_one(t, job, worker, e.slot + i, &e);
@@ -479,7 +438,7 @@ static void on_restarted(struct track *t, struct cursor *c)
     while (task_restart_decode(&r, c)) {
         struct tracked_job *job = find_job(t, r.job);
         /* The instance: what a server told from memory may be newer than this. */
-        if (job && r.slot < job->n_slots && slot_state(job, r.slot) == SLOT_RUNNING &&
+        if (job && r.slot < job->ids.n && slot_state(job, r.slot) == SLOT_RUNNING &&
             slot_instance(job, r.slot) < r.instance)
             set_slot(t, job, r.slot, SLOT_WAITING);
     }
@@ -539,6 +498,21 @@ static int on_overview(struct track *t, struct cursor *c, uint64_t time_us,
                          told.worker);
     tell(t, &told);
     hw_state_release(&load);
+    return 0;
+}
+
+static int on_placement(struct track *t, struct cursor *c, uint64_t time_us,
+                        struct error *err)
+{
+    struct placement placed;
+    struct told told = {.type = TOLD_PLACEMENT,
+                        .time_us = time_us,
+                        .placement = cursor_u32(c),
+                        .placed = &placed};
+    if (placement_decode(&placed, cursor_take(c, cursor_left(c))) != 0)
+        return error_set(err, ERR_CORRUPT, "malformed placement %u", told.placement);
+    tell(t, &told);
+    placement_release(&placed);
     return 0;
 }
 
@@ -636,6 +610,9 @@ int track_event(struct track *t, struct span event, struct error *err)
     case EVENT_WORKER_OVERVIEW:
         rc = on_overview(t, &c, h.time_us, err);
         break;
+    case EVENT_PLACEMENT:
+        rc = on_placement(t, &c, h.time_us, err);
+        break;
     case EVENT_ALLOC_QUEUE_CREATED:
         rc = on_queue_created(t, &c, h.time_us, err);
         break;
@@ -655,7 +632,6 @@ int track_event(struct track *t, struct span event, struct error *err)
     case EVENT_ALLOC_TRIAL:
     case EVENT_JOB_FORGOTTEN: /* it was completed before */
     case EVENT_LOG_MARK:
-    case EVENT_PLACEMENT:
     case EVENT_TASKS_SENT:
     case EVENT_TYPE_COUNT:
         break;
