@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 packages=(build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin
     libhwloc-dev libyaml-dev libsodium-dev libcunit1-dev libuv1-dev libjansson-dev
-    libzstd-dev libxxhash-dev uthash-dev)
+    libzstd-dev libxxhash-dev uthash-dev libncurses-dev)
 
 usage() {
     cat <<'USAGE'

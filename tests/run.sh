@@ -107,7 +107,7 @@ install_packages() { # what is missing of these; status 1 if that cannot be had
 
 needed=(build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin
     libhwloc-dev libyaml-dev libsodium-dev libcunit1-dev libuv1-dev libjansson-dev
-    libzstd-dev libxxhash-dev uthash-dev python3 procps)
+    libzstd-dev libxxhash-dev uthash-dev libncurses-dev python3 procps)
 : >"$logs/packages.log"
 if command -v dpkg-query >/dev/null; then
     install_packages "${needed[@]}" ||

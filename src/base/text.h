@@ -7,6 +7,9 @@
 
 /* Columns the text takes on a terminal; colour sequences count zero. */
 size_t text_width(const char *s, size_t n);
+/* The first character of s[0 .. n), n > 0, and its columns (0 for control and combining
+ * ones): how many bytes it takes. A byte that is no UTF-8 is '?'. */
+size_t text_char(const char *s, size_t n, uint32_t *c, size_t *columns);
 /* The largest cut <= n bytes that does not split a character. */
 size_t text_cut(const char *s, size_t n);
 /* Valid UTF-8 copied; every invalid byte sequence as U+FFFD. */

@@ -168,6 +168,13 @@ static size_t decode(const unsigned char *s, size_t n, uint32_t *c)
     return need;
 }
 
+size_t text_char(const char *s, size_t n, uint32_t *c, size_t *columns)
+{
+    size_t taken = decode((const unsigned char *)s, n, c);
+    *columns = character_width(*c);
+    return taken;
+}
+
 size_t text_width(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;

@@ -20,6 +20,7 @@ extern const struct cmd cmd_alloc;
 extern const struct cmd cmd_log;
 extern const struct cmd cmd_output_log;
 extern const struct cmd cmd_journal;
+extern const struct cmd cmd_dashboard;
 extern const struct cmd cmd_doc;
 extern const struct cmd cmd_generate_completion;
 extern const struct cmd cmd_generate_docs;
@@ -89,6 +90,9 @@ int alloc_log_run(struct run *r, struct error *err);
 int alloc_pause_run(struct run *r, struct error *err);
 int alloc_resume_run(struct run *r, struct error *err);
 int alloc_remove_run(struct run *r, struct error *err);
+
+int dashboard_stream_run(struct run *r, struct error *err);
+int dashboard_replay_run(struct run *r, struct error *err);
 
 int doc_run(struct run *r, struct error *err);
 int generate_completion_run(struct run *r, struct error *err);

@@ -62,7 +62,8 @@ const struct cmd cmd_root = {
     .subs =
         (const struct cmd *const[]){
             &cmd_server, &cmd_job, &cmd_task, &cmd_submit, &cmd_worker, &cmd_alloc,
-            &cmd_log, &cmd_output_log, &cmd_journal, &cmd_doc, &cmd_generate_completion,
-            &cmd_generate_docs, &cmd_retired_jobs, &cmd_retired_wait,
-            &cmd_retired_progress, &cmd_retired_cancel, &cmd_retired_resubmit, NULL},
+            &cmd_log, &cmd_output_log, &cmd_journal, &cmd_dashboard, &cmd_doc,
+            &cmd_generate_completion, &cmd_generate_docs, &cmd_retired_jobs,
+            &cmd_retired_wait, &cmd_retired_progress, &cmd_retired_cancel,
+            &cmd_retired_resubmit, NULL},
 };

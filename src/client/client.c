@@ -107,15 +107,18 @@ static int send_out(struct client *c, struct error *err)
     return 0;
 }
 
-static int receive_some(struct client *c, struct error *err)
+/* `flags` of recv(2). 1: with MSG_DONTWAIT, there is nothing. */
+static int receive_some(struct client *c, int flags, struct error *err)
 {
     ssize_t n;
     int rc = c->timeout_ms < 0 ? 0 : wait_fd(c->fd, POLLIN, c->timeout_ms, err);
     if (rc)
         return rc;
     do
-        n = recv(c->fd, c->chunk, sizeof c->chunk, 0);
+        n = recv(c->fd, c->chunk, sizeof c->chunk, flags);
     while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 1;
     if (n < 0)
         return error_set(err, ERR_CLOSED, "Connection closed: %s", strerror(errno));
     if (n == 0)
@@ -130,7 +133,7 @@ static int handshake(struct client *c, int timeout_ms, struct error *err)
     while (rc == 0 && !channel_established(c->channel)) {
         rc = wait_fd(c->fd, POLLIN, timeout_ms, err);
         if (rc == 0)
-            rc = receive_some(c, err);
+            rc = receive_some(c, 0, err);
     }
     return rc == 0 ? send_out(c, err) : rc;
 }
@@ -224,7 +227,7 @@ static int receive(struct client *c, int watched, uint8_t *type, struct span *bo
         channel_rewind(c->channel);
         rc = watched >= 0 ? wait_watching(c, watched, err) : 0;
         if (rc == 0)
-            rc = receive_some(c, err);
+            rc = receive_some(c, 0, err);
         if (rc != 0)
             return rc;
     }
@@ -235,6 +238,19 @@ int client_receive(struct client *c, uint8_t *type, struct span *body,
                    struct error *err)
 {
     return receive(c, -1, type, body, err);
+}
+
+int client_receive_ready(struct client *c, uint8_t *type, struct span *body,
+                         struct error *err)
+{
+    int rc;
+    while ((rc = channel_message(c->channel, type, body)) == ERR_TIMEOUT) {
+        channel_rewind(c->channel);
+        rc = receive_some(c, MSG_DONTWAIT, err);
+        if (rc != 0)
+            return rc;
+    }
+    return rc == 0 ? 0 : error_set(err, rc, "malformed message from the server");
 }
 
 int client_receive_watching(struct client *c, int watched, uint8_t *type,

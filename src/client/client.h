@@ -36,6 +36,9 @@ int client_send(struct client *c, struct error *err) MUST_CHECK;
  */
 int client_receive(struct client *c, uint8_t *type, struct span *body,
                    struct error *err) MUST_CHECK;
+/* As client_receive, but does not wait: 1 when no whole message is there. */
+int client_receive_ready(struct client *c, uint8_t *type, struct span *body,
+                         struct error *err) MUST_CHECK;
 /*
  * Sends the batch and receives one answer of the wanted type. An RSP_ERROR becomes the
  * error it carries, anything else ERR_CORRUPT.

@@ -655,7 +655,7 @@ static void dispatch(struct client_link *c, uint8_t type, struct span body)
         MESSAGE_ON(REQ_ALLOC_STATE, autoalloc_on_state(c, &m))
         MESSAGE_ON(REQ_ALLOC_REMOVE, autoalloc_on_remove(c, &m))
         MESSAGE_ON(REQ_ALLOC_LOG, autoalloc_on_log(c, &m))
-        MESSAGE_ON(REQ_JOURNAL_READ, feed_request(c, m.live))
+        MESSAGE_ON(REQ_JOURNAL_READ, feed_request(c, m.live, m.overviews))
         MESSAGE_ON(REQ_JOURNAL_PRUNE, prune_request(c))
         MESSAGE_ON(REQ_JOURNAL_FLUSH, commit_request(s, c, NULL, 0, flush_apply, NULL))
     default:

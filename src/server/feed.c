@@ -35,6 +35,7 @@ struct feed {
     struct client_link *client;
     struct list_node node; /* server.feeds */
     bool live;             /* goes on behind the past */
+    bool overviews;        /* workers are to report their load meanwhile */
     bool past_told;
     struct list notes;
     size_t notes_bytes;
@@ -51,9 +52,18 @@ struct feed {
     uint64_t at; /* in the live events */
 };
 
+bool feeds_want_overviews(const struct server *s)
+{
+    LIST_FOR_EACH(&s->feeds, node)
+    if (CONTAINER_OF(node, struct feed, node)->overviews)
+        return true;
+    return false;
+}
+
 static void feed_destroy(struct feed *f)
 {
     struct server *s = f->client->server;
+    bool overviews = f->overviews;
     f->client->feed = NULL;
     list_remove(&f->node);
     for (size_t i = 0; i < f->parts.len; i++) {
@@ -74,6 +84,8 @@ static void feed_destroy(struct feed *f)
     vec_release(&f->parts);
     history_release(&f->history);
     free(f);
+    if (overviews && !feeds_want_overviews(s))
+        workers_ask_overviews(s);
     if (list_empty(&s->feeds)) {
         buf_release(&s->live);
         buf_init(&s->live, LIVE_MAX * 2);
@@ -174,6 +186,21 @@ void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m)
             feed_fail(f, ERR_TOO_BIG,
                       "this reader is too slow: messages of tasks would be lost");
     }
+}
+
+void feeds_passing(struct server *s, struct span event)
+{
+    struct buf events = BUF_INIT(BUF_MAX_DEFAULT);
+    buf_bytes(&events, event.p, event.n);
+    struct msg_RSP_EVENTS m = {.events = span_buf(&events)};
+    LIST_FOR_EACH(&s->feeds, node)
+    {
+        struct feed *f = CONTAINER_OF(node, struct feed, node);
+        struct io_conn *conn = f->client->conn;
+        if (f->live && f->past_told && io_conn_backlog(conn) < BACKLOG_HIGH)
+            msg_put_RSP_EVENTS(io_conn_batch(conn), &m);
+    }
+    buf_release(&events);
 }
 
 /* ---- with a journal -------------------------------------------------------------- */
@@ -417,12 +444,19 @@ void feeds_round(struct server *s)
 
 /* ---- requests -------------------------------------------------------------------- */
 
+/* What a request asked for, until the journal is ready for it. */
+struct feed_wish {
+    bool live, overviews;
+};
+
 static void begin(struct server *s, struct client_link *c, bool ok,
                   const struct error *err, void *arg)
 {
-    bool live = arg != NULL;
+    struct feed_wish wish = *(struct feed_wish *)arg;
+    bool first = !feeds_want_overviews(s);
     struct error why = ERROR_INIT;
     int rc = 0;
+    free(arg);
     if (!c)
         return;
     if (!ok) {
@@ -431,10 +465,13 @@ static void begin(struct server *s, struct client_link *c, bool ok,
     }
     struct feed *f = xcalloc(1, sizeof *f);
     f->client = c;
-    f->live = live;
+    f->live = wish.live;
+    f->overviews = wish.overviews;
     list_init(&f->notes);
     c->feed = f;
     list_push_back(&s->feeds, &f->node);
+    if (f->overviews && first)
+        workers_ask_overviews(s);
     struct msg_RSP_JOURNAL_BEGIN m = {.from_memory = !s->journal};
     msg_put_RSP_JOURNAL_BEGIN(io_conn_batch(c->conn), &m);
     if (s->journal) {
@@ -450,10 +487,11 @@ static void begin(struct server *s, struct client_link *c, bool ok,
     /* The history begins with the end of this round. */
 }
 
-void feed_request(struct client_link *c, bool live)
+void feed_request(struct client_link *c, bool live, bool overviews)
 {
+    struct feed_wish wish = {live, overviews};
     feed_end(c);
-    commit_request(c->server, c, NULL, 0, begin, live ? c : NULL);
+    commit_request(c->server, c, NULL, 0, begin, xmemdup(&wish, sizeof wish));
 }
 
 void feed_drained(struct client_link *c)

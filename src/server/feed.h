@@ -12,8 +12,9 @@
 
 #include "server/internal.h"
 
-/* Answers the request once the journal holds everything up to now. */
-void feed_request(struct client_link *c, bool live);
+/* Answers the request once the journal holds everything up to now. `overviews`: workers
+ * are to report their load meanwhile. */
+void feed_request(struct client_link *c, bool live, bool overviews);
 void feed_end(struct client_link *c);
 /* The peer took all that was sent. */
 void feed_drained(struct client_link *c);
@@ -28,6 +29,11 @@ void feeds_event(struct server *s, struct span event);
 void feeds_before_submit(struct server *s, uint32_t job);
 /* A live message of a task. */
 void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m);
+/* With a journal: an encoded event that it does not keep, to all live readers; one that
+ * is behind misses it. */
+void feeds_passing(struct server *s, struct span event);
+/* Whether any reader wants workers to report their load. */
+bool feeds_want_overviews(const struct server *s);
 /* The journal made progress. */
 void feeds_journal(struct server *s, const struct journal_progress *p);
 /* It goes on in another file. */

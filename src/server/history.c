@@ -13,6 +13,8 @@ void history_begin(struct history *h, struct server *s)
     *h = (struct history){.begun_us = server_now_us(s),
                           .n_workers = s->state.n_workers,
                           .last_job = s->state.last_job,
+                          .placement = 1,
+                          .n_placements = state_next_placement(&s->state) - 1,
                           .worker = 1,
                           .lost = 1,
                           .job = 1};
@@ -148,6 +150,7 @@ static void gather_start(struct gathering *g, const struct job *job, uint32_t sl
                             .instance = r->instance,
                             .variant = r->variant,
                             .start_us = record_time_get(r->start),
+                            .placement = job_placement(job, slot),
                             .n_nodes = nodes ? nodes->n : 0,
                             .nodes = nodes ? nodes->ids : NULL};
     gather(g, EVENT_TASKS_STARTED, r->worker, 0);
@@ -342,6 +345,21 @@ static bool lost_step(struct history *h, struct server *s, struct buf *events)
     return false;
 }
 
+/* Where tasks ran: before the jobs, whose tasks refer to them. */
+static bool placements_step(struct history *h, struct server *s, struct buf *events)
+{
+    for (; h->placement <= h->n_placements; h->placement++) {
+        struct span bytes = state_placement(&s->state, h->placement);
+        if (events->len >= STEP_BYTES)
+            return true;
+        struct buf b = begin(EVENT_PLACEMENT, h->begun_us);
+        buf_u32(&b, h->placement);
+        buf_append(&b, bytes.p, bytes.n);
+        put(events, &b);
+    }
+    return false;
+}
+
 bool history_step(struct history *h, struct server *s, struct buf *events)
 {
     if (!h->server_told) {
@@ -352,5 +370,5 @@ bool history_step(struct history *h, struct server *s, struct buf *events)
         h->server_told = true;
     }
     return workers_step(h, s, events) || lost_step(h, s, events) ||
-           jobs_step(h, s, events);
+           placements_step(h, s, events) || jobs_step(h, s, events);
 }

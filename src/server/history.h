@@ -13,6 +13,8 @@ struct history {
     uint32_t n_workers, last_job; /* when it began; what came later is live */
     bool server_told;
     uint32_t worker, lost; /* the next ones; ids from 1 */
+    uint32_t placement;    /* likewise */
+    uint32_t n_placements; /* when it began */
     uint32_t job;          /* the next one, or the one at hand */
     bool job_told;
     size_t submit;

@@ -209,6 +209,9 @@ void commit_retry_due(void *server);
 void commit_finish(struct server *s); /* appends what is left, for journal_close */
 void commit_drop(struct server *s, const struct error *err); /* at the end */
 
+/* workers.c: tells workers whether readers of events want their load. */
+void workers_ask_overviews(struct server *s);
+
 /* clients.c */
 extern const struct io_conn_ops client_conn_ops;
 void client_reply_error(struct client_link *c, const struct error *err);

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/xmem.h"
+#include "server/feed.h"
 
 #define STOP_DEADLINE_US (60 * 1000000ULL) /* a stop request that is not obeyed */
 #define OVERVIEW_BYTES_MAX ((size_t)1 << 20)
@@ -86,6 +88,30 @@ static void schedule_worker(struct worker_link *link, const struct worker *w,
     s->sched_dirty = true;
 }
 
+#define OVERVIEW_PERIOD_NS (2 * NS_PER_S)
+
+static bool own_overviews(const struct worker_link *link)
+{
+    return state_worker(&link->server->state, link->id)->config.overview_interval_ns !=
+           0;
+}
+
+static void ask_overviews(struct worker_link *link)
+{
+    struct msg_OVERVIEW_PERIOD m = {0};
+    if (link->id == 0 || own_overviews(link))
+        return;
+    if (feeds_want_overviews(link->server))
+        m.period_ns = OVERVIEW_PERIOD_NS;
+    msg_put_OVERVIEW_PERIOD(io_conn_batch(link->conn), &m);
+}
+
+void workers_ask_overviews(struct server *s)
+{
+    LIST_FOR_EACH(&s->links, node)
+    ask_overviews(CONTAINER_OF(node, struct worker_link, node));
+}
+
 static void registered(struct worker_link *link, struct worker_config *config,
                        const struct msg_WORKER_REGISTER *m)
 {
@@ -132,6 +158,8 @@ static void registered(struct worker_link *link, struct worker_config *config,
     };
     msg_put_WORKER_REGISTERED(io_conn_batch(link->conn), &answer);
     buf_release(&keep);
+    if (feeds_want_overviews(s))
+        ask_overviews(link);
     log_info("Worker %u registered from %s", link->id, io_conn_peer(link->conn));
     autoalloc_worker_joined(s, state_worker(&s->state, link->id));
     wait_workers_changed(s);
@@ -191,7 +219,7 @@ static void on_refused(struct worker_link *link, const struct msg_GRANTS_REFUSED
     keep_refusal(link, m);
 }
 
-/* Shown by `worker info`, and kept in the journal. */
+/* Shown by `worker info`; the journal keeps what a worker reports by itself. */
 static int take_overview(struct worker_link *link, struct span overview,
                          struct error *err)
 {
@@ -205,7 +233,10 @@ static int take_overview(struct worker_link *link, struct span overview,
     event_begin(&event, EVENT_WORKER_OVERVIEW, link->server->now_us);
     buf_u32(&event, link->id);
     buf_append(&event, overview.p, overview.n);
-    commit_event(link->server, &event);
+    if (own_overviews(link) || !link->server->journal)
+        commit_event(link->server, &event);
+    else
+        feeds_passing(link->server, span_buf(&event));
     buf_release(&event);
     return 0;
 }

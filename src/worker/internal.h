@@ -389,7 +389,8 @@ char *taskdir_error_text(const struct task *t);
 /* worker.c */
 void launcher_flush_now(struct worker *w);
 /* overview.c */
-void overview_start(struct worker *w); /* when there is an interval */
+/* Reports come in that period from now on; 0: that of the configuration, if any. */
+void overview_set(struct worker *w, uint64_t period_ns);
 void overview_stop(struct worker *w);
 void overview_gpus_told(struct worker *w); /* a program for their load has ended */
 

@@ -1,10 +1,11 @@
-/* Reports of the node's load, every --overview-interval. */
+/* Reports of the node's load, every --overview-interval or as the server wants them. */
 #include "worker/internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/xmem.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 20)
@@ -18,6 +19,7 @@ struct overview {
     struct cpu_ticks *last; /* by number of the CPU */
     size_t n_last;
     struct io_timer *timer;
+    uint64_t period_ms;
     bool due; /* a report waits for the load of GPUs, until the next is due at most */
 };
 
@@ -158,20 +160,6 @@ void overview_gpus_told(struct worker *w)
         report(w);
 }
 
-void overview_start(struct worker *w)
-{
-    uint64_t period_ms = MAX(w->setup->config.overview_interval_ns / 1000000, 1u);
-    if (!w->setup->config.overview_interval_ns)
-        return;
-    struct hw_state s = {0};
-    w->overview = xcalloc(1, sizeof *w->overview);
-    look_at_cpus(w->overview, &s); /* what the first report counts from */
-    hw_state_release(&s);
-    gpu_watch_start(w);
-    w->overview->timer = io_timer_create(w->loop, on_time, w);
-    io_timer_start(w->overview->timer, period_ms, period_ms);
-}
-
 void overview_stop(struct worker *w)
 {
     if (!w->overview)
@@ -181,4 +169,27 @@ void overview_stop(struct worker *w)
     free(w->overview->last);
     free(w->overview);
     w->overview = NULL;
+}
+
+void overview_set(struct worker *w, uint64_t period_ns)
+{
+    if (!period_ns)
+        period_ns = w->setup->config.overview_interval_ns;
+    uint64_t period_ms = MAX(period_ns / 1000000, 1u);
+    if (w->overview && period_ns && w->overview->period_ms == period_ms)
+        return;
+    if (w->overview || period_ns)
+        log_debug("Load is reported every %llu ms (0: never)",
+                  period_ns ? (unsigned long long)period_ms : 0);
+    overview_stop(w);
+    if (!period_ns)
+        return;
+    struct hw_state s = {0};
+    w->overview = xcalloc(1, sizeof *w->overview);
+    look_at_cpus(w->overview, &s); /* what the first report counts from */
+    hw_state_release(&s);
+    gpu_watch_start(w);
+    w->overview->period_ms = period_ms;
+    w->overview->timer = io_timer_create(w->loop, on_time, w);
+    io_timer_start(w->overview->timer, period_ms, period_ms);
 }

@@ -295,6 +295,7 @@ static void on_registered(struct worker *w, const struct msg_WORKER_REGISTERED *
         outlog_writer_reconnected(w->writer);
     }
     w->state_us = m->state_us;
+    overview_set(w, 0); /* this server has not asked for more yet */
     report_ack(w, m->ack_seq);
 }
 
@@ -315,6 +316,7 @@ static void dispatch(struct worker *w, uint8_t type, struct span body)
         MESSAGE_ON(GANG_START, if (worker_serving(w)) lanes_gang(w, &m))
         MESSAGE_ON(TASKS_CANCEL, lanes_cancel(w, m.job, m.ranges))
         MESSAGE_ON(TASKS_ACK, report_ack(w, m.seq))
+        MESSAGE_ON(OVERVIEW_PERIOD, overview_set(w, m.period_ns))
         MESSAGE_ON(WORKER_STOP, log_info("Received stop command"); worker_leave(
                        w, m.reason < WORKER_END_COUNT ? (enum worker_end)m.reason
                                                       : WORKER_STOPPED))
@@ -580,7 +582,7 @@ static int set_up(struct worker *w, struct error *err)
         io_timer_start(w->life, w->setup->config.time_limit_ns / 1000000, 0);
         io_timer_start(w->retract, period_ms, period_ms);
     }
-    overview_start(w);
+    overview_set(w, 0);
     w->launcher_dirty = true; /* leftovers are named, templates made */
     io_loop_on_round(w->loop, on_round, w);
     /* Entry points block them until there are handlers. */

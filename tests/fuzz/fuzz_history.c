@@ -28,6 +28,10 @@ static int take(void *arg, const struct told *t)
     if (l->seen++ > LINES_MAX) /* one entry may stand for billions of tasks */
         return ERR_TOO_BIG;
     event_json_print(&l->json, t);
+    if (t->type == TOLD_PLACEMENT) {
+        HQ_ASSERT(l->lines.len == 0);
+        return 0;
+    }
     HQ_ASSERT(l->lines.len > 1 && l->lines.data[0] == '{' &&
               l->lines.data[l->lines.len - 1] == '\n' &&
               memchr(l->lines.data, '\n', l->lines.len) ==
