@@ -3,6 +3,7 @@
 An `Env` owns a scratch directory, a server directory and every process it starts.
 Nothing in here waits for a fixed time: `wait_until` polls a condition up to a deadline.
 """
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Sanitizer builds are slower; tests/run.sh stretches every deadline with this.
@@ -345,3 +348,17 @@ class Env:
 
     def remove(self):
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def small_disk(env, size):
+    """A file system of that size, at <work>/disk."""
+    where = env.work / "disk"
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", where]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a file system here")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", where], check=True)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from batch import Batch
-from harness import HQ, wait_until
+from harness import HQ, small_disk, wait_until
 
 ONE = ["--time-limit", "1h", "--cpus", "2", "--detect-resources", "none", "--no-dry-run"]
 
@@ -300,6 +300,52 @@ def test_files_that_cannot_be_written(batch):
     assert "autoalloc" in batch.server.text().split("Failed to submit", 1)[1]
     assert not batch.batch.calls("sbatch")
     batch.hq("alloc", "remove", 1)
+
+
+def fill(disk):
+    filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+    with pytest.raises(OSError):
+        while True:
+            os.write(filler, bytes(4096))
+    os.close(filler)
+
+
+def test_full_disk(bare):
+    """Queues that the journal cannot keep are refused; with room again all goes on."""
+    with small_disk(bare, "1m") as disk:
+        bare.vars["HQ_SERVER_DIR"] = str(disk / "sd")
+        bare.batch = Batch(bare)
+        server = bare.start_server("--journal", "disk/j")
+        add(bare, *ONE)
+        fill(disk)
+        refused = bare.hq("alloc", "add", "slurm", *ONE, "--name", "x" * 200, "--",
+                          *("y" * 4000 for _ in range(4)), code=1)
+        assert "no space left on device" in refused.stderr
+        assert sorted(queues(bare)) == [1]
+        (disk / "filler").unlink()
+        bare.submit("--", "true")
+        wait_statuses(bare, {"101": "queued"})
+        assert server.running
+        bare.stop_server()
+
+
+def test_no_room_for_scripts(bare):
+    """What cannot be written is not submitted."""
+    with small_disk(bare, "1m") as disk:
+        bare.vars["HQ_SERVER_DIR"] = str(disk / "sd")
+        bare.batch = Batch(bare)
+        bare.start_server()
+        add(bare, *ONE)
+        fill(disk)
+        bare.submit("--", "true")
+        wait_log(bare, "Failed to submit allocation into queue 1: ")
+        assert "No space left on device" in queues(bare)[1]["last_error"]
+        assert not bare.batch.calls("sbatch")
+        (disk / "filler").unlink()
+        bare.hq("alloc", "pause", 1)
+        bare.hq("alloc", "resume", 1)
+        wait_statuses(bare, {"101": "queued"})
+        bare.stop_server()
 
 
 def test_cancel_that_fails(batch):

@@ -1,5 +1,4 @@
 """Logs under attack: disks that fill up, writes that fail, ranks that are killed."""
-import contextlib
 import json
 import os
 import random
@@ -9,21 +8,7 @@ import time
 
 import pytest
 
-from harness import wait_until
-
-
-@contextlib.contextmanager
-def small_disk(env, size):
-    """A file system of that size, at <work>/disk."""
-    where = env.work / "disk"
-    where.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", where]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("cannot mount a file system here")
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", "--lazy", where], check=True)
+from harness import small_disk, wait_until
 
 
 def errors(env, job):
