@@ -1,6 +1,7 @@
 /* Waiting for jobs, and changing them. */
 #include <hq/job.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include "api/internal.h"
 #include "base/clock.h"
@@ -11,47 +12,71 @@ int api_no_job(uint32_t job, struct error *err)
     return error_set(err, ERR_NOT_FOUND, "Job %u not found", job);
 }
 
-static int select_jobs(const uint32_t *jobs, size_t n, struct selector *out,
+static int check_id(uint32_t job, struct error *err)
+{
+    return job && job <= IDSET_ID_MAX ? 0 : api_no_job(job, err);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The ids ascending and each once, as servers take and list them. */
+static int sort_ids(const uint32_t *jobs, size_t *n, uint32_t **out, struct error *err)
+{
+    uint32_t *ids = calloc(*n, sizeof *ids);
+    if (!ids)
+        return error_nomem(err);
+    memcpy(ids, jobs, *n * sizeof *ids);
+    qsort(ids, *n, sizeof *ids, compare_ids);
+    size_t kept = 1;
+    for (size_t i = 1; i < *n; i++)
+        if (ids[i] != ids[kept - 1])
+            ids[kept++] = ids[i];
+    *n = kept;
+    *out = ids;
+    return 0;
+}
+
+/* Release the selector in any case. */
+static int select_jobs(const uint32_t *ids, size_t n, struct selector *out,
                        struct error *err)
 {
     *out = (struct selector){.kind = SELECT_IDS, .ids = IDSET_INIT};
     for (size_t i = 0; i < n; i++) {
-        if (jobs[i] > IDSET_ID_MAX || jobs[i] == 0)
-            return api_no_job(jobs[i], err);
-        if (idset_add(&out->ids, jobs[i], 1, 1))
+        int rc = check_id(ids[i], err);
+        if (rc)
+            return rc;
+        if (idset_add(&out->ids, ids[i], 1, 1))
             return error_nomem(err);
     }
     return 0;
 }
 
-void api_select(uint32_t job, struct buf *out)
+int api_select(uint32_t job, struct buf *out, struct error *err)
 {
     struct idrange range = {.first = job, .count = 1, .step = 1};
     const struct selector one = {.kind = SELECT_IDS,
                                  .ids = {.ranges = &range, .n_ranges = 1, .cap = 1}};
-    selector_put(out, &one);
+    int rc = check_id(job, err);
+    if (rc == 0)
+        selector_put(out, &one);
+    return rc;
 }
 
 /* --- waiting ------------------------------------------------------------ */
 
 /* A job that is unknown would be passed over. */
 static int check_jobs(struct client *conn, const struct selector *which,
-                      const uint32_t *jobs, size_t n, struct error *err)
+                      const uint32_t *ids, size_t n, struct error *err)
 {
     struct job_list list;
     int rc = client_list_jobs(conn, which, &list, err);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        size_t low = 0, high = list.n;
-        while (low < high) {
-            size_t mid = low + (high - low) / 2;
-            if (list.items[mid].id < jobs[i])
-                low = mid + 1;
-            else
-                high = mid;
-        }
-        if (low == list.n || list.items[low].id != jobs[i])
-            rc = api_no_job(jobs[i], err);
-    }
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (i == list.n || list.items[i].id != ids[i])
+            rc = api_no_job(ids[i], err);
     job_list_release(&list);
     return rc;
 }
@@ -111,9 +136,13 @@ static int wait_for(struct client *conn, const uint32_t *jobs, size_t n,
 {
     struct buf encoded = BUF_INIT(BUF_MAX_DEFAULT);
     struct selector which;
-    int rc = select_jobs(jobs, n, &which, err);
+    uint32_t *ids = NULL;
+    int rc = sort_ids(jobs, &n, &ids, err);
+    if (rc)
+        return rc;
+    rc = select_jobs(ids, n, &which, err);
     if (rc == 0)
-        rc = check_jobs(conn, &which, jobs, n, err);
+        rc = check_jobs(conn, &which, ids, n, err);
     if (rc == 0) {
         selector_put(&encoded, &which);
         const struct wait_options options = {.jobs = &encoded,
@@ -123,6 +152,7 @@ static int wait_for(struct client *conn, const uint32_t *jobs, size_t n,
     }
     selector_release(&which);
     buf_release(&encoded);
+    free(ids);
     return rc;
 }
 
@@ -168,13 +198,15 @@ static int cancel(struct hq_client *client, struct client *conn, uint32_t job,
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct op_results results;
     struct op_result one = {0};
-    api_select(job, &selector);
+    int rc = api_select(job, &selector, err);
+    if (rc)
+        return rc;
     struct msg_REQ_JOB_CANCEL m = {.jobs = span_buf(&selector),
                                    .reason = span_str(reason),
                                    .has_reason = reason != NULL};
     msg_put_REQ_JOB_CANCEL(client_batch(conn), &m);
     buf_release(&selector);
-    int rc = change(client, conn, job, &results, &one, err);
+    rc = change(client, conn, job, &results, &one, err);
     if (rc == 0 && n_canceled)
         *n_canceled = one.outcome == OP_DONE ? one.a : 0;
     op_results_release(&results);
@@ -199,13 +231,14 @@ int hq_job_forget(struct hq_client *client, uint32_t job, struct hq_error *err)
 {
     struct error e = ERROR_INIT;
     struct client *conn = NULL;
-    int rc = api_connection(client, &conn, &e);
-    if (rc)
-        return api_fail(err, &e);
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct op_results results;
     struct op_result one = {0};
-    api_select(job, &selector);
+    int rc = api_connection(client, &conn, &e);
+    if (rc == 0)
+        rc = api_select(job, &selector, &e);
+    if (rc)
+        return api_fail(err, &e);
     struct msg_REQ_JOB_FORGET m = {.jobs = span_buf(&selector), .states = UINT32_MAX};
     msg_put_REQ_JOB_FORGET(client_batch(conn), &m);
     buf_release(&selector);
@@ -220,13 +253,14 @@ int hq_job_close(struct hq_client *client, uint32_t job, struct hq_error *err)
 {
     struct error e = ERROR_INIT;
     struct client *conn = NULL;
-    int rc = api_connection(client, &conn, &e);
-    if (rc)
-        return api_fail(err, &e);
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct op_results results;
     struct op_result one = {0};
-    api_select(job, &selector);
+    int rc = api_connection(client, &conn, &e);
+    if (rc == 0)
+        rc = api_select(job, &selector, &e);
+    if (rc)
+        return api_fail(err, &e);
     struct msg_REQ_JOB_CLOSE m = {.jobs = span_buf(&selector)};
     msg_put_REQ_JOB_CLOSE(client_batch(conn), &m);
     buf_release(&selector);

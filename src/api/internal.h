@@ -47,7 +47,7 @@ int api_requested(struct hq_client *client, int rc);
 /* "Job 7 not found" */
 int api_no_job(uint32_t job, struct error *err);
 /* The selector of one job, appended. */
-void api_select(uint32_t job, struct buf *out);
+int api_select(uint32_t job, struct buf *out, struct error *err) MUST_CHECK;
 
 /* ---- tasks ---- */
 

@@ -176,8 +176,9 @@ static int visit_tasks(struct client *conn, uint32_t job, struct visit *visit,
     int rc = client_server_info(conn, &server, err);
     if (rc)
         return rc;
-    api_select(job, &selector);
-    rc = job_views_fetch(conn, &selector, &views, err);
+    rc = api_select(job, &selector, err);
+    if (rc == 0)
+        rc = job_views_fetch(conn, &selector, &views, err);
     buf_release(&selector);
     if (rc == 0) {
         visit->server_uid = server.uid;

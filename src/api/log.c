@@ -41,8 +41,9 @@ static int find_log(struct client *conn, uint32_t job, char **path, struct error
 {
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct job_views views;
-    api_select(job, &selector);
-    int rc = job_views_fetch(conn, &selector, &views, err);
+    int rc = api_select(job, &selector, err);
+    if (rc == 0)
+        rc = job_views_fetch(conn, &selector, &views, err);
     buf_release(&selector);
     if (rc)
         return rc;

@@ -19,7 +19,7 @@ int client_submitted(struct client *c, uint32_t *job, struct error *err) MUST_CH
 /* ---- listing ---- */
 
 struct job_list {
-    struct job_info *items; /* ascending by id */
+    struct job_info *items; /* in the order of the selector; all: ascending by id */
     size_t n, cap;
     uint64_t total; /* jobs that the server has */
 };

@@ -275,6 +275,8 @@ def test_waiting(work, env):
     assert work("wait", 0, 2) == "failed 3\n"
     assert work("wait", "forever", 1, 99, code=1) == "error -5: Job 99 not found\n"
     assert work("wait", "forever", 0, code=1) == "error -5: Job 0 not found\n"
+    assert work("wait", "forever", 2, 1, 2, 1) == told  # in any order, each once
+    assert work("wait", "forever", 2**32 - 1, code=1) == "error -5: Job 4294967295 not found\n"
     assert work("wait", "forever") == ""
 
 
@@ -329,7 +331,9 @@ def test_cancel_and_forget(lib, env):
     assert lib("cancel", 1, "no more") == "4 canceled\n"
     assert env.json("job", "list", "--all")[0]["cancel_reason"] == "no more"
     assert lib("cancel", 1) == "0 canceled\n"
-    assert lib("cancel", 2, code=1) == "error -5: Job 2 not found\n"
+    for job in (0, 2, 2**32 - 1):
+        for command in ("cancel", "forget", "tasks"):
+            assert lib(command, job, code=1) == f"error -5: Job {job} not found\n"
     assert lib("cancel", 1, "x" * 201, code=1).startswith("error -4: a reason has 200")
     assert lib("forget", 1) == ""
     assert lib("forget", 1, code=1) == "error -5: Job 1 not found\n"
