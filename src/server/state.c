@@ -184,7 +184,8 @@ struct task_record *job_record(const struct job *job, uint32_t slot)
 
 void job_make_chunks(struct job *job)
 {
-    size_t n = (job->n_slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+    /* The largest jobs end near the last number there is. */
+    size_t n = ((size_t)job->n_slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
     if (n <= job->n_chunks)
         return;
     job->chunks = xrealloc(job->chunks, n * sizeof *job->chunks);
@@ -235,7 +236,7 @@ uint32_t job_next_recorded(const struct job *job, uint32_t slot)
             return job->n_slots;
         if (slot % CHUNK_SLOTS < job->chunks[c].cap)
             return slot;
-        slot = ((uint32_t)c + 1) * CHUNK_SLOTS;
+        slot = (uint32_t)MIN((c + 1) * CHUNK_SLOTS, (size_t)job->n_slots);
     }
     return job->n_slots;
 }

@@ -60,6 +60,16 @@ def test_array_of_all_ids(env):
     still_works(env)
 
 
+def test_largest_job_that_is_taken(pair):
+    """Its tasks run; where they end is near the last number there is."""
+    job = pair.submit("--array", "0-4294967279", "--stdout=none", "--stderr=none", "true")
+    stats = lambda: pair.json("job", "list", "--all")[0]["task_stats"]
+    wait_until(lambda: stats()["finished"], "a task to finish")
+    pair.hq("job", "cancel", job)
+    assert stats()["canceled"] + stats()["finished"] == 4294967280
+    still_works(pair)
+
+
 def test_selector_of_a_million_ids(env):
     """Each id that does not exist is told."""
     env.submit("true")
