@@ -86,7 +86,8 @@ HQ_API int hq_task_set_nodes(struct hq_task *task, uint32_t nodes,
 /* Start only on workers that live at least that long, in milliseconds. */
 HQ_API void hq_task_set_time_request(struct hq_task *task, uint64_t request_ms);
 /* Begins another variant, which is taken where the ones before cannot be had: the
- * three calls above are about it from now on. It asks for nothing at first. */
+ * three calls above are about it from now on. It asks for nothing at first, and to a
+ * task of several variants no CPU is added. */
 HQ_API int hq_task_add_variant(struct hq_task *task, struct hq_error *err) HQ_CHECK;
 
 /* ---- a job ---- */
@@ -114,7 +115,8 @@ HQ_API int hq_spec_set_job(struct hq_spec *spec, uint32_t job,
 
 /* All following adds copy the task as it is now, and keep the tasks' `needs`: n ids of
  * tasks that have to finish first, each added before or, with hq_spec_set_job, there in
- * the job. NULL with n 0: none. HQ_ERR_EXISTS: an id is there already. */
+ * the job. NULL with n 0: none. The server judges ids: hq_job_submit fails with
+ * HQ_ERR_EXISTS for one that is there twice, HQ_ERR_INVALID for a need that is not. */
 
 /* One task. */
 HQ_API int hq_spec_add(struct hq_spec *spec, uint32_t id, const struct hq_task *task,
