@@ -27,6 +27,8 @@
 struct curses_calls {
     int (*setupterm)(const char *, int, int *);
     char *(*tigetstr)(const char *);
+    TERMINAL *(*set_curterm)(TERMINAL *);
+    int (*del_curterm)(TERMINAL *);
     SCREEN *(*newterm)(const char *, FILE *, FILE *);
     int (*endwin)(void);
     void (*delscreen)(SCREEN *);
@@ -53,7 +55,6 @@ struct curses_calls {
 };
 
 struct terminal {
-    void *library;
     struct curses_calls c;
     SCREEN *screen;
     WINDOW *window;
@@ -119,6 +120,8 @@ static int open_library(struct terminal *t, struct error *err)
         const char *name;
     } symbols[] = {{&t->c.setupterm, "setupterm"},
                    {&t->c.tigetstr, "tigetstr"},
+                   {&t->c.set_curterm, "set_curterm"},
+                   {&t->c.del_curterm, "del_curterm"},
                    {&t->c.newterm, "newterm"},
                    {&t->c.endwin, "endwin"},
                    {&t->c.delscreen, "delscreen"},
@@ -142,14 +145,14 @@ static int open_library(struct terminal *t, struct error *err)
                    {&t->c.getmaxx, "getmaxx"},
                    {&t->c.getmaxy, "getmaxy"},
                    {&t->c.stdscr, "stdscr"}};
-    t->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!t->library)
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
         return error_set(err, ERR_UNSUPPORTED,
                          "the dashboard needs the ncursesw library, which cannot be "
                          "loaded: %s",
                          dlerror());
     for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-        void *symbol = dlsym(t->library, symbols[i].name);
+        void *symbol = dlsym(library, symbols[i].name);
         if (!symbol)
             return error_set(err, ERR_UNSUPPORTED, "%s lacks the function %s", LIBRARY,
                              symbols[i].name);
@@ -170,17 +173,18 @@ static int check_type(const struct terminal *t, struct error *err)
         return error_set(err, ERR_UNSUPPORTED,
                          "the terminal '%s' (TERM) is not known on this machine", name);
     const char *cup = t->c.tigetstr("cup");
-    if (!cup || cup == (const char *)-1)
+    bool able = cup && cup != (const char *)-1;
+    (void)t->c.del_curterm(t->c.set_curterm(NULL));
+    if (!able)
         return error_set(err, ERR_UNSUPPORTED,
                          "the terminal '%s' (TERM) cannot show full-screen programs",
                          name);
     return 0;
 }
 
+/* The library stays where it is: it keeps some memory for as long as it is loaded. */
 static void library_close(struct terminal *t)
 {
-    if (t->library)
-        (void)dlclose(t->library);
     free(t->line);
     free(t);
 }
@@ -258,13 +262,9 @@ int terminal_open(struct terminal **out, struct error *err)
     if (rc != 0)
         return rc;
     (void)tcgetattr(STDOUT_FILENO, &old_state);
-    n_old_screen = 0;
-    add_capability(t, "sgr0");
-    add_capability(t, "rmcup");
-    add_capability(t, "rmkx");
-    add_capability(t, "cnorm");
     t->utf8 = use_locale();
     ending = 0;
+    n_old_screen = 0;
     hold_signals(&t->outside);
     set_handlers(true); /* the library leaves them alone then */
     t->screen = t->c.newterm(NULL, stdout, stdin);
@@ -274,6 +274,10 @@ int terminal_open(struct terminal **out, struct error *err)
         library_close(t);
         return error_set(err, ERR_UNSUPPORTED, "cannot use the terminal");
     }
+    add_capability(t, "sgr0");
+    add_capability(t, "rmcup");
+    add_capability(t, "rmkx");
+    add_capability(t, "cnorm");
     t->window = *t->c.stdscr;
     (void)t->c.set_escdelay(ESCAPE_MS);
     (void)t->c.cbreak();
