@@ -42,7 +42,7 @@ def test_text_is_there_when_the_state_is(pair):
     pair.write("t.sh", "#!/bin/sh\necho begun\ntouch begun.$HQ_JOB_ID\n$1\n", 0o755)
     failed = pair.submit_and_wait("--log", "l", "--stream", "v%{JOB_ID}", "./t.sh", "false")
     late = pair.submit_and_wait("--log", "l", "--stream", "v%{JOB_ID}", "--time-limit",
-                                "200ms", "./t.sh", "sleep 1000")
+                                "1s", "./t.sh", "sleep 1000")
     canceled = pair.submit("--log", "l", "--stream", "v%{JOB_ID}", "./t.sh", "sleep 1000")
     wait_until(lambda: (pair.work / f"begun.{canceled}").exists(), "the last task")
     wait_until(lambda: "begun" in pair.log("l", "cat", str(canceled), "stdout",
