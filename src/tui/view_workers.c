@@ -43,9 +43,11 @@ bool view_key_workers(struct view *v, uint32_t key)
     const uint32_t *list = list_workers(v, &n);
     bool chosen = find_row(v, list, n, &row);
     if (key == 'i') {
-        if (!chosen)
+        if (n == 0)
             return false;
-        v->worker = v->workers.id;
+        /* Without a choice it is the first one on the screen. */
+        v->worker =
+            chosen ? v->workers.id : v->dash->workers.data[list[MIN(row, n - 1)]]->id;
         v->from = SCREEN_WORKERS;
         v->on_worker = (struct view_tasks){.page = 0};
         v->screen = SCREEN_WORKER;

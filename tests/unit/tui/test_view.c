@@ -164,7 +164,9 @@ static void test_workers(void)
     HAS(&s, "     2 beta                online                          2      50%     "
             " 75%");
     HAS(&s, "     1 alpha               offline: timeout                0");
-    press(&s, 'i'); /* none is chosen */
+    press(&s, 'i'); /* none is chosen: the first one */
+    HAS(&s, "c=CPU 50%  m=Mem 75%");
+    press(&s, KEY_GO_BACK);
     HAS(&s, "Connected workers");
     press(&s, KEY_GO_DOWN);
     press(&s, 'i');
