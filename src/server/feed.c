@@ -166,6 +166,14 @@ static void place_notes(struct feed *f, const struct journal_progress *p)
     }
 }
 
+/* The record behind which a note of now belongs: that of this round, if there is one.
+ */
+static uint64_t note_seq(const struct server *s)
+{
+    bool more = s->round_events.len > 0 || s->aborted.events.len > 0;
+    return journal_appended(s->journal) + more;
+}
+
 void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m)
 {
     LIST_FOR_EACH_SAFE(&s->feeds, node, next)
@@ -176,8 +184,7 @@ void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m)
         struct feed_note *n = xcalloc(1, sizeof *n);
         buf_init(&n->message, BUF_MAX_DEFAULT);
         msg_put_RSP_NOTIFY(&n->message, m);
-        /* Behind what happens in this round, which is the next record. */
-        n->seq = s->journal ? journal_appended(s->journal) + 1 : 0;
+        n->seq = s->journal ? note_seq(s) : 0;
         n->placed = !s->journal;
         n->at = s->live_base + s->live.len;
         list_push_back(&f->notes, &n->node);
@@ -186,6 +193,12 @@ void feeds_notify(struct server *s, const struct msg_RSP_NOTIFY *m)
             feed_fail(f, ERR_TOO_BIG,
                       "this reader is too slow: messages of tasks would be lost");
     }
+    /* No news of the journal may come for long. */
+    struct journal_progress p = {.failed = 1};
+    if (s->journal && !list_empty(&s->feeds))
+        journal_progress(s->journal, &p);
+    if (!p.failed && !p.prune_over)
+        feeds_journal(s, &p);
 }
 
 void feeds_passing(struct server *s, struct span event)

@@ -182,6 +182,18 @@ def test_idle_jobs_and_messages_of_tasks(server, stream):
     assert not {"task-notify", "job-idle"} & set(types(server.hq("journal", "replay")))
 
 
+def test_message_of_a_task_while_nothing_else_happens(server, stream):
+    """It waits for no event behind it."""
+    server.start_worker()
+    s = stream()
+    server.submit("--", "sh", "-c", "while ! test -e go; do sleep 0.05; done; "
+                                    "hq task notify hello; sleep 1000")
+    s.wait_for(lambda ev: of_type(ev, "task-started"))
+    server.write("go", "")
+    s.wait_for(lambda ev: of_type(ev, "task-notify"))
+    assert not of_type(s.events(), "task-finished")
+
+
 def test_live_events_of_every_kind(server, stream):
     s = stream()
     s.wait_for(lambda ev: ev)
