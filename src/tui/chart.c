@@ -115,7 +115,7 @@ static void set_dot(struct canvas *k, int x, int y, const struct chart_line *lin
     }
     size_t cell = (size_t)(k->plot.h - 1 - y / 4) * (size_t)k->plot.w + (size_t)(x / 2);
     k->bits[cell] |= bit[y % 4][x % 2];
-    k->colour[cell] = line->colour;
+    k->colour[cell] = (uint8_t)line->colour;
 }
 
 static void draw_line(struct canvas *k, const struct chart *c,
