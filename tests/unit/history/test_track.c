@@ -83,8 +83,9 @@ static void test_cancel_of_many(void)
     buf_clear(&s.lines);
     story_job(&s, EVENT_JOB_CANCELED, 1);
     size_t count = 0;
-    for (const char *p = buf_cstr(&s.lines); (p = strstr(p, "job_task_id")); p++)
-        count++;
+    /* Each call of strstr has its whole argument checked by address sanitizer. */
+    for (const char *p = buf_cstr(&s.lines); *p; p++)
+        count += *p == '_' && strncmp(p, "_task_id", 8) == 0;
     CU_ASSERT_EQUAL(count, n - some);
     story_expect_types(&s, "job-cancel task-canceled job-completed ");
     story_end(&s);
