@@ -200,6 +200,12 @@ static void child_run(struct child *c, struct job *j)
     child_read(&c->err, &r->err_out);
 }
 
+static void pid_fd_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 static void job_run(struct job *j)
 {
     struct child c;
@@ -215,8 +221,7 @@ static void job_run(struct job *j)
             close(c.out);
         if (c.err >= 0)
             close(c.err);
-        if (c.pid_fd >= 0)
-            close(c.pid_fd);
+        pid_fd_close(c.pid_fd);
     }
     if (r->started && j->spec.behind)
         j->spec.behind(j->spec.arg, r);

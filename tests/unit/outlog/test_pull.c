@@ -325,7 +325,7 @@ static void test_removed(void)
     while (!p.at_end) {
         printer_read(&r, &p);
         rig_wait(&r, 1);
-        if (!removed && r.pulled > BYTES_MUCH / 2)
+        if (!removed && r.pulled > 0)
             removed = unlink(r.path) == 0;
     }
     CU_ASSERT(removed);
