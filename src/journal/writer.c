@@ -240,6 +240,15 @@ static void prune_ended(struct journal *j, const struct error *err)
     j->progress.prune_over = true;
 }
 
+/* After records were taken back the copy has too much, or could not find them. */
+static int check_cuts(const struct journal *j, struct error *err)
+{
+    if (atomic_load(&j->cuts) == j->prune_cuts)
+        return 0;
+    *err = (struct error)ERROR_INIT;
+    return error_set(err, ERR_SYSTEM, "the journal could not be written meanwhile");
+}
+
 /* Copies what is left, and goes on in the new file. Everything in it is synced. */
 static void take_over(struct journal *j)
 {
@@ -248,8 +257,7 @@ static void take_over(struct journal *j)
     int rc = 0;
     j->prune_handed = false;
     (void)pthread_mutex_unlock(&j->lock);
-    if (atomic_load(&j->cuts) != j->prune_cuts)
-        rc = error_set(&err, ERR_SYSTEM, "the journal could not be written meanwhile");
+    rc = check_cuts(j, &err);
     if (rc == 0)
         rc = prune_copy(j->prune, j->file.end, j->file.end, &err);
     if (rc == 0)
@@ -291,6 +299,8 @@ static void *prune_main(void *arg)
                         &err);
     if (rc == 0)
         rc = prune_sync(j->prune, &err);
+    if (rc != 0)
+        (void)check_cuts(j, &err);
     (void)pthread_mutex_lock(&j->lock);
     if (rc == 0 && j->stopping)
         rc = error_set(&err, ERR_CLOSED, "the server stops");

@@ -408,7 +408,7 @@ static void test_records_taken_back(void)
     rig_make(&r);
     rig_open(&r);
     fill(&r);
-    CU_ASSERT(fault_arm("journal.prune.write:2=delay:1500,journal.fsync:1=EIO"));
+    CU_ASSERT(fault_arm("journal.prune.write:2=delay:200,journal.fsync:1=EIO"));
     begin(&r);
     journal_want_sync(r.j, append_id(&r, EVENT_JOB_CLOSED, 4));
     rig_wait(&r, RIG_FAILED, 0, &p);
