@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cli/job_text.h"
 #include "cli/placements.h"
+#include "history/raw_json.h"
 
 #define PIPE_WORD "<pipe>"
 
@@ -33,13 +34,7 @@ static void json_entry(struct json *j, const struct request_entry *e)
 {
     json_begin_object(j);
     json_key(j, "request");
-    if (e->policy == POLICY_ALL) {
-        json_str(j, "All");
-    } else {
-        json_begin_object(j);
-        json_kuint(j, request_policy_json(e->policy), e->amount);
-        json_end_object(j);
-    }
+    raw_policy(j, e);
     json_kstr(j, "resource", e->name);
     json_end_object(j);
 }

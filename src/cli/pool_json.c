@@ -1,5 +1,7 @@
 #include "cli/pool_json.h"
 
+#include "history/raw_json.h"
+
 static void labels_json(struct json *j, const struct pool_group *g)
 {
     json_begin_array(j);
@@ -102,22 +104,7 @@ static void locality_json(struct json *j, const struct pool_set *pools)
 
 void pool_json_members(struct json *j, const struct pool_set *pools)
 {
-    json_key(j, "coupling");
-    json_begin_object(j);
-    json_key(j, "weights");
-    json_begin_array(j);
-    for (size_t i = 0; i < pools->n_couplings; i++) {
-        const struct coupling *c = &pools->couplings[i];
-        json_begin_object(j);
-        json_kuint(j, "group1_idx", c->group1);
-        json_kuint(j, "group2_idx", c->group2);
-        json_kuint(j, "resource1_idx", c->resource1);
-        json_kuint(j, "resource2_idx", c->resource2);
-        json_kuint(j, "weight", c->weight);
-        json_end_object(j);
-    }
-    json_end_array(j);
-    json_end_object(j);
+    raw_coupling(j, pools);
     locality_json(j, pools);
     json_key(j, "resources");
     json_begin_array(j);

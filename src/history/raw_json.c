@@ -68,9 +68,8 @@ static void raw_pool(struct json *j, const struct pool *p)
     json_end_object(j);
 }
 
-void raw_pools(struct json *j, const struct pool_set *pools)
+void raw_coupling(struct json *j, const struct pool_set *pools)
 {
-    json_begin_object(j);
     json_key(j, "coupling");
     json_begin_object(j);
     json_key(j, "weights");
@@ -87,6 +86,12 @@ void raw_pools(struct json *j, const struct pool_set *pools)
     }
     json_end_array(j);
     json_end_object(j);
+}
+
+void raw_pools(struct json *j, const struct pool_set *pools)
+{
+    json_begin_object(j);
+    raw_coupling(j, pools);
     json_key(j, "resources");
     json_begin_array(j);
     for (size_t i = 0; i < pools->n_pools; i++)
@@ -175,10 +180,8 @@ void raw_worker_config(struct json *j, const struct worker_config *c,
 
 /* ---- submits --------------------------------------------------------------------- */
 
-static void raw_entry(struct json *j, const struct request_entry *e)
+void raw_policy(struct json *j, const struct request_entry *e)
 {
-    json_begin_object(j);
-    json_key(j, "policy");
     if (e->policy == POLICY_ALL) {
         json_str(j, "All");
     } else {
@@ -186,6 +189,13 @@ static void raw_entry(struct json *j, const struct request_entry *e)
         json_kuint(j, request_policy_json(e->policy), e->amount);
         json_end_object(j);
     }
+}
+
+static void raw_entry(struct json *j, const struct request_entry *e)
+{
+    json_begin_object(j);
+    json_key(j, "policy");
+    raw_policy(j, e);
     json_kstr(j, "resource", e->name);
     json_end_object(j);
 }
