@@ -42,7 +42,9 @@ struct alloc_queue {
     bool any_round;
     uint64_t round_us; /* the last one began */
     /* Of the running server. */
-    bool submitting;  /* a round is under way */
+    /* Sizes of a round of submissions that are not made yet; borrowed from it. */
+    const uint32_t *asked;
+    size_t n_asked;   /* 0: no round is under way */
     bool removing;    /* its allocations are being cancelled */
     uint32_t n_dirs;  /* numbers given to directories */
     char *last_error; /* of the last submission, when it failed; owned */

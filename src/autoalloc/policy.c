@@ -11,16 +11,6 @@ static const uint64_t delays_us[] = {0, MINUTE_US, 15 * MINUTE_US, 30 * MINUTE_U
 
 /* ---- the limiter ----------------------------------------------------------------- */
 
-bool alloc_may_submit(const struct alloc_queue *q, uint64_t now_us)
-{
-    if (q->state != QUEUE_ACTIVE || alloc_queue_waiting(q) >= q->params.backlog)
-        return false;
-    if (q->params.max_worker_count &&
-        alloc_queue_workers(q) >= q->params.max_worker_count)
-        return false;
-    return alloc_delay_us(q, now_us) == 0;
-}
-
 uint64_t alloc_delay_us(const struct alloc_queue *q, uint64_t now_us)
 {
     uint64_t until = q->any_round ? q->round_us + delays_us[q->level] : 0;
@@ -102,7 +92,7 @@ static void subtract(struct left *l, uint64_t workers)
 }
 
 /* Workers that will come from the allocation. */
-static uint64_t coming(const struct allocation *a, uint64_t now_us)
+static uint32_t coming(const struct allocation *a, uint64_t now_us)
 {
     if (a->state == ALLOC_QUEUED)
         return a->workers;
@@ -110,6 +100,46 @@ static uint64_t coming(const struct allocation *a, uint64_t now_us)
     return a->state == ALLOC_RUNNING && young && a->n_joined < a->workers
                ? a->workers - a->n_joined
                : 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Whether the queue may submit anything, as far as limits do not tell. */
+static bool ready(const struct alloc_queue *q, uint64_t now_us)
+{
+    return q->state == QUEUE_ACTIVE && !q->n_asked && alloc_delay_us(q, now_us) == 0;
+}
+
+void alloc_supply(const struct alloc_queue *q, uint64_t now_us,
+                  struct alloc_supply *out)
+{
+    const struct alloc_params *p = &q->params;
+    uint64_t active = alloc_queue_workers(q);
+    uint32_t waiting = alloc_queue_waiting(q);
+    *out = (struct alloc_supply){.room = UINT64_MAX};
+    out->coming = xcalloc(q->allocs.len + q->n_asked + 1, sizeof *out->coming);
+    for (size_t i = 0; i < q->allocs.len; i++) {
+        uint32_t n = coming(q->allocs.data[i], now_us);
+        if (n)
+            out->coming[out->n_coming++] = n;
+    }
+    for (size_t i = 0; i < q->n_asked; i++)
+        out->coming[out->n_coming++] = q->asked[i];
+    qsort(out->coming, out->n_coming, sizeof *out->coming, by_size);
+    if (p->max_worker_count)
+        out->room = p->max_worker_count > active ? p->max_worker_count - active : 0;
+    if (ready(q, now_us) && waiting < p->backlog && out->room)
+        out->more = p->backlog - waiting;
+}
+
+void alloc_supply_release(struct alloc_supply *s)
+{
+    free(s->coming);
+    *s = (struct alloc_supply){0};
 }
 
 struct plan {
@@ -130,23 +160,18 @@ static bool plan_add(struct plan *p, uint64_t size)
 size_t alloc_plan(const struct alloc_queue *q, const struct alloc_demand *d,
                   uint64_t now_us, uint32_t *sizes, size_t max)
 {
-    if (!alloc_may_submit(q, now_us))
-        return 0;
-    const struct alloc_params *p = &q->params;
-    uint64_t most = p->max_workers_per_alloc, active = alloc_queue_workers(q);
-    struct plan plan = {.sizes = sizes,
-                        .max = MIN(max, p->backlog - alloc_queue_waiting(q)),
-                        .room = p->max_worker_count ? p->max_worker_count - active
-                                                    : UINT64_MAX};
+    uint64_t most = q->params.max_workers_per_alloc;
+    struct alloc_supply supply;
+    alloc_supply(q, now_us, &supply);
+    struct plan plan = {
+        .sizes = sizes, .max = MIN(max, supply.more), .room = supply.room};
     struct left left = {d->n_workers, NULL, d->n_gangs};
     left.gangs = xcalloc(d->n_gangs + 1, sizeof *left.gangs);
     if (d->n_gangs)
         memcpy(left.gangs, d->gangs, d->n_gangs * sizeof *left.gangs);
-    for (size_t i = 0; i < q->allocs.len; i++) {
-        uint64_t n = coming(q->allocs.data[i], now_us);
-        if (n)
-            subtract(&left, n);
-    }
+    for (size_t i = 0; i < supply.n_coming; i++)
+        subtract(&left, supply.coming[i]);
+    alloc_supply_release(&supply);
     /* A smaller allocation than a gang's would be of no use to it. */
     for (size_t i = 0; i < left.n_gangs; i++)
         for (; left.gangs[i].n_tasks && left.gangs[i].n_nodes <= most;)

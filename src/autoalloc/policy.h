@@ -22,15 +22,23 @@ struct alloc_demand {
     size_t n_gangs;
 };
 
+/* What comes to the queue, and what it could submit now. */
+struct alloc_supply {
+    uint32_t *coming; /* workers on their way, by allocation; ascending, owned */
+    size_t n_coming;
+    uint32_t more; /* allocations that it may submit, */
+    uint64_t room; /* and workers of all of them */
+};
+void alloc_supply(const struct alloc_queue *q, uint64_t now_us,
+                  struct alloc_supply *out);
+void alloc_supply_release(struct alloc_supply *s);
+
 /*
  * Sizes of the allocations to submit to the queue now, at most `max`: none while it is
  * paused or waits after failures. First those for tasks of several nodes.
  */
 size_t alloc_plan(const struct alloc_queue *q, const struct alloc_demand *d,
                   uint64_t now_us, uint32_t *sizes, size_t max);
-/* Whether anything could be submitted at all, whatever the demand. */
-bool alloc_may_submit(const struct alloc_queue *q, uint64_t now_us);
-
 /* How long the queue waits after failures before it submits again; 0: no longer. */
 uint64_t alloc_delay_us(const struct alloc_queue *q, uint64_t now_us);
 

@@ -98,7 +98,7 @@ static int add_worker_args(struct alloc_params *p, const struct args *a,
         rc = add_quoted(p, "--on-server-lost", args_str(a, "on-server-lost"), err);
     if (rc == 0)
         rc = add_duration(p, "--time-limit",
-                          args_duration_ns(a, "worker-time-limit", p->time_limit_ns),
+                          p->worker_limit_ns ? p->worker_limit_ns : p->time_limit_ns,
                           err);
     return rc;
 }
@@ -143,7 +143,8 @@ static int read_params(struct alloc_params *p, const struct args *a, struct erro
     p->mpi_worker = args_flag(a, "mpi-worker");
     p->idle_timeout_ns = args_limit_ns(a, "idle-timeout");
     p->min_utilization = strtod(args_str(a, "min-utilization"), NULL);
-    if (args_duration_ns(a, "worker-time-limit", 0) > p->time_limit_ns)
+    p->worker_limit_ns = args_duration_ns(a, "worker-time-limit", 0);
+    if (p->worker_limit_ns > p->time_limit_ns)
         return error_set(err, ERR_INVALID,
                          "Worker time limit cannot be larger than queue time limit");
     if (more.n > ALLOC_WORDS_MAX / 2)

@@ -111,7 +111,7 @@ static int pools_get(struct pool_set *s, struct cursor *c)
     return rc;
 }
 
-enum { HAS_POOLS = 1, MPI_WORKER = 2 };
+enum { HAS_POOLS = 1, MPI_WORKER = 2, WORKER_LIMIT = 4 };
 
 void alloc_params_encode(const struct alloc_params *p, struct buf *out)
 {
@@ -130,9 +130,12 @@ void alloc_params_encode(const struct alloc_params *p, struct buf *out)
     buf_varint(out, p->idle_timeout_ns);
     memcpy(&bits, &p->min_utilization, sizeof bits);
     buf_u64(out, bits);
-    buf_u8(out, (uint8_t)((p->has_pools ? HAS_POOLS : 0) |
-                          (p->mpi_worker ? MPI_WORKER : 0)));
+    buf_u8(out,
+           (uint8_t)((p->has_pools ? HAS_POOLS : 0) | (p->mpi_worker ? MPI_WORKER : 0) |
+                     (p->worker_limit_ns ? WORKER_LIMIT : 0)));
     pools_put(&p->pools, out);
+    if (p->worker_limit_ns)
+        buf_varint(out, p->worker_limit_ns);
 }
 
 static bool params_valid(const struct alloc_params *p)
@@ -167,6 +170,8 @@ int alloc_params_decode(struct alloc_params *p, struct cursor *c)
     p->mpi_worker = flags & MPI_WORKER;
     if (rc == 0)
         rc = pools_get(&p->pools, c);
+    if (flags & WORKER_LIMIT)
+        p->worker_limit_ns = cursor_varint(c);
     if (rc == 0 && (c->failed || !params_valid(p)))
         rc = ERR_CORRUPT;
     if (rc != 0) {

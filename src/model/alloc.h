@@ -26,6 +26,7 @@ struct alloc_params {
     uint8_t manager; /* MANAGER_PBS or MANAGER_SLURM */
     char *name;      /* NULL: none */
     uint64_t time_limit_ns;
+    uint64_t worker_limit_ns;       /* of the workers; 0: that of the allocation */
     uint32_t backlog;               /* allocations that wait at a time, at least 1 */
     uint32_t max_workers_per_alloc; /* nodes of one, at least 1 */
     uint32_t max_worker_count;      /* of the queue; 0: no limit */

@@ -32,6 +32,9 @@ struct packing {
     VEC(struct stack) stacks;
     struct worker proto; /* one that holds nothing; as a look-up of resources */
     uint32_t fresh;      /* workers not begun yet */
+    uint32_t *coming;    /* of the kind, without those that gangs took; 0: taken */
+    uint32_t more;       /* further groups, */
+    uint64_t room;       /* and their workers, that gangs left */
     uint32_t budget;
 };
 
@@ -136,7 +139,7 @@ static uint64_t proto_fit(const struct packing *p, const struct way *way,
                           const int64_t *free, uint64_t max)
 {
     uint64_t fit = max;
-    if (way->min_time_us > p->kind->life_us)
+    if (way->min_time_us && way->min_time_us >= p->kind->life_us)
         return 0;
     for (uint32_t i = 0; i < way->n_needs && fit; i++) {
         int64_t amount = proto_need(&p->proto, &way->needs[i]);
@@ -268,26 +271,65 @@ static void add_gang(struct sched_use *out, uint32_t n_nodes, uint64_t n_tasks)
     out->n_gangs++;
 }
 
-static void take_gangs(struct packing *p, struct sched_use *out)
+/* Gangs that groups on their way can serve, one each; the rest of a group is for tasks
+ * of one node. */
+static uint64_t take_coming(struct packing *p, uint32_t n_nodes, uint64_t max,
+                            uint64_t *rest)
 {
+    uint64_t n = 0;
+    for (size_t i = 0; i < p->kind->n_coming && n < max; i++) {
+        if (p->coming[i] < n_nodes)
+            continue;
+        *rest += p->coming[i] - n_nodes;
+        p->coming[i] = 0;
+        n++;
+    }
+    return n;
+}
+
+static uint64_t take_more(struct packing *p, uint32_t n_nodes, uint64_t max)
+{
+    if (n_nodes > p->kind->max_nodes)
+        return 0;
+    uint64_t n = MIN(MIN(max, p->more), p->room / n_nodes);
+    p->more -= (uint32_t)n;
+    p->room -= n * n_nodes;
+    return n;
+}
+
+/* Returns the workers that are left for tasks of one node. */
+static uint32_t take_gangs(struct packing *p, struct sched_use *out)
+{
+    const struct sched_kind *k = p->kind;
+    uint64_t rest = 0;
+    p->coming = xcalloc(k->n_coming + 1, sizeof *p->coming);
+    if (k->n_coming)
+        memcpy(p->coming, k->coming, k->n_coming * sizeof *p->coming);
+    p->more = k->max_more;
+    p->room = k->max_room;
     for (size_t i = 0; i < p->items.len; i++) {
         struct item *it = &p->items.data[i];
-        if (!it->class->gang || !it->before)
-            continue;
         const struct way *way = &it->class->ways[0];
-        if (way->n_nodes > p->kind->max_nodes || !proto_fit(p, way, p->proto.total, 1))
+        if (!it->class->gang || !it->before || !proto_fit(p, way, p->proto.total, 1))
             continue;
-        add_gang(out, way->n_nodes, it->before);
-        it->before = 0;
+        uint64_t n = take_coming(p, way->n_nodes, it->before, &rest);
+        n += take_more(p, way->n_nodes, it->before - n);
+        if (n)
+            add_gang(out, way->n_nodes, n);
+        it->before -= n;
     }
+    for (size_t i = 0; i < k->n_coming; i++)
+        rest += p->coming[i];
+    free(p->coming);
+    rest += MIN((uint64_t)p->more * k->max_nodes, p->room);
+    return (uint32_t)MIN(rest, UINT32_MAX);
 }
 
 static void ask_kind(struct packing *p, struct sched_use *out)
 {
     *out = (struct sched_use){0};
     proto_make(p);
-    take_gangs(p, out);
-    pack(p, p->kind->max_workers);
+    pack(p, take_gangs(p, out));
     uint32_t all = count_workers(p, false);
     out->n_workers = count_workers(p, true);
     if (out->n_workers < all)

@@ -241,20 +241,24 @@ bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
 struct sched_kind {
     const struct pool_set *pools; /* borrowed */
     bool partial;                 /* resources that are not named count as unlimited */
-    uint64_t life_us;             /* of such a worker */
+    uint64_t life_us; /* from its start; what asks for as much comes too late */
     double min_utilization;
-    uint32_t max_workers; /* for tasks of one node */
-    uint32_t max_nodes;   /* that come together, for tasks of several */
+    const uint32_t
+        *coming; /* on their way: so many come together; ascending, borrowed */
+    size_t n_coming;
+    uint32_t max_more;  /* further groups that could be had, */
+    uint32_t max_nodes; /* of so many workers each, */
+    uint64_t max_room;  /* and so many in all */
 };
 struct sched_use {
-    uint32_t n_workers;        /* of that kind that would get tasks of one node now */
+    uint32_t n_workers;        /* that would get tasks of one node, coming ones, too */
     struct gang_demand *gangs; /* tasks of several nodes; ascending by nodes, owned */
     size_t n_gangs;
 };
 /*
  * How many workers of each kind the tasks that wait now could use, as if there were no
- * others: out[i] for kinds[i]. Earlier kinds get the tasks first, a gang's goes to the
- * first kind that can take it. Tasks sent ahead count where they may wait for long.
+ * others: out[i] for kinds[i]. Earlier kinds get the tasks first; a gang takes a group
+ * that comes, or a further one. Tasks sent ahead count where they may wait for long.
  * Changes nothing; bounded work, beyond which tasks are left out.
  */
 void sched_query(const struct sched *s, const struct sched_kind *kinds, size_t n,

@@ -132,17 +132,20 @@ bool helper_ok(const char *program, const struct io_command_result *r,
 
 /* ---- demand ---------------------------------------------------------------------- */
 
-static struct sched_kind kind_of(const struct alloc_queue *q)
+static struct sched_kind kind_of(const struct alloc_queue *q,
+                                 const struct alloc_supply *supply)
 {
     const struct alloc_params *p = &q->params;
-    uint64_t most = (uint64_t)p->backlog * p->max_workers_per_alloc;
     return (struct sched_kind){
         .pools = q->has_known ? &q->known : &p->pools,
         .partial = !q->has_known,
-        .life_us = p->time_limit_ns / 1000,
+        .life_us = (p->worker_limit_ns ? p->worker_limit_ns : p->time_limit_ns) / 1000,
         .min_utilization = p->min_utilization,
-        .max_workers = (uint32_t)MIN(most, UINT32_MAX),
+        .coming = supply->coming,
+        .n_coming = supply->n_coming,
+        .max_more = supply->more,
         .max_nodes = p->max_workers_per_alloc,
+        .max_room = supply->room,
     };
 }
 
@@ -159,29 +162,33 @@ static void submit_for(struct server *s, struct alloc_queue *q,
     free(sizes);
 }
 
+/* One that submits nothing now has its part in the demand by what comes to it. */
 static void check_demand(struct server *s, uint64_t now_us)
 {
-    struct alloc_book *b = &s->alloc->book;
+    const struct alloc_book *b = &s->alloc->book;
+    struct alloc_supply *supplies = xcalloc(b->queues.len + 1, sizeof *supplies);
     struct sched_kind *kinds = xcalloc(b->queues.len + 1, sizeof *kinds);
     struct sched_use *uses = xcalloc(b->queues.len + 1, sizeof *uses);
-    struct alloc_queue **queues = xcalloc(b->queues.len + 1, sizeof *queues);
-    size_t n = 0;
+    size_t n = 0; /* up to the last queue that may submit */
     for (size_t i = 0; i < b->queues.len; i++) {
-        struct alloc_queue *q = b->queues.data[i];
-        if (q->submitting || q->removing || !alloc_may_submit(q, now_us))
-            continue;
-        queues[n] = q;
-        kinds[n++] = kind_of(q);
+        const struct alloc_queue *q = b->queues.data[i];
+        if (!q->removing)
+            alloc_supply(q, now_us, &supplies[i]);
+        kinds[i] = kind_of(q, &supplies[i]);
+        if (supplies[i].more)
+            n = i + 1;
     }
     if (n)
         sched_query(s->sched, kinds, n, uses);
-    for (size_t i = 0; i < n; i++) {
-        submit_for(s, queues[i], &uses[i], now_us);
+    for (size_t i = 0; i < b->queues.len; i++) {
+        if (supplies[i].more)
+            submit_for(s, b->queues.data[i], &uses[i], now_us);
         sched_use_release(&uses[i]);
+        alloc_supply_release(&supplies[i]);
     }
+    free(supplies);
     free(kinds);
     free(uses);
-    free(queues);
 }
 
 static void on_tick(void *arg)

@@ -327,6 +327,6 @@ void autoalloc_on_remove(struct client_link *c, const struct msg_REQ_ALLOC_REMOV
     c->busy = true;
     q->removing = true;
     list_push_back(&s->alloc->removals, &r->node);
-    if (!q->submitting)
+    if (!q->n_asked)
         remove_begin(s, r);
 }

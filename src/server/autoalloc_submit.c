@@ -116,7 +116,8 @@ static void round_end(struct server *s, uint32_t queue, struct round *r)
     free(r);
     if (!q)
         return;
-    q->submitting = false;
+    q->asked = NULL;
+    q->n_asked = 0;
     if (q->removing)
         autoalloc_removal_continue(s, queue);
 }
@@ -171,6 +172,8 @@ static void on_submitted(struct server *s, void *arg, struct io_command_result *
 static void round_next(struct server *s, struct alloc_queue *q, struct round *r)
 {
     uint32_t k = ++q->n_dirs;
+    q->asked = r->sizes + r->at;
+    q->n_asked = r->n - r->at;
     struct buf name = BUF_INIT(BUF_MAX_DEFAULT);
     char *dir = allocation_dir(s->run_dir, q->id, &q->params, k);
     batch_allocation_name(&q->params, q->id, k, &name);
@@ -196,7 +199,6 @@ void autoalloc_round(struct server *s, struct alloc_queue *q, const uint32_t *si
     r->queue = q->id;
     r->n = n;
     memcpy(r->sizes, sizes, n * sizeof *sizes);
-    q->submitting = true;
     round_next(s, q, r);
 }
 

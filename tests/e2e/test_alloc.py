@@ -149,6 +149,51 @@ def test_earlier_queues_are_served_first(batch):
     assert len(allocations(batch, 1)) == 1
 
 
+def sizes(env, queue):
+    return sorted(a["target_worker_count"] for a in allocations(env, queue).values())
+
+
+def settled(env):
+    """The demand was looked at: a queue that is left out of the question got its own."""
+    last = add(env, *ONE, "--resource", "probe=sum(1)")
+    job = env.submit("--resource", "probe=1", "--", "true")
+    wait_until(lambda: statuses(env, last), "the look at the demand")
+    env.hq("alloc", "remove", last)
+    env.hq("job", "cancel", job)
+
+
+def test_what_comes_to_one_queue_counts_for_all(batch):
+    """Also when it waits for one allocation only, or is paused."""
+    add(batch, *ONE, "--resource", "probe=sum(0.5)")
+    add(batch, *ONE, "--resource", "probe=sum(0.5)")
+    batch.submit("--", "true")
+    wait_statuses(batch, {"101": "queued"})
+    settled(batch)
+    batch.hq("alloc", "pause", 1)
+    settled(batch)
+    assert sizes(batch, 1) == [1] and sizes(batch, 2) == []
+
+
+def test_gang_that_only_a_later_queue_has_room_for(batch):
+    add(batch, *ONE, "-m", "4", "--max-worker-count", "3")
+    add(batch, *ONE, "-m", "4", "--backlog", "2")
+    add(batch, *ONE, "-m", "4")
+    batch.submit("--nodes", "4", "--array", "1-3", "--", "true")
+    wait_until(lambda: sizes(batch, 2) == [4, 4] and sizes(batch, 3) == [4], "both queues")
+    assert sizes(batch, 1) == []
+
+
+@pytest.mark.parametrize("asks,limit", [("1h", []), ("30m", ["--worker-time-limit", "30m"])])
+def test_task_that_would_come_too_late_gets_no_allocation(batch, asks, limit):
+    """A worker has lived for a moment when it comes."""
+    add(batch, *ONE, "--resource", "probe=sum(0.5)", *limit)
+    batch.submit("--time-request", asks, "--", "true")
+    settled(batch)
+    assert sizes(batch, 1) == []
+    batch.submit("--time-request", "29m", "--", "true")
+    wait_until(lambda: sizes(batch, 1) == [1], "what is short enough")
+
+
 def test_hundred_queues(batch):
     for _ in range(100):
         add(batch, *ONE)

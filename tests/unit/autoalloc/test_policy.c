@@ -129,22 +129,67 @@ static void test_coming(void)
     alloc_book_release(&book);
 }
 
+static bool may_submit(uint64_t now_us)
+{
+    struct alloc_supply s;
+    alloc_supply(q, now_us, &s);
+    bool may = s.more > 0;
+    alloc_supply_release(&s);
+    return may;
+}
+
+/* "1 4 / 2 7": what comes, how many more, and their workers. */
+static const char *supply_at(uint64_t now_us)
+{
+    static char text[256];
+    struct alloc_supply s;
+    size_t at = 0;
+    alloc_supply(q, now_us, &s);
+    for (size_t i = 0; i < s.n_coming; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%u ", s.coming[i]);
+    (void)snprintf(text + at, sizeof text - at, "/ %u %llu", s.more,
+                   (unsigned long long)s.room);
+    alloc_supply_release(&s);
+    return text;
+}
+
+static void test_supply(void)
+{
+    static const uint32_t asked[] = {3, 2};
+    begin(3, 4, 9);
+    CU_ASSERT_STRING_EQUAL(supply_at(0), "/ 3 9");
+    (void)queued("1", 4);
+    (void)queued("2", 1);
+    CU_ASSERT_STRING_EQUAL(supply_at(0), "1 4 / 1 4");
+    alloc_apply_state(&book, 1, QUEUE_PAUSED); /* what waits comes all the same */
+    CU_ASSERT_STRING_EQUAL(supply_at(0), "1 4 / 0 4");
+    alloc_apply_state(&book, 1, QUEUE_ACTIVE);
+    q->asked = asked; /* a round is under way */
+    q->n_asked = 2;
+    CU_ASSERT_STRING_EQUAL(supply_at(0), "1 2 3 4 / 0 4");
+    CU_ASSERT_STRING_EQUAL(PLAN(100), "");
+    q->n_asked = 0;
+    (void)queued("3", 4);
+    CU_ASSERT_STRING_EQUAL(supply_at(0), "1 4 4 / 0 0");
+    alloc_book_release(&book);
+}
+
 static void test_delays(void)
 {
     static const uint64_t minutes[] = {1, 15, 30, 60, 60, 60};
     begin(1, 1, 0);
     uint64_t now = 1000;
     for (size_t i = 0; i < ARRAY_SIZE(minutes); i++) {
-        CU_ASSERT(alloc_may_submit(q, now));
+        CU_ASSERT(may_submit(now));
         alloc_round_began(q, now);
         alloc_submit_ended(q, false);
-        CU_ASSERT(!alloc_may_submit(q, now + minutes[i] * MINUTE - 1));
+        CU_ASSERT(!may_submit(now + minutes[i] * MINUTE - 1));
         now += minutes[i] * MINUTE;
     }
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_ACTIVE);
     alloc_round_began(q, now);
     alloc_submit_ended(q, true);
-    CU_ASSERT(alloc_may_submit(q, now));
+    CU_ASSERT(may_submit(now));
     alloc_book_release(&book);
 }
 
@@ -164,15 +209,15 @@ static void test_pauses(void)
     /* A submission that works forgives no failed allocations. */
     alloc_round_began(q, 0);
     alloc_submit_ended(q, true);
-    CU_ASSERT(!alloc_may_submit(q, 15 * MINUTE - 1));
+    CU_ASSERT(!may_submit(15 * MINUTE - 1));
     alloc_outcome(q, false);
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_PAUSED_ALLOCATIONS);
     CU_ASSERT_EQUAL(alloc_verdict(q, 4), QUEUE_ACTIVE);
     alloc_outcome(q, true);
     CU_ASSERT_EQUAL(alloc_verdict(q, 1), QUEUE_ACTIVE);
-    CU_ASSERT(alloc_may_submit(q, 1));
+    CU_ASSERT(may_submit(1));
     alloc_apply_state(&book, 1, QUEUE_PAUSED);
-    CU_ASSERT(!alloc_may_submit(q, 1));
+    CU_ASSERT(!may_submit(1));
     alloc_book_release(&book);
 }
 
@@ -269,6 +314,6 @@ static void test_history(void)
 }
 
 TEST_MAIN("policy", TEST(test_single), TEST(test_worker_count), TEST(test_gangs),
-          TEST(test_coming), TEST(test_delays), TEST(test_pauses),
+          TEST(test_coming), TEST(test_supply), TEST(test_delays), TEST(test_pauses),
           TEST(test_worker_losses), TEST(test_status), TEST(test_book),
           TEST(test_history))

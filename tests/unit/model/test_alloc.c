@@ -24,6 +24,7 @@ static void fill(struct alloc_params *p)
     p->manager = MANAGER_SLURM;
     p->name = strdup("abc");
     p->time_limit_ns = 3600000000000;
+    p->worker_limit_ns = 1800000000000;
     p->backlog = 3;
     p->max_workers_per_alloc = 4;
     p->max_worker_count = 7;
@@ -49,7 +50,8 @@ static void test_params(void)
     CU_ASSERT(c.p == c.end);
     CU_ASSERT_EQUAL(got.manager, MANAGER_SLURM);
     CU_ASSERT_STRING_EQUAL(got.name, "abc");
-    CU_ASSERT(got.time_limit_ns == 3600000000000 && got.backlog == 3 &&
+    CU_ASSERT(got.time_limit_ns == 3600000000000 &&
+              got.worker_limit_ns == 1800000000000 && got.backlog == 3 &&
               got.max_workers_per_alloc == 4 && got.max_worker_count == 7);
     CU_ASSERT_EQUAL_FATAL(got.additional_args.n, 2);
     CU_ASSERT_STRING_EQUAL(got.additional_args.v[1], "a b");

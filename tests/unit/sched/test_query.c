@@ -21,8 +21,9 @@ static struct sched_kind *kind(const char *resources, bool partial,
     *k = (struct sched_kind){.pools = &pools[n_kinds],
                              .partial = partial,
                              .life_us = 1000,
-                             .max_workers = max_workers,
-                             .max_nodes = 4};
+                             .max_more = max_workers,
+                             .max_nodes = 4,
+                             .max_room = max_workers};
     n_kinds++;
     return k;
 }
@@ -104,8 +105,8 @@ static void test_whole_pools(void)
 static void test_time(void)
 {
     begin();
-    sched_ready(sched, class_of("cpus=1 min=1000"), 0, 1, 0, 1);
-    sched_ready(sched, class_of("cpus=1 min=1001"), 0, 2, 0, 1);
+    sched_ready(sched, class_of("cpus=1 min=999"), 0, 1, 0, 1);
+    sched_ready(sched, class_of("cpus=1 min=1000"), 0, 2, 0, 1); /* never starts */
     kind("cpus=range(0-0)", false, 10);
     CHECK_TEXT(ask(), "1");
     end();
@@ -170,6 +171,29 @@ static void test_gangs(void)
     end();
 }
 
+/* A group on its way serves one gang; the next kind gets what is left. */
+static void test_coming(void)
+{
+    static const uint32_t coming[] = {2, 3};
+    begin();
+    sched_ready(sched, class_of("nodes=3"), 7, 1, 0, 2);
+    sched_ready(sched, class_of("nodes=2"), 0, 2, 0, 3);
+    sched_ready(sched, class_of("cpus=4"), 0, 3, 0, 9);
+    struct sched_kind *k = kind("cpus=range(0-3)", false, 0);
+    k->coming = coming;
+    k->n_coming = 2;
+    kind("cpus=range(0-3)", false, 5)->max_more = 2;
+    kind("cpus=range(0-3)", false, 5)->max_more = 1;
+    CHECK_TEXT(ask(), "0 2x1 3x1 | 0 2x1 3x1 | 0 2x1");
+    k = kind("cpus=range(0-3)", false, 5);
+    k->max_nodes = 1; /* no gangs, but what comes */
+    k->coming = coming;
+    k->n_coming = 2;
+    kind("cpus=range(0-3)", false, 3); /* room for one gang */
+    CHECK_TEXT(ask(), "5 2x1 3x1 | 0 3x1");
+    end();
+}
+
 static void test_only_what_waits(void)
 {
     begin();
@@ -204,4 +228,4 @@ static void test_bounds(void)
 TEST_MAIN("query", TEST(test_one_class), TEST(test_needs), TEST(test_nothing_known),
           TEST(test_whole_pools), TEST(test_time), TEST(test_several_classes_share),
           TEST(test_variants), TEST(test_minimal_utilization), TEST(test_gangs),
-          TEST(test_only_what_waits), TEST(test_bounds))
+          TEST(test_coming), TEST(test_only_what_waits), TEST(test_bounds))
