@@ -125,3 +125,7 @@ def test_errors(bare):
                              "No such file or directory (os error 2)"}
     assert bare.json("journal", "report", "j", "out.html") == {}
     assert not (bare.work / "x").exists()
+    (bare.work / "link").symlink_to("j")
+    result = bare.hq("journal", "report", "j", "link", code=1)
+    assert result.stderr == 'the page would overwrite the journal "j"\n'
+    assert (bare.work / "j").read_bytes() == data
