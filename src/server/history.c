@@ -1,9 +1,11 @@
 #include "server/history.h"
 
 #include <stdlib.h>
+#include "base/text.h"
 #include "base/xmem.h"
 
 #define STEP_BYTES ((size_t)64 << 10)
+#define COMMAND_BYTES ((size_t)2048) /* of the words of a command */
 #define STEP_JOBS                                                      \
     4096u /* ids looked at in one step, most of which may be forgotten \
            */
@@ -71,6 +73,9 @@ static void add_body(struct submit *to, const struct task_body *from)
 {
     struct task_body body;
     task_body_init(&body);
+    if (to->n_bodies == 0 && from->cwd) /* that of a job is the one of its first body */
+        body.cwd = xstrdup(from->cwd);
+    body.pin = from->pin;
     body.priority = from->priority;
     body.crash_limit = from->crash_limit;
     body.time_limit_ns = from->time_limit_ns;
@@ -79,6 +84,31 @@ static void add_body(struct submit *to, const struct task_body *from)
     if (request_copy(&body.request, &from->request) != 0 ||
         submit_add_body(to, &body) == UINT32_MAX)
         abort();
+}
+
+/* The command of the first group, cut to what is shown of one. */
+static uint32_t add_command(struct submit *to, const struct submit *from)
+{
+    size_t n = 0, kept = 0, left = COMMAND_BYTES;
+    char **words = from->n_groups ? submit_argv(from, from->groups[0].argv, &n) : NULL;
+    char *last = NULL;
+    const char **short_words = xcalloc(n + 1, sizeof *short_words);
+    short_words[0] = "";
+    for (; kept < n && left; kept++) {
+        size_t length = strlen(words[kept]);
+        short_words[kept] = words[kept];
+        if (length > left) {
+            last = xstrndup(words[kept], text_cut(words[kept], left));
+            short_words[kept] = last;
+            length = left;
+        }
+        left -= length;
+    }
+    uint32_t argv = submit_add_argv(to, short_words, MAX(kept, 1u));
+    free(short_words);
+    free(last);
+    free(words);
+    return argv;
 }
 
 void history_put_submit(const struct submit *s, struct buf *out)
@@ -92,11 +122,7 @@ void history_put_submit(const struct submit *s, struct buf *out)
     slim.graph = s->graph;
     for (size_t i = 0; i < s->n_bodies; i++)
         add_body(&slim, &s->bodies[i]);
-    size_t n = 0;
-    char **words = s->n_groups ? submit_argv(s, s->groups[0].argv, &n) : NULL;
-    const char *word = n ? words[0] : "";
-    uint32_t argv = submit_add_argv(&slim, &word, 1);
-    free(words);
+    uint32_t argv = add_command(&slim, s);
     for (size_t i = 0; i < s->n_groups; i++)
         add_group(&slim, s, &s->groups[i], argv);
     submit_encode(&slim, out);

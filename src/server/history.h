@@ -30,8 +30,9 @@ bool history_step(struct history *h, struct server *s, struct buf *events);
 /* A submit is about to be applied to the job: it will be a live event. */
 void history_before_submit(struct history *h, const struct job *job);
 
-/* The submit without what no event line shows: environments, standard input, entries,
- * arguments. Its encoding goes to *out. */
+/* The submit without what nobody is shown: environments, standard input, entries, and
+ * of the commands all but about the first 2 KiB of that of the first group. Its
+ * encoding goes to *out. */
 void history_put_submit(const struct submit *s, struct buf *out);
 
 #endif

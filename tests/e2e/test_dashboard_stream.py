@@ -50,13 +50,15 @@ def test_past_events_come_first(pair):
 
 
 def test_history_from_memory_is_announced(pair):
-    pair.submit("--name", "before", "--", "sleep", "1000")
+    pair.submit("--name", "before", "--pin", "taskset", "--cwd", "/tmp", "--", "sh", "-c",
+                "sleep 1000", "x" * 5000)
     pair.wait_stats(1, running=1)
     with dashboard(pair) as t:
         t.shows("┌ Warning ─", "reconstructed")
         t.press("w")  # dismisses it, and does nothing else
         t.hides("reconstructed")
-        t.shows("┌ Job 1 ─", "running 1")
+        t.shows("┌ Job 1 ─", "running 1", "Command    sh -c 'sleep 1000' xxx",
+                "Directory  /tmp ", "Pin        taskset")
         t.press("w", "down", "i")
         t.until(has_assigned_cpu, "the CPU that the task was given")
         t.press("q")
