@@ -59,7 +59,7 @@ static void draw_place(struct grid *g, struct rect r, const struct sheet *s,
                        uint64_t shown)
 {
     char text[64];
-    if (s->total <= shown)
+    if (s->total <= shown || shown == 0)
         return;
     int n = snprintf(
         text, sizeof text, " %llu-%llu of %llu ", (unsigned long long)s->top + 1,

@@ -211,17 +211,20 @@ static void draw_tasks(struct view *v, struct grid *g, struct rect r,
     view_draw_tasks(v, g, r, &v->tasks, &f, title, v->in_tasks);
 }
 
+#define UPPER 11        /* lines of the details */
+#define LOW (UPPER + 6) /* below that no three rows of a list have room */
+
 void view_draw_jobs(struct view *v, struct grid *g, struct rect r)
 {
     const struct dash_job *job = view_job(v);
-    if (r.h < 14 || r.w < 60) { /* one thing at a time */
+    if (r.h < LOW || r.w < 60) { /* one thing at a time */
         if (v->in_tasks)
             draw_tasks(v, g, r, job);
         else
             draw_list(v, g, r, job);
         return;
     }
-    int upper = MAX(r.h / 2, 11), left = MIN(MAX(r.w / 4, 24), 60),
+    int upper = MAX(r.h / 2, UPPER), left = MIN(MAX(r.w / 4, 24), 60),
         chart = r.w * 11 / 20;
     draw_chart(v, g, (struct rect){r.x, r.y, chart, upper}, job);
     draw_details(v, g, (struct rect){r.x + chart, r.y, r.w - chart, upper}, job);

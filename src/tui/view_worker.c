@@ -205,10 +205,11 @@ static void draw_load(struct view *v, struct grid *g, struct rect r,
             continue;
         }
         cpu[i] = (s->cpu + 50u) / 100;
-        memory[i] =
-            s->memory_total
-                ? (uint32_t)((s->memory_total - s->memory_free) * 100 / s->memory_total)
-                : 0;
+        memory[i] = s->memory_total
+                        ? (uint32_t)(((s->memory_total - s->memory_free) * 100 +
+                                      s->memory_total / 2) /
+                                     s->memory_total)
+                        : 0;
         gpu[i] = s->gpu == DASH_NO_GPU ? CHART_GAP : (s->gpu + 50u) / 100;
         any_gpu = any_gpu || s->gpu != DASH_NO_GPU;
     }

@@ -110,6 +110,13 @@ def test_sizes(past):
             t.until(lambda _: not t.read(0.3), "it stops drawing")
             assert t.popen.poll() is None
         t.shows("┌ Job 2 ─", "q quit")
+        t.resize(80, 19)  # no room for a list below the chart
+        t.until(lambda s: "Tasks over time" not in s and " 1 " in s, "one list")
+        t.resize(80, 6)
+        t.until(lambda s: "Job ID" in s and " 1 " not in s, "no row")
+        assert " of " not in t.text()
+        t.resize(80, 20)
+        t.shows("┌ Job 2 ─", "Tasks over time", "q quit")
         t.press("q")
         t.ends()
 
