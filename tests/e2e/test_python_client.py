@@ -210,6 +210,9 @@ def test_names_of_servers(server):
 
 
 def test_no_server(api):
+    for wrong in ("", 3):
+        with pytest.raises(ValidationException, match="server_dir"):
+            Client(wrong)
     with pytest.raises(Exception) as told:
         Client(api.work)
     assert str(told.value) + "\n" == api.hq("--server-dir", api.work, "job", "list",

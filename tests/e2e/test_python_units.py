@@ -113,6 +113,38 @@ def test_jobs_that_are_refused(options):
         Job(**options)
 
 
+class Place:
+    """A path object of another class, as py.path has them."""
+
+    def __fspath__(self):
+        return "/place"
+
+
+class Number:
+    """Prints otherwise than Python's own numbers do, as numpy's do."""
+
+    def __index__(self):
+        return 7
+
+
+class Fraction(float):
+    def __repr__(self):
+        return f"np.float64({float(self)})"
+
+
+def test_values_of_other_classes():
+    job = Job(max_fails=Number(), default_workdir=Place(), stream=Place())
+    job.program(["a"], stdout=Place(), stderr=StdioDef(Place()), priority=Number(),
+                crash_limit=Number(), resources=ResourceRequest(
+                    n_nodes=Number(), cpus=Number(), resources={"a": Fraction(0.5)}))
+    assert job_file(job._build(PythonEnv())).decode().splitlines()[1:] == [
+        "max_fails = 7", 'stream = "/place"', "[[task]]", "id = 0", 'command = ["a"]',
+        'stdout = {"path" = "/place", "on_close" = "none"}',
+        'stderr = {"path" = "/place", "on_close" = "none"}', 'cwd = "/place"', "priority = 7",
+        "crash_limit = 7",
+        'request = [{"resources" = {"a" = 0.5, "cpus" = 7}, "n_nodes" = 7}]']
+
+
 def test_stdio():
     assert StdioDef.remove_if_finished("x") == StdioDef("x", "rm-if-finished")
     assert StdioDef.remove_if_finished().path is None

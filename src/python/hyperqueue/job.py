@@ -34,8 +34,10 @@ class Job:
         stream: Optional[GenericPath] = None,
     ) -> None:
         workdir = validate_path(default_workdir, "default_workdir")
-        if max_fails is not None and not 0 <= validate_int(max_fails, "max_fails") < 2**32:
-            raise ValidationException("max_fails has to be from 0 to 4294967295")
+        if max_fails is not None:
+            max_fails = validate_int(max_fails, "max_fails")
+            if not 0 <= max_fails < 2**32:
+                raise ValidationException("max_fails has to be from 0 to 4294967295")
         if name is not None and not isinstance(name, str):
             raise ValidationException(f"name has to be a string, not {name!r}")
         self.tasks: List[Task] = []

@@ -1,4 +1,6 @@
-from typing import List, Mapping, Optional, Sequence, Union
+import operator
+import os
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from .common import EnvType, GenericPath
 
@@ -38,15 +40,19 @@ def validate_path(path: Optional[GenericPath], what: str) -> Optional[str]:
     if path is None:
         return None
     # A path object may be of any class that tells its text.
-    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+    text = os.fspath(path) if hasattr(path, "__fspath__") else path
+    if not isinstance(text, str):
         raise ValidationException(f"{what} has to be a path, not {type(path).__name__}")
-    text = str(path)
     if not text:
         raise ValidationException(f"{what} cannot be empty")
     return text
 
 
-def validate_int(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValidationException(f"{what} has to be a whole number, not {value!r}")
-    return value
+def validate_int(value: Any, what: str) -> int:
+    """A plain int: those of other classes, numpy's for instance, print otherwise."""
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise ValidationException(f"{what} has to be a whole number, not {value!r}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from ..common import GenericPath
+from ..validation import validate_path
 from . import program
 from .jobfile import job_file
 from .program import HqException
@@ -54,9 +55,10 @@ class ClientConnection:
     @staticmethod
     def _find(directory: Optional[GenericPath]) -> Optional[str]:
         """None: hq looks at HQ_SERVER_DIR, then at $HOME/.hq-server."""
-        if directory is None:
+        named = validate_path(directory, "server_dir")
+        if named is None:
             return None
-        path = Path(os.path.abspath(directory))
+        path = Path(os.path.abspath(named))
         return str(path.parent if path.name == "hq-current" else path)
 
     def _call(self, *words: str, stdin: Optional[bytes] = None) -> program.Reply:

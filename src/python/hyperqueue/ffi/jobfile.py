@@ -1,6 +1,7 @@
 """Writes a job as a job file (TOML), the form in which `hq` takes graphs of tasks."""
 import base64
 import json
+import os
 from datetime import timedelta
 from typing import Any, Dict, Iterable, List, Optional
 
@@ -40,7 +41,7 @@ def _stdio(stdio: Optional[StdioDef], channel: str) -> Optional[str]:
     if stdio.path is None and stdio.on_close == "none":
         return None
     path = stdio.path or "%{CWD}/job-%{JOB_ID}/%{TASK_ID}." + channel
-    return _table({"path": _text(path), "on_close": _text(stdio.on_close)})
+    return _table({"path": _text(os.fspath(path)), "on_close": _text(stdio.on_close)})
 
 
 def _request(request: ResourceRequest) -> str:

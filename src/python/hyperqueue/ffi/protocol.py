@@ -9,6 +9,21 @@ from ..validation import ValidationException, validate_int
 ResourceAmount = Union[int, float, str]
 
 
+def _amount(name: object, amount: ResourceAmount) -> ResourceAmount:
+    """The amount as a plain number or text."""
+    if not isinstance(name, str):
+        raise ValidationException(f"names of resources are strings, not {name!r}")
+    if isinstance(amount, str):
+        return amount
+    if isinstance(amount, float):
+        return float(amount)
+    try:
+        return validate_int(amount, name)
+    except ValidationException:
+        raise ValidationException(f"the amount of `{name}` has to be a number or a string, "
+                                  f"not {amount!r}") from None
+
+
 @dataclass(init=False)
 class ResourceRequest:
     """What a task needs. Amounts are numbers or texts such as "4 compact!" and "all".
@@ -31,22 +46,17 @@ class ResourceRequest:
         min_time: Optional[timedelta] = None,
         weight: Optional[float] = None,
     ) -> None:
-        if not 0 <= validate_int(n_nodes, "n_nodes") < 2**32:
+        self.n_nodes = validate_int(n_nodes, "n_nodes")
+        if not 0 <= self.n_nodes < 2**32:
             raise ValidationException("n_nodes has to be from 0 to 4294967295")
         if resources is not None and not isinstance(resources, Mapping):
             raise ValidationException(f"resources have to be a dictionary, not {resources!r}")
         if min_time is not None and not isinstance(min_time, timedelta):
             raise ValidationException("min_time has to be a timedelta")
-        self.n_nodes = n_nodes
-        self.resources = {**(resources or {}), "cpus": cpus}
+        self.resources = {name: _amount(name, amount) for name, amount
+                          in {**(resources or {}), "cpus": cpus}.items()}
         self.min_time = min_time
         self.weight = weight
-        for name, amount in self.resources.items():
-            if not isinstance(name, str):
-                raise ValidationException(f"names of resources are strings, not {name!r}")
-            if isinstance(amount, bool) or not isinstance(amount, (int, float, str)):
-                raise ValidationException(
-                    f"the amount of `{name}` has to be a number or a string, not {amount!r}")
 
 
 def request_sequence(

@@ -37,7 +37,8 @@ class Task:
             if not isinstance(dependency, Task):
                 raise ValidationException(f"deps have to be tasks, got {dependency!r}")
         if crash_limit not in (None, "never-restart", "unlimited"):
-            if not 1 <= validate_int(crash_limit, "crash_limit") <= 65535:
+            crash_limit = validate_int(crash_limit, "crash_limit")
+            if not 1 <= crash_limit <= 65535:
                 raise ValidationException("crash_limit has to be from 1 to 65535")
         if time_limit is not None and not isinstance(time_limit, timedelta):
             raise ValidationException("time_limit has to be a timedelta")
