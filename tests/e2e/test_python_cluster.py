@@ -39,15 +39,20 @@ def test_cluster(api):
     assert api.tagged() == []
 
 
-def test_worker_at_once_in_a_new_directory(api):
+def test_worker_at_once_in_a_temporary_directory(api, monkeypatch):
     with LocalCluster(worker_config=WorkerConfig(cores=1)) as cluster:
         assert len(workers(api, cluster)) == 1
         job = Job()
         job.program("true")
         client = cluster.client(python_env=None)
         client.wait_for_jobs([client.submit(job)])
-    assert Path(cluster.server_dir).parent == Path(api.vars["TMPDIR"])
-    assert Path(cluster.server_dir, "server.log").exists()
+        assert Path(cluster.server_dir).parent == Path(api.vars["TMPDIR"])
+        assert Path(cluster.server_dir, "server.log").exists()
+    assert os.listdir(api.vars["TMPDIR"]) == []
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HqException, match="not on the PATH"):
+        LocalCluster()
+    assert os.listdir(api.vars["TMPDIR"]) == []
 
 
 def test_stop_ends_running_tasks_and_comes_once(api):
@@ -83,20 +88,21 @@ def test_cluster_ends_with_its_program(api, how):
 import sys
 from hyperqueue import Job, LocalCluster
 from hyperqueue.cluster import WorkerConfig
-cluster = LocalCluster(sys.argv[1], WorkerConfig(cores=1))
+cluster = LocalCluster(worker_config=WorkerConfig(cores=1))
 job = Job()
 job.program(["sleep", "60"])
 cluster.client().submit(job)
 print("ready", flush=True)
-if sys.argv[2] == "killed":
+if sys.argv[1] == "killed":
     sys.stdin.read() or __import__("signal").pause()
 """)
-    program = api.spawn("program", sys.executable, script, api.server_dir, how)
+    program = api.spawn("program", sys.executable, script, how)
     wait_until(lambda: "ready" in program.text(), "the cluster")
     if how == "killed":
         program.send(signal.SIGKILL)
     program.wait()
     wait_until(lambda: api.tagged() == [], "the cluster to end")
+    wait_until(lambda: os.listdir(api.vars["TMPDIR"]) == [], "its directory to go")
 
 
 def test_clusters_that_cannot_start(api, monkeypatch):

@@ -19,8 +19,8 @@ class LocalCluster:
     """A server on this machine; stopped at the end of the `with` block, and when this
     process ends.
 
-    `server_dir`: its directory, else a new temporary one, which is kept. A worker is
-    started at once if there is a `worker_config`.
+    `server_dir`: its directory, else a temporary one, which is removed at the end. A
+    worker is started at once if there is a `worker_config`.
     """
 
     def __init__(self, server_dir: Optional[GenericPath] = None,

@@ -1,6 +1,7 @@
 """A server and workers as processes of this machine."""
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from ..common import GenericPath
-from ..validation import ValidationException
+from ..validation import ValidationException, validate_int, validate_path
 from .program import HqException, environment, find_hq
 
 _START_S = 30.0
@@ -75,12 +76,22 @@ class _Process:
         self._out.close()
 
 
-class _Guard:
-    """Ends a process when this one is no more, which closes the pipe to the guard."""
+_GUARD = """read -r _
+kill "$1"
+[ "$2" ] || exit 0
+n=0
+while kill -0 "$1" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+rm -rf -- "$2"
+"""
 
-    def __init__(self, pid: int) -> None:
+
+class _Guard:
+    """Ends a process when this one is no more, which closes the pipe to the guard, and
+    then removes a directory unless that is empty text."""
+
+    def __init__(self, pid: int, directory: str) -> None:
         self._popen = subprocess.Popen(
-            ["sh", "-c", 'read -r _; kill "$1"', "guard", str(pid)], stdin=subprocess.PIPE,
+            ["sh", "-c", _GUARD, "guard", str(pid), directory], stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def dismiss(self) -> None:
@@ -96,15 +107,17 @@ class Cluster:
     """
 
     def __init__(self, server_dir: Optional[GenericPath] = None) -> None:
-        directory = server_dir if server_dir is not None else tempfile.mkdtemp(prefix="hq-")
-        self.server_dir = os.path.abspath(directory)
-        os.makedirs(self.server_dir, exist_ok=True)
+        named = validate_path(server_dir, "server_dir")
+        self._temporary = tempfile.mkdtemp(prefix="hq-") if named is None else ""
+        self.server_dir = os.path.abspath(named or self._temporary)
         self._stopped = False
         self._guard: Optional[_Guard] = None
+        self._server: Optional[_Process] = None
         self._workers: List[_Process] = []
-        self._server = self._spawn("server", "server", "start", "--host=localhost")
         try:
-            self._guard = _Guard(self._server.pid)
+            os.makedirs(self.server_dir, exist_ok=True)
+            self._server = self._spawn("server", "server", "start", "--host=localhost")
+            self._guard = _Guard(self._server.pid, self._temporary)
             self._server.await_start()
         except BaseException:
             self.stop()
@@ -117,7 +130,8 @@ class Cluster:
             raise HqException("the cluster has been stopped")
         if cores is None:
             cores = len(os.sched_getaffinity(0))
-        if isinstance(cores, bool) or not isinstance(cores, int) or cores < 1:
+        cores = validate_int(cores, "cores")
+        if cores < 1:
             raise ValidationException(f"cores has to be a positive number, not {cores!r}")
         worker = self._spawn(f"worker-{len(self._workers) + 1}", "worker", "start",
                              "--detect-resources=none", f"--cpus={cores}",
@@ -136,9 +150,12 @@ class Cluster:
         self._stopped = True
         if self._guard is not None:
             self._guard.dismiss()
-        self._server.terminate()
-        for process in [self._server, *self._workers]:
-            process.await_end()
+        if self._server is not None:
+            self._server.terminate()
+            for process in [self._server, *self._workers]:
+                process.await_end()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _spawn(self, name: str, *words: str) -> _Process:
         return _Process(name, self.server_dir, list(words))
