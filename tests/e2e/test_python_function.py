@@ -30,6 +30,14 @@ def fail(depth):
         fail(depth - 1)
     raise ValueError("deep\\u20ac")
 
+def descend(depth, n=2):
+    if depth:
+        (descend if depth % 2 else descend_as_well)(depth - 1, n)
+    raise ValueError('x' * n)
+
+def descend_as_well(depth, n):
+    descend(depth, n)
+
 def leave(how):
     raise {"exit": SystemExit(0), "interrupt": KeyboardInterrupt(), "hard": SystemExit(7)}[how]
 
@@ -143,6 +151,35 @@ def test_traceback_becomes_the_error(client, calls):
     assert error.startswith("Traceback (most recent call last):\n")
     assert error.rstrip().endswith("ValueError: deep€") and error.count("in fail") == 3
     assert Path("0.stderr").read_text().strip() == error.strip()
+
+
+def test_end_of_a_long_traceback_is_kept(client, calls):
+    """An error message is short; what went wrong stands at the end."""
+    job = Job(max_fails=None)
+    job.function(calls.descend, args=(40,))
+    job.function(calls.descend, args=(0, 5000))
+    submitted = client.submit(job)
+    client.wait_for_jobs([submitted], raise_on_error=False)
+    deep, wide = (task.error for _, task in sorted(client.get_failed_tasks(submitted).items()))
+    assert deep.startswith("[...]\n") and deep.endswith("in descend\n    raise ValueError('x' * n)"
+                                                        "\nValueError: xx\n")
+    assert wide.startswith("ValueError: xxx")
+    assert Path("0.stderr").read_text().startswith("Traceback (most recent call last):\n")
+
+
+def test_other_version_of_python(client, calls, monkeypatch):
+    """Code that was pickled by one is often not understood by another."""
+    monkeypatch.setattr(function, "_VERSION", "2.7")
+    job = Job()
+    job.function(calls.add, args=(1,))
+    job.function(calls.fail, args=(0,))
+    told = ("The task was submitted by Python 2.7 and runs in Python "
+            "{}.{}".format(*sys.version_info))
+    submitted = client.submit(job)
+    client.wait_for_jobs([submitted], raise_on_error=False)
+    failed = client.get_failed_tasks(submitted)
+    assert list(failed) == [1] and failed[1].error.endswith(f"ValueError: deep€\n{told}\n")
+    assert f"WARNING:hyperqueue.task.function: {told}\n" in Path("0.stderr").read_text()
 
 
 @pytest.mark.parametrize("how, words", [("exit", "SystemExit: 0"), ("hard", "SystemExit: 7"),

@@ -21,6 +21,9 @@ from ..validation import ValidationException
 from .task import Task, TaskId
 
 _CODE = "from hyperqueue.task.function import task_main as m; m()"
+_VERSION = "{}.{}".format(*sys.version_info)
+_ERROR_BYTES_MAX = 2000  # of an error message, less than hq cuts off
+_logger = logging.getLogger(__name__)
 _LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR")}
 
 
@@ -123,41 +126,66 @@ class PythonFunction(Task):
 
     def _build(self, client_env: PythonEnv) -> TaskDescription:
         call = (_pickle_function(self.fn), self.args, self.kwargs)
-        stdin = _dumps(call, f"the arguments of task `{self.label}`")
-        return self._describe(list(client_env.command()), stdin, True)
+        data = _dumps(call, f"the arguments of task `{self.label}`")
+        return self._describe(list(client_env.command()), pickle.dumps(_VERSION) + data, True)
 
 
 # ---- inside of a task ---------------------------------------------------------------
 
 
-def _report(text: str) -> None:
-    """Makes the text the error message of the task."""
+def _message(text: str, end: str) -> bytes:
+    """The text, or as much of it as has room: `end`, and what is before that."""
+    whole = text.encode(errors="backslashreplace")
+    if len(whole) <= _ERROR_BYTES_MAX:
+        return whole
+    shown = whole[-_ERROR_BYTES_MAX:]
+    last = end.encode(errors="backslashreplace")
+    if len(last) >= len(shown):
+        return last
+    return b"[...]\n" + shown[shown.index(b"\n") + 1:]
+
+
+def _report(error: BaseException, versions: str) -> None:
+    """Makes the exception the error message of the task."""
+    text = traceback.format_exc() + versions
+    end = "".join(traceback.format_exception_only(type(error), error)) + versions
     path = os.environ.get("HQ_ERROR_FILENAME")
     if path:
         try:
-            with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-        except OSError as error:
-            print(f"cannot write {path}: {error}", file=sys.stderr)
+            with open(path, "wb") as file:
+                file.write(_message(text, end))
+        except OSError as failure:
+            print(f"cannot write {path}: {failure}", file=sys.stderr)
     print(text, file=sys.stderr, flush=True)
 
 
-def _call() -> None:
+def _check_version(version: str) -> str:
+    """What is told of a function whose code another Python may not understand."""
+    if version == _VERSION:
+        return ""
+    text = f"The task was submitted by Python {version} and runs in Python {_VERSION}"
+    _logger.warning(text)
+    return text + "\n"
+
+
+def _start_logging() -> None:
     level = _LEVELS.get(os.environ.get("HQ_PYLOG", "INFO").upper(), logging.INFO)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s:%(name)s: %(message)s")
-    fn, args, kwargs = pickle.loads(sys.stdin.buffer.read())
-    result = fn(*args, **kwargs)
-    if inspect.iscoroutine(result):
-        import asyncio
-
-        asyncio.run(result)
 
 
 def task_main() -> None:
     """What a function task runs: calls what comes through standard input."""
+    versions = ""
     try:
-        _call()
+        _start_logging()
+        versions = _check_version(pickle.load(sys.stdin.buffer))
+        fn, args, kwargs = pickle.load(sys.stdin.buffer)
+        result = fn(*args, **kwargs)
+        if inspect.iscoroutine(result):
+            import asyncio
+
+            asyncio.run(result)
         sys.stdout.flush()
-    except BaseException:
-        _report(traceback.format_exc())
+    except BaseException as error:
+        _report(error, versions)
         sys.exit(1)
