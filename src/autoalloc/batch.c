@@ -97,6 +97,13 @@ void print_hms(struct buf *out, uint64_t ns)
                (unsigned long long)(s / 60 % 60), (unsigned long long)(s % 60));
 }
 
+uint32_t batch_script_workers(const struct batch_ops *ops, const char *script)
+{
+    const char *at = strstr(script, ops->nodes);
+    unsigned long n = at ? strtoul(at + strlen(ops->nodes), NULL, 10) : 0;
+    return n <= ALLOC_WORKERS_MAX ? (uint32_t)n : 0;
+}
+
 bool worker_line_needs_shell(const struct batch_script *s)
 {
     const struct alloc_params *p = s->params;

@@ -64,6 +64,7 @@ struct batch_ops {
     const char *word;  /* "slurm", as in --manager */
     const char *label; /* "SLURM", in tables */
     const char *json;  /* "Slurm", in JSON */
+    const char *nodes; /* what stands before their number in the script */
     const char *submit_program, *cancel_program, *status_program;
     size_t ids_max; /* allocations that one status command asks for */
     void (*script)(const struct batch_script *s, struct buf *out);
@@ -78,6 +79,8 @@ struct batch_ops {
 extern const struct batch_ops batch_slurm, batch_pbs;
 const struct batch_ops *batch_ops_of(uint8_t manager); /* MANAGER_PBS, MANAGER_SLURM */
 
+/* How many workers the script is for; 0: it does not tell. */
+uint32_t batch_script_workers(const struct batch_ops *ops, const char *script);
 void batch_submit_command(const struct batch_ops *ops, const char *dir,
                           struct batch_command *out);
 void batch_cancel_command(const struct batch_ops *ops, const char *id,

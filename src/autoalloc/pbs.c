@@ -5,6 +5,8 @@
 #include "base/xmem.h"
 #include "conf/conf.h"
 
+#define NODES "#PBS -l select="
+
 static void directive(struct buf *out, const char *head, const char *word)
 {
     buf_printf(out, "#PBS %s ", head);
@@ -15,7 +17,7 @@ static void directive(struct buf *out, const char *head, const char *word)
 static void pbs_script(const struct batch_script *s, struct buf *out)
 {
     struct buf line = BUF_INIT(BUF_MAX_DEFAULT), path = BUF_INIT(BUF_MAX_DEFAULT);
-    buf_printf(out, "#!/bin/bash\n#PBS -l select=%u\n", s->workers);
+    buf_printf(out, "#!/bin/bash\n" NODES "%u\n", s->workers);
     directive(out, "-N", s->name);
     buf_printf(&path, "%s/stdout", s->dir);
     directive(out, "-o", buf_cstr(&path));
@@ -158,6 +160,7 @@ const struct batch_ops batch_pbs = {
     .word = "pbs",
     .label = "PBS",
     .json = "PBS",
+    .nodes = NODES,
     .submit_program = "qsub",
     .cancel_program = "qdel",
     .status_program = "qstat",

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/xmem.h"
 
+#define NODES "#SBATCH --nodes="
 #define SUBMITTED "submitted batch job"
 /* Ranks start MPI each for itself, and the end of one is not that of the others. */
 #define RANKS "--mpi=none --kill-on-bad-exit=0 --no-kill --wait=0 --cpu-bind=none "
@@ -29,7 +30,7 @@ static void output_path(struct buf *out, const char *option, const char *dir,
 static void slurm_script(const struct batch_script *s, struct buf *out)
 {
     struct buf line = BUF_INIT(BUF_MAX_DEFAULT);
-    buf_printf(out, "#!/bin/bash\n#SBATCH --nodes=%u\n#SBATCH --job-name=", s->workers);
+    buf_printf(out, "#!/bin/bash\n" NODES "%u\n#SBATCH --job-name=", s->workers);
     directive_word(out, s->name);
     buf_putc(out, '\n');
     output_path(out, "output", s->dir, "stdout");
@@ -203,6 +204,7 @@ const struct batch_ops batch_slurm = {
     .word = "slurm",
     .label = "SLURM",
     .json = "Slurm",
+    .nodes = NODES,
     .submit_program = "sbatch",
     .cancel_program = "scancel",
     .status_program = "scontrol",

@@ -55,6 +55,14 @@ bool helper_ok(const char *program, const struct io_command_result *r,
 
 /* ---- autoalloc_submit.c ---- */
 
+/* In the directory of an allocation: what the batch system calls it. */
+#define AUTOALLOC_ID_FILE "jobid"
+/* Where the queue's allocations of a run have their directories, by number. */
+char *autoalloc_dir(const char *run, uint32_t queue, const struct alloc_params *p);
+/* The batch system took it. */
+struct allocation *autoalloc_queued(struct server *s, struct alloc_queue *q,
+                                    const char *id, uint32_t workers, const char *dir);
+
 /* Whether the program that the queue's workers are is there. */
 int autoalloc_check_worker(const struct server *s, const struct alloc_params *p,
                            struct error *err) MUST_CHECK;

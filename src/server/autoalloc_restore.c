@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xmem.h"
 
 /* A trial of which the journal does not say that it is over. */
@@ -146,6 +147,80 @@ static bool adopt(struct server *s, const struct allocation *a)
     return ok;
 }
 
+/* ---- submissions that the journal does not know ------------------------------------
+ */
+
+/* The run before this one; malloc'ed, NULL: there is none. */
+static char *last_run(const struct server *s)
+{
+    uint32_t n;
+    if (!text_to_u32(path_base(s->run_dir), &n))
+        return NULL;
+    while (--n >= 1) {
+        char *run = xasprintf("%s/%03u", s->config->server_dir, n);
+        if (run_is_ours(s, run))
+            return run;
+        free(run);
+    }
+    return NULL;
+}
+
+/* malloc'ed; NULL: the submission did not work, or nobody knows. */
+static char *read_id(const char *dir)
+{
+    struct buf b = BUF_INIT(ALLOC_ID_MAX + 1);
+    struct error err = ERROR_INIT;
+    char *path = path_join(dir, AUTOALLOC_ID_FILE), *id = NULL;
+    if (path_read_file(path, &b, &err) == 0 && b.len && b.len <= ALLOC_ID_MAX &&
+        !memchr(b.data, 0, b.len))
+        id = xstrndup((const char *)b.data, b.len);
+    free(path);
+    buf_release(&b);
+    return id;
+}
+
+static uint32_t read_size(const struct alloc_queue *q, const char *dir)
+{
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    struct error err = ERROR_INIT;
+    char *path = path_join(dir, BATCH_SCRIPT_NAME);
+    uint32_t n =
+        path_read_file(path, &b, &err) == 0
+            ? batch_script_workers(batch_ops_of(q->params.manager), buf_cstr(&b))
+            : 0;
+    free(path);
+    buf_release(&b);
+    return n ? n : 1;
+}
+
+/* The newest allocations of a killed server may be missing in its journal: those that
+ * come behind the last known one. */
+static void find_lost(struct server *s, struct alloc_queue *q, const char *run)
+{
+    char *root = autoalloc_dir(run, q->id, &q->params), *id = NULL;
+    uint32_t last = run_dir_last(root), k = last;
+    for (; k >= 1; k--) {
+        char *dir = xasprintf("%s/%03u", root, k);
+        id = read_id(dir);
+        bool known = id && alloc_queue_find(q, id);
+        free(id);
+        free(dir);
+        if (known)
+            break;
+    }
+    while (++k <= last) {
+        char *dir = xasprintf("%s/%03u", root, k);
+        id = read_id(dir);
+        if (id) {
+            log_warn("Allocation %s is not in the journal", id);
+            (void)autoalloc_queued(s, q, id, read_size(q, dir), dir);
+        }
+        free(id);
+        free(dir);
+    }
+    free(root);
+}
+
 static void restore_queue(struct server *s, struct alloc_queue *q)
 {
     for (size_t i = 0; i < q->allocs.len; i++) {
@@ -184,7 +259,12 @@ static void cancel_trials(struct server *s)
 void autoalloc_restored(struct server *s)
 {
     const struct alloc_book *b = &s->alloc->book;
+    char *run = b->queues.len ? last_run(s) : NULL;
     cancel_trials(s);
-    for (size_t i = 0; i < b->queues.len; i++)
+    for (size_t i = 0; i < b->queues.len; i++) {
+        if (run)
+            find_lost(s, b->queues.data[i], run);
         restore_queue(s, b->queues.data[i]);
+    }
+    free(run);
 }

@@ -39,7 +39,7 @@ static void read_id(void *arg, struct io_command_result *r)
         sub->ops->read_id((struct span){r->out.data, r->out.len}, &sub->id,
                           &sub->parsed) != 0)
         return;
-    char *path = path_join(sub->dir, "jobid");
+    char *path = path_join(sub->dir, AUTOALLOC_ID_FILE);
     sub->no_id_file = path_write_new(path, sub->id, strlen(sub->id), 0600, &err) != 0;
     free(path);
 }
@@ -92,11 +92,19 @@ static void submission_release(struct submission *sub)
     buf_release(&sub->script);
 }
 
-static char *allocation_dir(const char *root, uint32_t queue,
+char *autoalloc_dir(const char *run, uint32_t queue, const struct alloc_params *p)
+{
+    return p->name ? xasprintf("%s/autoalloc/%u-%s", run, queue, p->name)
+                   : xasprintf("%s/autoalloc/%u", run, queue);
+}
+
+static char *allocation_dir(const char *run, uint32_t queue,
                             const struct alloc_params *p, uint32_t k)
 {
-    return p->name ? xasprintf("%s/autoalloc/%u-%s/%03u", root, queue, p->name, k)
-                   : xasprintf("%s/autoalloc/%u/%03u", root, queue, k);
+    char *of_queue = autoalloc_dir(run, queue, p);
+    char *dir = xasprintf("%s/%03u", of_queue, k);
+    free(of_queue);
+    return dir;
 }
 
 /* ---- rounds ---------------------------------------------------------------------- */
@@ -122,11 +130,11 @@ static void round_end(struct server *s, uint32_t queue, struct round *r)
         autoalloc_removal_continue(s, queue);
 }
 
-static void take_submitted(struct server *s, struct alloc_queue *q, struct round *r)
+struct allocation *autoalloc_queued(struct server *s, struct alloc_queue *q,
+                                    const char *id, uint32_t workers, const char *dir)
 {
-    struct alloc_event e = {.id = span_str(r->sub.id),
-                            .workers = r->sizes[r->at],
-                            .dir = span_str(r->sub.dir)};
+    struct alloc_event e = {
+        .id = span_str(id), .workers = workers, .dir = span_str(dir)};
     struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
     event_begin(&event, EVENT_ALLOC_QUEUED, s->now_us);
     buf_u32(&event, q->id);
@@ -134,9 +142,16 @@ static void take_submitted(struct server *s, struct alloc_queue *q, struct round
     struct allocation *a = alloc_apply_queued(&s->alloc->book, q->id, &e, s->now_us);
     commit_event(s, &event);
     buf_release(&event);
-    alloc_submit_ended(q, true);
     log_info("Queued %u worker(s) into queue %u: allocation ID %s", a->workers, q->id,
              a->id);
+    return a;
+}
+
+static void take_submitted(struct server *s, struct alloc_queue *q, struct round *r)
+{
+    struct allocation *a =
+        autoalloc_queued(s, q, r->sub.id, r->sizes[r->at], r->sub.dir);
+    alloc_submit_ended(q, true);
     if (r->sub.no_id_file)
         log_warn("the file \"%s/jobid\" could not be written", r->sub.dir);
     autoalloc_find_workers(s, q, a);

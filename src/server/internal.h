@@ -152,6 +152,8 @@ void server_stop(struct server *s);
 /* run_dir.c: makes NNN, writes access.json, points hq-current to it. */
 int run_dir_create(struct server *s, uint16_t client_port, uint16_t worker_port,
                    struct error *err) MUST_CHECK;
+/* Largest number that names something in the directory; 0 when there is none. */
+uint32_t run_dir_last(const char *dir);
 void run_dir_leave(struct server *s); /* removes hq-current if it is still ours */
 
 /* workers.c */

@@ -15,8 +15,7 @@
 
 #define LINK_NAME "hq-current"
 
-/* Largest run number in the directory; 0 when there is none. */
-static uint32_t last_run(const char *dir)
+uint32_t run_dir_last(const char *dir)
 {
     uint32_t last = 0, n;
     DIR *d = opendir(dir);
@@ -37,7 +36,7 @@ static int make_run_dir(struct server *s, struct error *err)
     if (rc != 0)
         return rc;
     for (int tries = 0; tries < 1000; tries++) {
-        char *path = xasprintf("%s/%03u", root, last_run(root) + 1);
+        char *path = xasprintf("%s/%03u", root, run_dir_last(root) + 1);
         if (mkdir(path, 0700) == 0) {
             s->run_dir = path;
             return 0;

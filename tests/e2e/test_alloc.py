@@ -652,6 +652,28 @@ def test_automatic_pause_survives(bare):
     wait_until(lambda: "102" in statuses(bare), "the next one")
 
 
+def test_submission_that_the_journal_missed(journaled):
+    """The server died when the id was in its file, or lost the end of its journal."""
+    add(journaled, *ONE, "--name", "n", "-m", "3", "-b", "9")
+    journaled.submit("--nodes", "3", "--", "true")
+    wait_statuses(journaled, {"101": "queued"})
+    journaled.hq("journal", "flush")
+    journal = (journaled.work / "j").read_bytes()
+    journaled.submit("--nodes", "2", "--array", "1-2", "--", "true")
+    wait_statuses(journaled, {"101": "queued", "102": "queued", "103": "queued"})
+    before = {i: dict(a, queued_at=None) for i, a in allocations(journaled).items()}
+    journaled.server.kill()
+    (journaled.work / "j").write_bytes(journal)
+    (journaled.server_dir / "001" / "autoalloc" / "1-n" / "004").mkdir()  # one that failed
+    journaled.start_server("--journal", "j")
+    assert {i: dict(a, queued_at=None) for i, a in allocations(journaled).items()} == before
+    wait_log(journaled, "Allocation 102 is not in the journal")
+    assert len(journaled.batch.calls("sbatch")) == 3 and not journaled.batch.calls("scancel")
+    restart(journaled)
+    assert sorted(allocations(journaled)) == ["101", "102", "103"]
+    assert "is not in the journal" not in journaled.server.text()
+
+
 def test_allocation_that_ended_meanwhile(journaled):
     add(journaled, *ONE, "--max-worker-count", "1")
     journaled.submit("--", "true")

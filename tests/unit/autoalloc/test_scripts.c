@@ -35,6 +35,8 @@ static void check_at(int line, const char *want)
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
     batch_ops_of(params.manager)->script(&script, &b);
     CU_ASSERT_STRING_EQUAL(buf_cstr(&b), want);
+    CU_ASSERT_EQUAL(batch_script_workers(batch_ops_of(params.manager), buf_cstr(&b)),
+                    script.workers);
     if (strcmp(buf_cstr(&b), want))
         printf("\n  line %d\n%s\n  instead of\n%s\n", line, buf_cstr(&b), want);
     buf_release(&b);
