@@ -5,7 +5,7 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root" || exit 1
 
-all=(lint debug clang asan tsan fuzz e2e e2e-asan)
+all=(lint unit asan tsan fuzz e2e e2e-asan)
 usage() {
     cat <<USAGE
 usage: tests/run.sh [--long] [--no-install] [SUITE...]
@@ -13,9 +13,9 @@ usage: tests/run.sh [--long] [--no-install] [SUITE...]
 Suites: ${all[*]} (default: all). Builds are kept in build/, logs in build/logs/.
 
   lint      layers, banned calls, format, spelling, what hq links
-  debug     gcc debug build without warnings; unit tests, simulations, fuzz corpus
-  clang     clang build without warnings, with sanitizers and fuzz targets; unit tests
-  asan      the same tests with address and undefined behaviour sanitizer
+  unit      release build without warnings (gcc); unit tests, simulations, fuzz corpus
+  asan      the same with address and undefined behaviour sanitizer, fault points, and by clang
+            if there is one
   tsan      unit tests of the threaded parts with thread sanitizer
   fuzz      each decoder's fuzz target for a short while
   e2e       end-to-end tests on the release build
@@ -146,14 +146,12 @@ build() { # NAME CMAKE-ARGUMENTS...: once; prints a line of its own when it fail
     fi
     return "${built[$name]}"
 }
-build_debug() { build debug --preset debug; }
 build_release() { build release --preset release -DHQ_WERROR=ON; }
-build_asan() { build asan --preset asan; }
 build_tsan() { build tsan --preset tsan; }
-build_clang() {
-    build clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        -DHQ_WERROR=ON -DHQ_FAULTS=ON -DHQ_FUZZ=ON -DHQ_SANITIZE=address,undefined
-}
+# clang warns of what gcc does not, and has the fuzzer.
+checked=clang
+command -v clang >/dev/null || checked=asan
+build_checked() { build "$checked" --preset "$checked"; }
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0
 export LSAN_OPTIONS=suppressions=$root/tests/sanitizers/leaks:print_suppressions=0
@@ -225,21 +223,13 @@ suite_lint() {
     line lint "${counts[@]}" $((SECONDS - start))
     ((counts[1] == 0)) || tail_of "$logs/lint.log"
 }
-suite_debug() {
-    build_debug || return
-    run_ctest unit debug -R '^unit_'
-    run_ctest sim debug -R '^sim_'
-    run_ctest 'fuzz corpus' debug -R '^fuzz_'
-    run_ctest 'other' debug -E '^(unit|sim|fuzz)_'
-}
-suite_clang() {
-    command -v clang >/dev/null || { line clang 0 0 1 0 'no clang' && return; }
-    build_clang || return
-    run_ctest 'unit clang' clang -R '^unit_'
+suite_unit() {
+    build_release || return
+    run_ctest unit release
 }
 suite_asan() {
-    build_asan || return
-    run_ctest 'unit asan' asan
+    build_checked || return
+    run_ctest 'unit asan' "$checked"
 }
 suite_tsan() {
     build_tsan || return
@@ -250,12 +240,10 @@ suite_tsan() {
     fi
 }
 suite_fuzz() {
-    local target seconds=10 start=$SECONDS good=0 bad=0 pids=() names=() i
+    local target seconds=5 start=$SECONDS good=0 bad=0 pids=() names=() i
     command -v clang >/dev/null || { line fuzz 0 0 1 0 'no clang' && return; }
-    build_clang || return
+    build_checked || return
     local targets=(build/clang/tests/fuzz/fuzz_*)
-    # Ten seconds a target, three minutes for all; two at a time.
-    ((${#targets[@]} * seconds <= 180 * jobs)) || seconds=$((180 * jobs / ${#targets[@]}))
     [[ -z $long ]] || seconds=600
     reap() {
         for i in "${!pids[@]}"; do
@@ -292,12 +280,12 @@ suite_e2e() {
     unset HQ_TEST_PATIENCE
 }
 suite_e2e-asan() {
-    build_asan || return
+    build_checked || return
     export HQ_TEST_PATIENCE=4
     if [[ -n $long ]]; then
-        run_pytest 'e2e asan' asan
+        run_pytest 'e2e asan' "$checked"
     else
-        run_pytest 'e2e asan' asan -m core
+        run_pytest 'e2e asan' "$checked" -m core
     fi
     unset HQ_TEST_PATIENCE
 }
