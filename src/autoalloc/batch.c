@@ -9,7 +9,9 @@
 #include "base/xmem.h"
 
 #define IDLE_TIMEOUT_NS (300 * NS_PER_S) /* of workers in allocations */
-#define SHOWN_BYTES 600                  /* of each channel, in a message */
+/* Of each channel, in a message: a program begins with greetings and ends with why. */
+#define SHOWN_HEAD 200u
+#define SHOWN_TAIL 400u
 
 const struct batch_ops *batch_ops_of(uint8_t manager)
 {
@@ -178,15 +180,52 @@ struct batch_time checked_time(struct batch_time t)
     return t.known ? t : (struct batch_time){0};
 }
 
-static void describe_channel(const char *name, struct span s, struct buf *to)
+/* A terminal that shows it obeys nothing in it. */
+static void describe_bytes(const uint8_t *p, size_t n, struct buf *to)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_putc(to, p[i] >= ' ' ? (char)p[i] : p[i] == '\n' ? '\n' : ' ');
+}
+
+void describe_output(struct span s, struct buf *to)
 {
     s = span_trim(s);
+    if (s.n <= SHOWN_HEAD + SHOWN_TAIL) {
+        describe_bytes(s.p, s.n, to);
+        return;
+    }
+    describe_bytes(s.p, SHOWN_HEAD, to);
+    buf_puts(to, " … ");
+    describe_bytes(s.p + s.n - SHOWN_TAIL, SHOWN_TAIL, to);
+}
+
+static void describe_channel(const char *name, struct span s, struct buf *to)
+{
     buf_printf(to, "\n%s: ", name);
-    size_t n = MIN(s.n, SHOWN_BYTES);
-    for (size_t i = 0; i < n; i++)
-        buf_putc(to, s.p[i] ? (char)s.p[i] : ' ');
-    if (n < s.n)
-        buf_puts(to, " …");
+    describe_output(s, to);
+}
+
+int missing_id(struct span out, const char *program, struct error *err)
+{
+    struct buf text = BUF_INIT(4096);
+    describe_output(out, &text);
+    (void)error_set(err, ERR_PARSE, "Missing job id in %s output%s%s", program,
+                    text.len ? "\n" : "", buf_cstr(&text));
+    buf_release(&text);
+    return ERR_PARSE;
+}
+
+bool next_line(struct span *rest, struct span *line)
+{
+    if (rest->n == 0)
+        return false;
+    const uint8_t *end = memchr(rest->p, '\n', rest->n);
+    line->p = rest->p;
+    line->n = end ? (size_t)(end - rest->p) : rest->n;
+    size_t taken = line->n + (end != NULL);
+    rest->p += taken;
+    rest->n -= taken;
+    return true;
 }
 
 void batch_describe(const char *how, struct span err, struct span out, struct buf *to)

@@ -14,6 +14,12 @@ void print_hms(struct buf *out, uint64_t ns); /* "26:00:00", rounded up */
 void worker_line(const struct batch_script *s, const char *manager, struct buf *out);
 /* Whether the line needs a shell: it is more than one program with its arguments. */
 bool worker_line_needs_shell(const struct batch_script *s);
+/* The next line of *rest. */
+bool next_line(struct span *rest, struct span *line);
+/* What a program printed, for people; long output cut. */
+void describe_output(struct span s, struct buf *to);
+/* ERR_PARSE: what the submit program printed names no allocation. */
+int missing_id(struct span out, const char *program, struct error *err);
 /* The text without blanks and line ends at both sides. */
 struct span span_trim(struct span s);
 /* The time, known if its parts can be those of one. */

@@ -42,15 +42,19 @@ static void pbs_script(const struct batch_script *s, struct buf *out)
     buf_release(&path);
 }
 
+/* The last line is the id: hooks of a site may print others before it. */
 static int pbs_read_id(struct span out, char **id, struct error *err)
 {
-    out = span_trim(out);
+    struct span rest = span_trim(out), line = {NULL, 0};
+    while (next_line(&rest, &line))
+        ;
+    line = span_trim(line);
     size_t word = 0;
-    while (word < out.n && out.p[word] > ' ')
+    while (word < line.n && line.p[word] > ' ')
         word++;
-    if (word == 0 || word < out.n || word > ALLOC_ID_MAX)
-        return error_set(err, ERR_PARSE, "Missing job id in qsub output");
-    *id = xstrndup((const char *)out.p, out.n);
+    if (word == 0 || word < line.n || word > ALLOC_ID_MAX)
+        return missing_id(out, "qsub", err);
+    *id = xstrndup((const char *)line.p, line.n);
     return 0;
 }
 

@@ -57,20 +57,6 @@ static void slurm_script(const struct batch_script *s, struct buf *out)
     buf_release(&line);
 }
 
-/* The next line of *rest. */
-static bool next_line(struct span *rest, struct span *line)
-{
-    if (rest->n == 0)
-        return false;
-    const uint8_t *end = memchr(rest->p, '\n', rest->n);
-    line->p = rest->p;
-    line->n = end ? (size_t)(end - rest->p) : rest->n;
-    size_t taken = line->n + (end != NULL);
-    rest->p += taken;
-    rest->n -= taken;
-    return true;
-}
-
 static int slurm_read_id(struct span out, char **id, struct error *err)
 {
     struct span rest = out, line;
@@ -90,14 +76,7 @@ static int slurm_read_id(struct span out, char **id, struct error *err)
         *id = xstrndup((const char *)line.p, n);
         return 0;
     }
-    struct buf text = BUF_INIT(4096);
-    out = span_trim(out);
-    for (size_t i = 0; i < MIN(out.n, 1000u); i++)
-        buf_putc(&text, out.p[i] ? (char)out.p[i] : ' ');
-    (void)error_set(err, ERR_PARSE, "Missing job id in sbatch output\n%s",
-                    buf_cstr(&text));
-    buf_release(&text);
-    return ERR_PARSE;
+    return missing_id(out, "sbatch", err);
 }
 
 static void slurm_status_command(const char *const *ids, size_t n,

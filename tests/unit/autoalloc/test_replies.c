@@ -36,6 +36,9 @@ static void test_ids(void)
     check_id(&batch_pbs, "\n 102.srv \n", "102.srv");
     check_id(&batch_pbs, "", NULL);
     check_id(&batch_pbs, "two words", NULL);
+    check_id(&batch_pbs, "Project X has 5 hours left.\r\n\n1234[].srv\r\n",
+             "1234[].srv");
+    check_id(&batch_pbs, "1234.srv\nsee you soon", NULL);
 }
 
 static struct batch_status slurm_status(const char *out, const char *err_text, bool ok,
@@ -191,6 +194,13 @@ static void test_descriptions(void)
     memset(huge, 'x', sizeof huge - 1);
     batch_describe("Exit code: 1", span_of(huge), span_of(huge), &b);
     CU_ASSERT(b.len < 1400 && !b.failed);
+    buf_clear(&b);
+    memcpy(huge, "welcome\n\033[2J\b", 13); /* no command for the terminal */
+    memcpy(huge + sizeof huge - 5, "why\n", 4);
+    batch_describe("Exit code: 1", span_of(huge), span_of(""), &b);
+    CU_ASSERT(strstr(buf_cstr(&b), "Stderr: welcome\n [2J xxx") != NULL);
+    CU_ASSERT(strstr(buf_cstr(&b), "xxx … xxx") != NULL);
+    CU_ASSERT(strstr(buf_cstr(&b), "xxxwhy\nStdout: ") != NULL);
     buf_release(&b);
 }
 
