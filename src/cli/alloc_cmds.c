@@ -118,14 +118,20 @@ static void words_json(struct json *j, const char *key, const struct alloc_words
     json_end_array(j);
 }
 
-static void text_or_null(struct json *j, const char *key, const char *text)
+static void uint_if_any(struct json *j, const char *key, uint64_t value)
+{
+    if (value)
+        json_kuint(j, key, value);
+}
+
+static void str_if_any(struct json *j, const char *key, const char *text)
 {
     if (text)
         json_kstr(j, key, text);
-    else
-        json_knull(j, key);
 }
 
+/* Why a queue does not submit is told of those that do not: programs that check the
+ * keys know the others only. */
 static void queue_json(struct json *j, const struct queue_view *v)
 {
     static const char *const reasons[QUEUE_STATE_COUNT] = {
@@ -134,25 +140,30 @@ static void queue_json(struct json *j, const struct queue_view *v)
     json_begin_object(j);
     words_json(j, "additional_args", &p->additional_args);
     json_kuint(j, "backlog", p->backlog);
-    json_seconds(j, "delay", v->delay_us * 1000);
-    json_kuint(j, "failed_allocations", v->alloc_fails);
-    json_kuint(j, "failed_submissions", v->submit_fails);
+    if (v->delay_us)
+        json_seconds(j, "delay", v->delay_us * 1000);
+    uint_if_any(j, "failed_allocations", v->alloc_fails);
+    uint_if_any(j, "failed_submissions", v->submit_fails);
     json_kuint(j, "id", v->id);
     json_key(j, "known_worker_resources");
     if (v->has_known)
         pool_json(j, &v->known);
     else
         json_null(j);
-    text_or_null(j, "last_error", v->last_error);
+    str_if_any(j, "last_error", v->last_error);
     json_kstr(j, "manager", batch_ops_of(p->manager)->json);
     if (p->max_worker_count)
         json_kuint(j, "max_worker_count", p->max_worker_count);
     else
         json_knull(j, "max_worker_count");
     json_kuint(j, "max_workers_per_alloc", p->max_workers_per_alloc);
-    json_kbool(j, "mpi_worker", p->mpi_worker);
-    text_or_null(j, "name", p->name);
-    text_or_null(j, "pause_reason", reasons[v->state]);
+    if (p->mpi_worker)
+        json_kbool(j, "mpi_worker", true);
+    if (p->name)
+        json_kstr(j, "name", p->name);
+    else
+        json_knull(j, "name");
+    str_if_any(j, "pause_reason", reasons[v->state]);
     json_kstr(j, "state", v->state == QUEUE_ACTIVE ? "Active" : "Paused");
     json_seconds(j, "timelimit", p->time_limit_ns);
     words_json(j, "worker_args", &p->worker_args);

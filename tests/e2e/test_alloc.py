@@ -304,7 +304,20 @@ def test_submissions_that_fail(batch, body, why):
     assert len(batch.batch.calls("sbatch")) == 1
     queue = queues(batch)[1]
     assert 30 < queue["delay"] <= 60 and queue["failed_submissions"] == 1
-    assert why in queue["last_error"] and queue["pause_reason"] is None
+    assert why in queue["last_error"] and "pause_reason" not in queue
+
+
+def test_queue_without_failures_has_no_more_keys(batch):
+    """Programs that check the keys of a queue know those of the contract."""
+    add(batch, *ONE)
+    assert set(queues(batch)[1]) == {
+        "additional_args", "backlog", "id", "known_worker_resources", "manager",
+        "max_worker_count", "max_workers_per_alloc", "name", "state", "timelimit",
+        "worker_args"}
+    add(batch, *ONE, "--mpi-worker")
+    assert queues(batch)[2]["mpi_worker"] is True
+    batch.hq("alloc", "pause", 1)
+    assert queues(batch)[1]["pause_reason"] == "client"
 
 
 def test_garbage_instead_of_states(batch):
