@@ -9,6 +9,9 @@
 #include "base/xmem.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 20)
+/* The first report waits that long for the load of GPUs: a driver that nothing keeps
+ * loaded takes seconds for its first answer. Later ones tell the last answer. */
+#define FIRST_WAIT_MS 2000
 
 /* Ticks of one CPU since boot. */
 struct cpu_ticks {
@@ -21,6 +24,8 @@ struct overview {
     struct io_timer *timer;
     uint64_t period_ms;
     bool due; /* a report waits for the load of GPUs, until the next is due at most */
+    bool reported;
+    uint64_t waited_ms; /* of the first one, when others were due */
 };
 
 static bool read_file(const char *path, struct buf *text)
@@ -138,15 +143,25 @@ static void report(struct worker *w)
         struct msg_WORKER_OVERVIEW m = {.overview = span_buf(&b)};
         msg_put_WORKER_OVERVIEW(io_conn_batch(w->conn), &m);
         buf_release(&b);
+        w->overview->reported = true;
     }
     hw_state_release(&s);
     w->overview->due = false;
 }
 
+static bool wait_for_gpus(struct worker *w)
+{
+    struct overview *o = w->overview;
+    if (o->reported || !gpu_watch_busy(w))
+        return false;
+    o->waited_ms += o->period_ms;
+    return o->waited_ms < FIRST_WAIT_MS;
+}
+
 static void on_time(void *arg)
 {
     struct worker *w = arg;
-    if (w->overview->due)
+    if (w->overview->due && !wait_for_gpus(w))
         report(w);
     w->overview->due = true;
     if (w->registered)

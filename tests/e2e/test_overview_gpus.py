@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import wait_until
+from journals import flushed, of_type
 
 NVIDIA = ("--resource", "gpus/nvidia=[0,1]")
 AMD = ("--resource", "gpus/amd=[0]")
@@ -71,6 +72,14 @@ def test_both_makers(env):
     wait_gpus(env, worker, "nvidia", NVIDIA_GPUS)
     wait_gpus(env, worker, "amd", AMD_GPUS)
     assert not warnings(worker)
+
+
+def test_first_report_has_them(bare):
+    """However short the interval, it waits for the first answer."""
+    bare.start_server("--journal", "j")
+    start(bare, *NVIDIA, interval="1ms", env=programs(bare, nvidia=ROWS))
+    reports = wait_until(lambda: of_type(flushed(bare), "worker-overview"), "a report")
+    assert reports[0]["hw-state"]["state"]["nvidia_gpus"] == NVIDIA_GPUS
 
 
 def test_detected_gpus_are_asked_for(env):
