@@ -12,7 +12,6 @@
 #include "base/xmem.h"
 
 #define HELPERS_MAX 8u
-#define STOP_MS 30000 /* for cancelling everything at the end */
 
 /* ---- helper commands ------------------------------------------------------------- */
 
@@ -38,6 +37,11 @@ static void helper_free(struct helper *h)
     free(h);
 }
 
+static bool ended_well(const struct io_command_result *r)
+{
+    return r->rc == 0 && WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0;
+}
+
 static void on_helper(void *arg, struct io_command_result *r)
 {
     struct helper *h = arg;
@@ -45,6 +49,8 @@ static void on_helper(void *arg, struct io_command_result *r)
     helper_fn *fn = h->fn;
     void *fn_arg = h->arg;
     s->alloc->n_running--;
+    if (s->alloc->overdue && ended_well(r))
+        io_timer_start(s->alloc->overdue, s->alloc->stop_ms, 0);
     helper_free(h);
     (void)server_now_us(s);
     fn(s, fn_arg, r);
@@ -107,7 +113,7 @@ bool helper_ok(const char *program, const struct io_command_result *r,
 {
     struct buf text = BUF_INIT(ERROR_TEXT_MAX);
     char how[64];
-    if (r->rc == 0 && WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0)
+    if (ended_well(r))
         return true;
     *err = r->err;
     if (!r->started) {
@@ -258,6 +264,7 @@ void autoalloc_create(struct server *s)
     e->delay_ms = setting("HQ_AUTOALLOC_MAX_SCHEDULE_DELAY_MS", 30000);
     e->refresh_ms = setting("HQ_AUTOALLOC_REFRESH_INTERVAL_MS", 1800000);
     e->command_ms = setting("HQ_AUTOALLOC_COMMAND_TIMEOUT_MS", 120000);
+    e->stop_ms = setting("HQ_AUTOALLOC_STOP_TIMEOUT_MS", 30000);
     e->fails_max =
         (uint32_t)setting("HQ_AUTOALLOC_MAX_ALLOCATION_FAILS", ALLOC_FAILS_MAX_DEFAULT);
     e->hq = find_self();
@@ -295,19 +302,39 @@ static void cancel_all(struct server *s)
     }
 }
 
-/* Programs that hang are left behind. */
+/* A program that hangs is left behind. */
+static void abandon(struct helper *h)
+{
+    char *const *words = h->command.words.data;
+    if (h->command.words.len)
+        log_warn("'%s %s' does not end; the server does", words[0], words[1]);
+    io_command_abandon(h->running);
+    helper_free(h);
+}
+
+/* Its turn never came. */
+static void give_up(struct helper *h)
+{
+    struct io_command_result r = {.rc = ERR_TIMEOUT};
+    struct server *s = h->server;
+    helper_fn *fn = h->fn;
+    void *arg = h->arg;
+    (void)error_set(&r.err, ERR_TIMEOUT, "the server ends before its turn");
+    helper_free(h);
+    fn(s, arg, &r);
+}
+
 static void on_overdue(void *arg)
 {
     struct server *s = arg;
-    LIST_FOR_EACH_SAFE(&s->alloc->helpers, node, next)
-    {
-        struct helper *h = CONTAINER_OF(node, struct helper, node);
-        if (h->running) {
-            log_warn("%s does not end; the server does",
-                     h->command.words.len ? h->command.words.data[0] : "a helper");
-            io_command_abandon(h->running);
-        }
-        helper_free(h);
+    struct list *helpers = &s->alloc->helpers;
+    s->alloc->n_running = HELPERS_MAX; /* nothing more starts */
+    while (!list_empty(helpers)) {
+        struct helper *h = CONTAINER_OF(list_first(helpers), struct helper, node);
+        if (h->running)
+            abandon(h);
+        else
+            give_up(h);
     }
     autoalloc_leave(s);
 }
@@ -321,7 +348,7 @@ void autoalloc_stop(struct server *s)
     e->tick = e->refresh = NULL;
     cancel_all(s);
     e->overdue = io_timer_create(s->loop, on_overdue, s);
-    io_timer_start(e->overdue, STOP_MS, 0);
+    io_timer_start(e->overdue, e->stop_ms, 0);
     autoalloc_leave(s);
 }
 

@@ -21,6 +21,7 @@ struct alloc_engine {
     struct io_timer *tick, *refresh;
     struct io_timer *overdue; /* the server ends, and waits for helpers */
     uint64_t tick_ms, delay_ms, refresh_ms, command_ms;
+    uint64_t stop_ms; /* without success, and the server ends though helpers are left */
     uint32_t fails_max;
     bool dirty; /* something happened since the last look at the demand */
     uint64_t checked_us;
@@ -39,7 +40,7 @@ struct alloc_engine {
 typedef void helper_fn(struct server *s, void *arg, struct io_command_result *r);
 /* Runs the command, or the work without one, when its turn comes; urgent ones first.
  * Takes *command (may be NULL). `fn` is called in the loop, also when the server ends
- * meanwhile, but not when that takes too long. */
+ * meanwhile, but not when it hangs then. */
 struct helper_spec {
     struct batch_command *command;
     const char *dir;

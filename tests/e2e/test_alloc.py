@@ -427,6 +427,23 @@ def test_server_ends_though_scancel_hangs(bare):
     assert "Failed to remove allocation 101" in bare.server.text()
 
 
+def test_server_names_what_it_leaves_behind(bare):
+    """More allocations than it can cancel before its patience ends."""
+    bare.batch = Batch(bare)
+    bare.start_server(env={"HQ_AUTOALLOC_STOP_TIMEOUT_MS": 300})
+    add(bare, *ONE, "--backlog", "20")
+    bare.submit("--cpus", "2", "--array", "1-20", "--", "true")
+    wait_until(lambda: len(allocations(bare)) == 20, "all of them")
+    bare.batch.does("scancel", "test $1 = 101 || exec sleep 1000")
+    bare.stop_server()
+    text = bare.server.text()
+    assert "Allocation 101 was removed" in text
+    told = re.findall(r"Failed to remove allocation (\d+): the server ends before its turn",
+                      text)
+    told += re.findall(r"'scancel (\d+)' does not end; the server does", text)
+    assert sorted(told) == [str(i) for i in range(102, 121)]
+
+
 def test_server_ends_during_a_submission(bare):
     """What the submission brought is cancelled as well."""
     bare.batch = Batch(bare)
