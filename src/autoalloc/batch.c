@@ -215,6 +215,19 @@ int missing_id(struct span out, const char *program, struct error *err)
     return ERR_PARSE;
 }
 
+bool span_has(struct span s, const char *text)
+{
+    return s.n && memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+
+bool batch_cancelled(const struct batch_ops *ops, const struct batch_answer *a)
+{
+    for (size_t i = 0; !a->ok && ops->over[i]; i++)
+        if (span_has(a->err, ops->over[i]))
+            return true;
+    return a->ok;
+}
+
 bool next_line(struct span *rest, struct span *line)
 {
     if (rest->n == 0)

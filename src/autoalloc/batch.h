@@ -71,6 +71,8 @@ struct batch_ops {
     /* The id in what the submit program printed; *id is malloc'ed. ERR_PARSE: none. */
     int (*read_id)(struct span out, char **id, struct error *err);
     void (*status_command)(const char *const *ids, size_t n, struct batch_command *out);
+    /* What the cancel program says of a job that is over already; ends with NULL. */
+    const char *const *over;
     /* One status for each id; an error for all when nothing can be read. */
     int (*read_status)(const struct batch_answer *a, const char *const *ids, size_t n,
                        struct batch_status *out, struct error *err);
@@ -79,6 +81,8 @@ struct batch_ops {
 extern const struct batch_ops batch_slurm, batch_pbs;
 const struct batch_ops *batch_ops_of(uint8_t manager); /* MANAGER_PBS, MANAGER_SLURM */
 
+/* Whether the job is over after this answer of the cancel program. */
+bool batch_cancelled(const struct batch_ops *ops, const struct batch_answer *a);
 /* How many workers the script is for; 0: it does not tell. */
 uint32_t batch_script_workers(const struct batch_ops *ops, const char *script);
 void batch_submit_command(const struct batch_ops *ops, const char *dir,

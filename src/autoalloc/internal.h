@@ -14,6 +14,7 @@ void print_hms(struct buf *out, uint64_t ns); /* "26:00:00", rounded up */
 void worker_line(const struct batch_script *s, const char *manager, struct buf *out);
 /* Whether the line needs a shell: it is more than one program with its arguments. */
 bool worker_line_needs_shell(const struct batch_script *s);
+bool span_has(struct span s, const char *text);
 /* The next line of *rest. */
 bool next_line(struct span *rest, struct span *line);
 /* What a program printed, for people; long output cut. */

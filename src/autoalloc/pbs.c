@@ -5,6 +5,7 @@
 #include "base/xmem.h"
 #include "conf/conf.h"
 
+#define UNKNOWN "Unknown Job"
 #define NODES "#PBS -l select="
 
 static void directive(struct buf *out, const char *head, const char *word)
@@ -143,7 +144,7 @@ static int pbs_read_status(const struct batch_answer *a, const char *const *ids,
 {
     struct conf_doc *doc = NULL;
     struct error why = ERROR_INIT;
-    bool unknown = a->err.n && memmem(a->err.p, a->err.n, "Unknown Job", 11) != NULL;
+    bool unknown = span_has(a->err, UNKNOWN);
     if (!a->ok && !unknown)
         return error_set(err, ERR_PARSE, "qstat failed");
     if (conf_parse_json(NULL, a->out.p, a->out.n, &doc, &why) != 0) {
@@ -160,6 +161,8 @@ static int pbs_read_status(const struct batch_answer *a, const char *const *ids,
     return 0;
 }
 
+static const char *const pbs_over[] = {UNKNOWN, "Job has finished", NULL};
+
 const struct batch_ops batch_pbs = {
     .word = "pbs",
     .label = "PBS",
@@ -170,6 +173,7 @@ const struct batch_ops batch_pbs = {
     .status_program = "qstat",
     .ids_max = 100,
     .script = pbs_script,
+    .over = pbs_over,
     .read_id = pbs_read_id,
     .status_command = pbs_status_command,
     .read_status = pbs_read_status,

@@ -6,6 +6,7 @@
 #include "base/xmem.h"
 
 #define NODES "#SBATCH --nodes="
+#define UNKNOWN "Invalid job id specified"
 #define SUBMITTED "submitted batch job"
 /* Ranks start MPI each for itself, and the end of one is not that of the others. */
 #define RANKS "--mpi=none --kill-on-bad-exit=0 --no-kill --wait=0 --cpu-bind=none "
@@ -157,17 +158,12 @@ static void slurm_state(struct span value, struct batch_status *st)
                    (int)MIN(value.n, 64u), value.n ? (const char *)value.p : "");
 }
 
-static bool span_has(struct span s, const char *text)
-{
-    return s.n && memmem(s.p, s.n, text, strlen(text)) != NULL;
-}
-
 static int slurm_read_status(const struct batch_answer *a, const char *const *ids,
                              size_t n, struct batch_status *out, struct error *err)
 {
     HQ_ASSERT(n == 1);
     *out = (struct batch_status){.state = BATCH_GONE};
-    if (!a->ok && span_has(a->err, "Invalid job id specified"))
+    if (!a->ok && span_has(a->err, UNKNOWN))
         return 0;
     struct span state = slurm_field(a->out, "JobState");
     if (!a->ok || state.n == 0)
@@ -179,6 +175,9 @@ static int slurm_read_status(const struct batch_answer *a, const char *const *id
     return 0;
 }
 
+static const char *const slurm_over[] = {UNKNOWN, "already completing or completed",
+                                         NULL};
+
 const struct batch_ops batch_slurm = {
     .word = "slurm",
     .label = "SLURM",
@@ -189,6 +188,7 @@ const struct batch_ops batch_slurm = {
     .status_program = "scontrol",
     .ids_max = 1,
     .script = slurm_script,
+    .over = slurm_over,
     .read_id = slurm_read_id,
     .status_command = slurm_status_command,
     .read_status = slurm_read_status,

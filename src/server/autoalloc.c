@@ -136,6 +136,15 @@ bool helper_ok(const char *program, const struct io_command_result *r,
     return false;
 }
 
+bool helper_cancelled(const struct batch_ops *ops, const struct io_command_result *r,
+                      struct error *err)
+{
+    const struct batch_answer answer = {.ok = helper_ok(ops->cancel_program, r, err),
+                                        .out = {r->out.data, r->out.len},
+                                        .err = {r->err_out.data, r->err_out.len}};
+    return batch_cancelled(ops, &answer);
+}
+
 /* ---- demand ---------------------------------------------------------------------- */
 
 static struct sched_kind kind_of(const struct alloc_queue *q,

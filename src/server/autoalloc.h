@@ -54,6 +54,10 @@ void helper_run(struct server *s, const struct helper_spec *spec, helper_fn *fn,
 bool helper_ok(const char *program, const struct io_command_result *r,
                struct error *err);
 
+/* The same for the program that cancels, which may say that all is over. */
+bool helper_cancelled(const struct batch_ops *ops, const struct io_command_result *r,
+                      struct error *err);
+
 /* ---- autoalloc_submit.c ---- */
 
 /* In the directory of an allocation: what the batch system calls it. */
@@ -90,9 +94,10 @@ void autoalloc_judge(struct server *s, struct alloc_queue *q);
 void autoalloc_find_workers(struct server *s, struct alloc_queue *q,
                             struct allocation *a);
 /* Cancels it in the batch system and says so in the log; fn may be NULL. */
+typedef void cancelled_fn(struct server *s, void *arg, const char *id,
+                          const struct error *err); /* err is NULL: it is over */
 void autoalloc_cancel(struct server *s, uint8_t manager, const char *id,
-                      const char *dir, void (*fn)(struct server *s, void *arg, bool ok),
-                      void *arg);
+                      const char *dir, cancelled_fn *fn, void *arg);
 /* The same for one of the book, which then has ended. */
 void autoalloc_cancel_known(struct server *s, const struct alloc_queue *q,
                             const struct allocation *a);

@@ -229,9 +229,34 @@ struct remove_request {
     struct list_node node; /* engine.removals */
     uint64_t client_id;
     uint32_t queue;
-    uint32_t n_left; /* allocations that are being cancelled */
+    uint32_t n_left;   /* allocations that are being cancelled */
+    uint32_t n_failed; /* that could not be, */
+    struct buf failed; /* the first of them: ids, and why */
+    struct error why;
     bool begun;
 };
+
+#define FAILED_TOLD 10u
+
+static void remove_request_free(struct remove_request *r)
+{
+    buf_release(&r->failed);
+    free(r);
+}
+
+/* The queue is gone; what it leaves in the batch system is worth an error. */
+static void reply_removed(struct client_link *c, const struct remove_request *r)
+{
+    if (!r->n_failed) {
+        client_reply_ok(c);
+        return;
+    }
+    reply_error(c, ERR_SYSTEM,
+                "Error: Queue %u was removed, but not all of its allocations could be "
+                "canceled: %s%s\n%s",
+                r->queue, buf_cstr(&r->failed), r->n_failed > FAILED_TOLD ? ", …" : "",
+                r->why.text);
+}
 
 static void remove_apply(struct server *s, struct client_link *c, bool ok,
                          const struct error *err, void *arg)
@@ -243,10 +268,10 @@ static void remove_apply(struct server *s, struct client_link *c, bool ok,
     else if (q)
         q->removing = false;
     if (c && ok)
-        client_reply_ok(c);
+        reply_removed(c, r);
     else if (c)
         client_reply_error(c, err);
-    free(r);
+    remove_request_free(r);
 }
 
 static void remove_commit(struct server *s, struct remove_request *r)
@@ -255,7 +280,7 @@ static void remove_commit(struct server *s, struct remove_request *r)
     struct buf event = BUF_INIT(BUF_MAX_DEFAULT);
     list_remove(&r->node);
     if (s->stopping) {
-        free(r);
+        remove_request_free(r);
         return;
     }
     event_begin(&event, EVENT_ALLOC_QUEUE_REMOVED, s->now_us);
@@ -263,12 +288,21 @@ static void remove_commit(struct server *s, struct remove_request *r)
     commit_request(s, c, &event, 0, remove_apply, r);
 }
 
-static void on_one_cancelled(struct server *s, void *arg, bool ok)
+static void remove_continue(struct server *s, struct remove_request *r)
 {
-    struct remove_request *r = arg;
-    (void)ok; /* the log says so; the queue goes all the same */
     if (--r->n_left == 0)
         remove_commit(s, r);
+}
+
+static void on_one_cancelled(struct server *s, void *arg, const char *id,
+                             const struct error *err)
+{
+    struct remove_request *r = arg;
+    if (err && !r->n_failed)
+        r->why = *err;
+    if (err && r->n_failed++ < FAILED_TOLD)
+        buf_printf(&r->failed, "%s%s", r->failed.len ? ", " : "", id);
+    remove_continue(s, r);
 }
 
 static void remove_begin(struct server *s, struct remove_request *r)
@@ -286,7 +320,7 @@ static void remove_begin(struct server *s, struct remove_request *r)
         a->dir_noted = true;
         autoalloc_cancel(s, q->params.manager, a->id, a->dir, on_one_cancelled, r);
     }
-    on_one_cancelled(s, r, true);
+    remove_continue(s, r);
 }
 
 void autoalloc_removal_continue(struct server *s, uint32_t queue)
@@ -324,6 +358,7 @@ void autoalloc_on_remove(struct client_link *c, const struct msg_REQ_ALLOC_REMOV
     struct remove_request *r = xcalloc(1, sizeof *r);
     r->client_id = c->id;
     r->queue = q->id;
+    buf_init(&r->failed, BUF_MAX_DEFAULT);
     c->busy = true;
     q->removing = true;
     list_push_back(&s->alloc->removals, &r->node);

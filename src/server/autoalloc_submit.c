@@ -266,7 +266,7 @@ static void on_trial_cancelled(struct server *s, void *arg, struct io_command_re
 {
     struct trial *t = arg;
     struct error err = ERROR_INIT;
-    if (!helper_ok(t->sub.ops->cancel_program, r, &err)) {
+    if (!helper_cancelled(t->sub.ops, r, &err)) {
         (void)error_prefix(&err,
                            "The trial allocation %s was submitted but could not be "
                            "canceled: ",

@@ -264,7 +264,7 @@ void autoalloc_look_suspects(struct server *s, uint64_t now_us)
 struct cancelling {
     char *id;
     const struct batch_ops *ops;
-    void (*fn)(struct server *s, void *arg, bool ok);
+    cancelled_fn *fn;
     void *arg;
 };
 
@@ -272,20 +272,19 @@ static void on_cancelled(struct server *s, void *arg, struct io_command_result *
 {
     struct cancelling *c = arg;
     struct error err = ERROR_INIT;
-    bool ok = helper_ok(c->ops->cancel_program, r, &err);
+    bool ok = helper_cancelled(c->ops, r, &err);
     if (ok)
         log_info("Allocation %s was removed", c->id);
     else
         log_error("Failed to remove allocation %s: %s", c->id, err.text);
     if (c->fn)
-        c->fn(s, c->arg, ok);
+        c->fn(s, c->arg, c->id, ok ? NULL : &err);
     free(c->id);
     free(c);
 }
 
 void autoalloc_cancel(struct server *s, uint8_t manager, const char *id,
-                      const char *dir, void (*fn)(struct server *s, void *arg, bool ok),
-                      void *arg)
+                      const char *dir, cancelled_fn *fn, void *arg)
 {
     struct batch_command command = {VEC_INIT};
     struct cancelling *c = xcalloc(1, sizeof *c);
@@ -298,30 +297,23 @@ void autoalloc_cancel(struct server *s, uint8_t manager, const char *id,
     helper_run(s, &spec, on_cancelled, c);
 }
 
-struct cancelled_one {
-    uint32_t queue;
-    char *id;
-};
-
 /* It ended because we wanted it, which is no failure. */
-static void on_known_cancelled(struct server *s, void *arg, bool ok)
+static void on_known_cancelled(struct server *s, void *arg, const char *id,
+                               const struct error *err)
 {
-    struct cancelled_one *one = arg;
-    struct alloc_queue *q = alloc_book_queue(&s->alloc->book, one->queue);
-    struct allocation *a = q && ok ? alloc_queue_find(q, one->id) : NULL;
+    uint32_t *queue = arg;
+    struct alloc_queue *q = alloc_book_queue(&s->alloc->book, *queue);
+    struct allocation *a = q && !err ? alloc_queue_find(q, id) : NULL;
     if (a && allocation_active(a))
         autoalloc_ended(s, q, a, ALLOC_FINISHED, a->started_us, s->now_us);
-    free(one->id);
-    free(one);
+    free(queue);
 }
 
 void autoalloc_cancel_known(struct server *s, const struct alloc_queue *q,
                             const struct allocation *a)
 {
-    struct cancelled_one *one = xcalloc(1, sizeof *one);
-    one->queue = q->id;
-    one->id = xstrdup(a->id);
-    autoalloc_cancel(s, q->params.manager, a->id, a->dir, on_known_cancelled, one);
+    autoalloc_cancel(s, q->params.manager, a->id, a->dir, on_known_cancelled,
+                     xmemdup(&q->id, sizeof q->id));
 }
 
 /* ---- directories -------------------------------------------------------------------

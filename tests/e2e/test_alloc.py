@@ -411,9 +411,23 @@ def test_cancel_that_fails(batch):
     add(batch, *ONE)
     batch.submit("--", "true")
     wait_statuses(batch, {"101": "queued"})
-    batch.hq("alloc", "remove", 1)
+    out = batch.hq("alloc", "remove", 1, code=1)
+    assert ("Queue 1 was removed, but not all of its allocations could be canceled: 101\n"
+            "scancel execution failed\n\nCaused by:\n    Exit code: 1\n    Stderr: no"
+            in out.stderr)
     assert queues(batch) == {}
     assert "Failed to remove allocation 101: scancel execution failed" in batch.server.text()
+
+
+def test_cancel_of_what_is_over_already(batch):
+    batch.script("batch/bin/qsub", "echo 7.srv")
+    batch.script("batch/bin/qstat", "echo '{\"Jobs\": {\"7.srv\": {\"job_state\": \"Q\"}}}'")
+    batch.script("batch/bin/qdel", "echo qdel: Job has finished $1 >&2; exit 35")
+    add(batch, *ONE, manager="pbs")
+    batch.submit("--", "true")
+    wait_statuses(batch, {"7.srv": "queued"})
+    batch.hq("alloc", "remove", 1)
+    assert "Allocation 7.srv was removed" in batch.server.text()
 
 
 def test_server_ends_though_scancel_hangs(bare):

@@ -183,6 +183,24 @@ static void test_pbs_answers(void)
     CU_ASSERT(st[0].state == BATCH_FAILED && st[1].state == BATCH_FAILED);
 }
 
+static bool cancelled(const struct batch_ops *ops, const char *err_text, bool ok)
+{
+    struct batch_answer a = {ok, span_of(""), span_of(err_text)};
+    return batch_cancelled(ops, &a);
+}
+
+static void test_cancels(void)
+{
+    CU_ASSERT(cancelled(&batch_slurm, "scancel: slow", true));
+    CU_ASSERT(cancelled(&batch_slurm,
+                        "scancel: error: Kill job error on job id 5: Job/step already "
+                        "completing or completed",
+                        false));
+    CU_ASSERT(!cancelled(&batch_slurm, "scancel: error: Access denied", false));
+    CU_ASSERT(cancelled(&batch_pbs, "qdel: Unknown Job Id 5.srv", false));
+    CU_ASSERT(!cancelled(&batch_pbs, "", false));
+}
+
 static void test_descriptions(void)
 {
     struct buf b = BUF_INIT(4096);
@@ -205,4 +223,5 @@ static void test_descriptions(void)
 }
 
 TEST_MAIN("replies", TEST(test_ids), TEST(test_slurm_states), TEST(test_slurm_answers),
-          TEST(test_pbs_states), TEST(test_pbs_answers), TEST(test_descriptions))
+          TEST(test_pbs_states), TEST(test_pbs_answers), TEST(test_cancels),
+          TEST(test_descriptions))
