@@ -16,9 +16,13 @@ install(DIRECTORY ${HQ_DOC_DIR}/man1/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/hq-log.5
               ${PROJECT_SOURCE_DIR}/docs/man/hq-workflow.5
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
-install(FILES ${PROJECT_SOURCE_DIR}/docs/workflow.md
-              ${PROJECT_SOURCE_DIR}/docs/workflow.schema.json
+# What README.md links to, as it lies in the tree.
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        PATTERN man EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples ${PROJECT_SOURCE_DIR}/jobscripts
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} USE_SOURCE_PERMISSIONS)
 install(FILES ${HQ_DOC_DIR}/completion/hq
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${HQ_DOC_DIR}/completion/_hq

@@ -136,6 +136,14 @@ def test_names_that_are_exported(installed):
     assert not re.search(r"NEEDED.*(mpi|hwloc|libuv|curses)", told)
 
 
+def test_documents_are_installed_with_what_they_link_to(installed):
+    documents = list(installed.prefix.glob("share/doc/hq/**/*.md"))
+    assert len(documents) > 15
+    for document in documents:
+        for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
 def test_example(installed, env):
     env.start_worker(cpus=2)
     program = installed.compile(ROOT / "examples/c-library/squares.c")
