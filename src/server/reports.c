@@ -76,6 +76,14 @@ void report_started(struct worker_link *link, struct span starts)
     buf_release(&scratch);
 }
 
+/* Takes a task with a result out of the queues, if it is there. */
+static void unqueue(struct server *s, struct job *job, uint32_t slot)
+{
+    const struct job_group *g = job_group_of(job, slot);
+    (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, job->id,
+                     slot);
+}
+
 /*
  * Ends from before a reconnect: the tasks wait in the queues (again), since the server
  * or the connection was lost before it heard of them. The result counts; what has been
@@ -86,11 +94,8 @@ static void claim_late(struct server *s, const struct task_end *e, uint32_t coun
     struct job *job = state_job(&s->state, e->job);
     for (uint32_t i = 0; job && i < count; i++) {
         uint32_t slot = e->slot + i;
-        if (slot >= job->n_slots || job_task_state(job, slot) != TASK_WAITING)
-            continue;
-        const struct job_group *g = job_group_of(job, slot);
-        (void)sched_take(s->sched, g->class_id, job_body_of(job, g)->priority, e->job,
-                         slot);
+        if (slot < job->n_slots && job_task_state(job, slot) == TASK_WAITING)
+            unqueue(s, job, slot);
     }
 }
 
@@ -152,6 +157,22 @@ void report_ended(struct worker_link *link, uint64_t seq, struct span ends)
     commit_ack(s, link);
 }
 
+/* What has a late result by now (claim_late), or is forgotten, must not run again. */
+static void drop_ended(struct server *s, const struct task_run *runs, size_t n_runs)
+{
+    for (size_t i = 0; i < n_runs; i++) {
+        const struct task_run *r = &runs[i];
+        struct job *job = state_job(&s->state, r->job);
+        if (!job) {
+            sched_cancel_job(s->sched, r->job);
+            continue;
+        }
+        for (uint32_t k = 0; k < r->count && r->slot + k < job->n_slots; k++)
+            if (task_state_terminal(job_task_state(job, r->slot + k)))
+                unqueue(s, job, r->slot + k);
+    }
+}
+
 void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t variant,
                       struct span span, bool rejected)
 {
@@ -175,6 +196,7 @@ void report_retracted(struct worker_link *link, uint32_t class_id, uint8_t varia
         sched_rejected(s->sched, link->id, class_id, variant, runs, n);
     else
         sched_retracted(s->sched, link->id, class_id, variant, runs, n);
+    drop_ended(s, runs, n);
     free(runs);
 }
 

@@ -234,3 +234,32 @@ def test_server_gone_while_registering(env):
     env.server.kill()
     assert worker.wait() == 0
     assert "Time limit reached" in worker.text()
+
+
+def test_late_result_of_what_waits_for_another_worker(bare):
+    """It was given to a busy worker, which gives it back once there is a free one."""
+    bare.start_server("--journal", "j")
+    late = bare.start_worker("--on-server-lost=reconnect:1h", cpus=1)
+    bare.script("task.sh", "echo $$ >>pids\nuntil [ -e end ]; do sleep 0.02; done\n")
+    earlier = bare.json("job", "open")["id"]
+    job = bare.submit("--", "./task.sh")
+    bare.wait_stats(job, running=1)
+    bare.submit("--job", earlier, "--array", "1-9", "--", "sh", "-c",
+                "[ $HQ_TASK_ID != 9 ] || until [ -e go ]; do sleep 0.02; done")
+    bare.server.kill()
+    wait_until(lambda: "trying to reconnect" in late.text(), "the loss")
+    bare.write("end", "")
+    task = Path(f"/proc/{int(bare.read('pids'))}")
+    wait_until(lambda: not task.exists(), "the end of the task")
+    late.send(signal.SIGSTOP)
+    bare.start_server("--journal", "j")
+    bare.start_worker(cpus=1)
+    why = lambda: bare.json("task", "explain", job, 0)["explanation"]["why"]
+    wait_until(lambda: why()["sent_to"], "the task to be given to the busy worker")
+    late.send(signal.SIGCONT)
+    bare.wait_job(job)
+    bare.submit_and_wait("--", "true")  # behind what is given back
+    assert bare.read("pids").count("\n") == 1
+    bare.write("go", "")
+    bare.hq("job", "close", earlier)
+    bare.wait_job(earlier)
