@@ -13,6 +13,12 @@ static void keep_id(struct u64map *ids, uint32_t id)
         abort();
 }
 
+static bool may_return(const struct server *s, const struct worker *w)
+{
+    uint64_t unused;
+    return u64map_get(&s->expected, worker_token_key(&w->config), &unused);
+}
+
 static void choose(const struct server *s, struct journal_keep *keep)
 {
     size_t pos = 0;
@@ -24,7 +30,8 @@ static void choose(const struct server *s, struct journal_keep *keep)
             keep_id(&keep->jobs, (uint32_t)id);
     for (uint32_t w = 1; w <= s->state.n_workers; w++) {
         const struct worker *worker = state_worker(&s->state, w);
-        if (worker && worker->end == WORKER_RUNNING)
+        /* Of one that may come back the next server has to know as well. */
+        if (worker && (worker->end == WORKER_RUNNING || may_return(s, worker)))
             keep_id(&keep->workers, w);
     }
 }

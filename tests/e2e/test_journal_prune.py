@@ -216,3 +216,28 @@ def test_mode_and_lock_stay(bare):
                      code=1)
     assert "in use" in result.stderr
     wait_until(lambda: bare.hq("server", "info", code=None).code == 0)
+
+
+def test_workers_that_may_come_back_stay(bare):
+    """A pruning while they are away: the next server still knows whose gang it was."""
+    bare.start_server("--journal", "j")
+    workers = [bare.start_worker("--on-server-lost=reconnect:1h") for _ in range(2)]
+    job = bare.submit("--nodes", 2, "--stdout", "none", "--", "sh", "-c",
+                      "echo $HQ_INSTANCE_ID >> runs; until [ -e go ]; do sleep 0.02; done")
+    wait_until(lambda: (bare.work / "runs").exists(), "the start")
+    bare.wait_stats(job, running=1)
+    bare.server.kill()
+    for w in workers:
+        wait_until(lambda: "trying to reconnect" in w.text(), "the loss")
+        w.send(signal.SIGSTOP)
+    bare.start_server("--journal", "j")
+    bare.hq("journal", "prune")
+    bare.server.kill()
+    bare.start_server("--journal", "j")
+    for w in workers:
+        w.send(signal.SIGCONT)
+    bare.wait_workers(2)
+    bare.wait_stats(job, running=1)
+    bare.write("go", "")
+    bare.wait_job(job)
+    assert bare.read("runs") == "0\n"
