@@ -22,6 +22,7 @@ struct hq_task {
 
 struct hq_spec {
     struct submit submit;
+    uint64_t n_tasks;     /* of all groups: not counted anew for each addition */
     struct buf last_body; /* the body added last, encoded */
 };
 

@@ -224,11 +224,13 @@ static int add(struct hq_spec *spec, const struct addition *a, struct hq_error *
         rc = error_set(&e, ERR_INVALID, "an array needs a task at least");
     else if (a->first >= HQ_TASK_ID_END || a->count > HQ_TASK_ID_END - a->first)
         rc = error_set(&e, ERR_TOO_BIG, "ids of tasks end before %u", HQ_TASK_ID_END);
-    else if (submit_task_count(&before) + a->count > SUBMIT_TASKS_MAX)
+    else if (spec->n_tasks + a->count > SUBMIT_TASKS_MAX)
         rc = error_set(&e, ERR_TOO_BIG, "a job cannot have more than %u tasks",
                        SUBMIT_TASKS_MAX);
     else if ((rc = add_group(spec, a, &e)) != 0)
         roll_back(spec, &before);
+    else
+        spec->n_tasks += a->count;
     return api_result(rc, err, &e);
 }
 

@@ -22,6 +22,25 @@ static void check(int rc, int code, const char *text)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, text));
 }
 
+/* Additions take the same time, however many there have been. */
+static void test_large_graph(void)
+{
+    struct hq_task *task = make_task();
+    struct hq_spec *spec = NULL;
+    int rc = 0;
+    CU_ASSERT_EQUAL_FATAL(hq_spec_create(&spec, &err), 0);
+    for (uint32_t i = 0; i < 300000 && rc == 0; i++)
+        rc = hq_spec_add(spec, i, task, &(uint32_t){i - 1}, i > 0, &err);
+    CU_ASSERT_EQUAL(rc, 0);
+    check(hq_spec_add_array(spec, 1, 0xfffffff0u - 299999, task, NULL, 0, &err),
+          HQ_ERR_TOO_BIG, "more than 4294967280 tasks");
+    rc = hq_spec_add_array(spec, 1, 0xfffffff0u - 300000, task, NULL, 0, &err);
+    CU_ASSERT_EQUAL(rc, 0);
+    check(hq_spec_add(spec, 1, task, NULL, 0, &err), HQ_ERR_TOO_BIG, "more than");
+    hq_spec_destroy(spec);
+    hq_task_destroy(task);
+}
+
 static void test_tasks(void)
 {
     static const char *const none[] = {NULL};
@@ -122,4 +141,4 @@ static void test_names(void)
 }
 
 TEST_MAIN("api submit", TEST(test_tasks), TEST(test_resources), TEST(test_specs),
-          TEST(test_without_server), TEST(test_names))
+          TEST(test_large_graph), TEST(test_without_server), TEST(test_names))
