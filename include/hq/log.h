@@ -15,7 +15,9 @@ HQ_BEGIN_DECLS
 
 struct hq_log; /* opaque */
 
-/* Opens a file, or all logs of a directory as one. */
+/* Opens a file, or all logs of a directory as one. HQ_ERR_NOT_FOUND: nothing is there;
+ * HQ_ERR_CORRUPT: something else than a log; HQ_ERR_INVALID: no regular file, or logs
+ * of several servers, of which each has to be opened by itself. */
 HQ_API int hq_log_open(const char *path, struct hq_log **log,
                        struct hq_error *err) HQ_CHECK;
 /* Opens the log that the job's tasks write to. HQ_ERR_NOT_FOUND: no such job, or it has

@@ -1,6 +1,8 @@
 /* Reading output logs. */
 #include <hq/log.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include "api/internal.h"
 #include "client/job_view.h"
 #include "client/requests.h"
@@ -15,6 +17,20 @@ struct hq_log {
 
 /* --- opening ------------------------------------------------------------ */
 
+/* What the command line tells beside a path; here it has to be in the text. */
+static int fail_open(const char *path, int rc, struct error *err)
+{
+    struct stat st;
+    if (rc != ERR_SYSTEM && rc != ERR_NOT_FOUND)
+        return rc;
+    if (err->sys == ENOTDIR && stat(path, &st) == 0)
+        return error_set(err, ERR_CORRUPT, "'%s' is no log", path);
+    if (rc == ERR_NOT_FOUND || err->sys == ENOENT)
+        return error_set(err, ERR_NOT_FOUND, "there is no log at '%s'", path);
+    error_prefix(err, "cannot open the log '%s': ", path);
+    return rc;
+}
+
 static int open_log(const char *path, const char *server_uid, struct hq_log **out,
                     struct error *err)
 {
@@ -24,7 +40,7 @@ static int open_log(const char *path, const char *server_uid, struct hq_log **ou
     int rc = outlog_reader_open(&log->reader, path, server_uid, err);
     if (rc < 0) {
         free(log);
-        return rc;
+        return fail_open(path, rc, err);
     }
     *out = log;
     return 0;

@@ -382,8 +382,17 @@ def test_logs_that_are_not_there(work, env):
     assert work("log", 1, "any", 3, code=1) == "error -5: Job 1 writes into no log\n"
     assert work("log", 9, "any", 3, code=1) == "error -5: Job 9 not found\n"
     env.write("text", "no log")
-    assert work("log", "text", "any", 3, code=1).startswith("error -")
-    assert work("log", "missing", "any", 3, code=1).startswith("error -")
+    env.write("more", "no log " * 10000)
+    (env.work / "empty").mkdir()
+    assert work("log", "text", "any", 3, code=1) == "error -7: 'text' is no log\n"
+    assert work("log", "more", "any", 3, code=1).startswith("error -7: 'more'")
+    assert work("log", "/dev/zero", "any", 3, code=1).startswith("error -4: '/dev/zero'")
+    for path in ("missing", "empty"):
+        assert work("log", path, "any", 3, code=1) == f"error -5: there is no log at '{path}'\n"
+    loop = env.work / "loop"
+    loop.symlink_to(loop)
+    assert work("log", "loop", "any", 3, code=1).startswith(
+        "error -2: cannot open the log 'loop': ")
 
 
 # --- signals, threads ------------------------------------------------------------------
