@@ -22,8 +22,9 @@ struct hq_client; /* opaque */
 /*
  * Connects to the server of that directory, the one of `hq server start --server-dir`.
  * NULL: that of the variable HQ_SERVER_DIR, else $HOME/.hq-server. *client belongs to
- * the caller. HQ_ERR_NOT_FOUND, HQ_ERR_SYSTEM: no server; HQ_ERR_AUTH, HQ_ERR_VERSION:
- * not one for us. A server that was started without keys is taken as it is.
+ * the caller. HQ_ERR_NOT_FOUND, HQ_ERR_SYSTEM, HQ_ERR_TIMEOUT: no server that answers;
+ * HQ_ERR_AUTH, HQ_ERR_VERSION: not one for us; HQ_ERR_PARSE: what the directory says of
+ * it makes no sense. A server that was started without keys is taken as it is.
  */
 HQ_API int hq_connect(const char *server_dir, struct hq_client **client,
                       struct hq_error *err) HQ_CHECK;

@@ -101,8 +101,9 @@ HQ_API int hq_task_list(struct hq_client *client, uint32_t job, hq_task_fn fn,
 
 /*
  * Waits until all tasks of these jobs have ended and open jobs are closed; the server
- * tells when. timeout_ms: HQ_ERR_TIMEOUT when they have not by then; 0 only looks.
- * counts (NULL is fine): the tasks of all of them together, also after HQ_ERR_TIMEOUT.
+ * tells when. timeout_ms: HQ_ERR_TIMEOUT when they have not by then; 0 only looks, for
+ * which a silent server gets 15 s, as for connecting. counts (NULL is fine): the tasks
+ * of all of them together, also after HQ_ERR_TIMEOUT, all 0 if the server told nothing.
  * HQ_ERR_NOT_FOUND: one of them is unknown. Has a connection of its own meanwhile.
  */
 HQ_API int hq_job_wait(struct hq_client *client, const uint32_t *jobs, size_t n_jobs,

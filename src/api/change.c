@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "client/requests.h"
 
+#define LOOK_MS 15000u
+
 int api_no_job(uint32_t job, struct error *err)
 {
     return error_set(err, ERR_NOT_FOUND, "Job %u not found", job);
@@ -89,6 +91,15 @@ static uint32_t left_ms(uint64_t deadline_us)
     return (uint32_t)MIN(MAX(ms, UINT64_C(1)), (uint64_t)INT_MAX);
 }
 
+/* How long the server may be silent until it has told how far the jobs are: what the
+ * caller has set, but not for ever in a wait that is to end. */
+static uint32_t look_ms(const struct hq_client *client, uint64_t deadline_us)
+{
+    if (client->timeout_ms || deadline_us == UINT64_MAX)
+        return client->timeout_ms;
+    return MAX(left_ms(deadline_us), LOOK_MS);
+}
+
 static uint64_t deadline_of(uint64_t timeout_ms)
 {
     uint64_t now_us = clock_mono_us();
@@ -165,7 +176,7 @@ int hq_job_wait(struct hq_client *client, const uint32_t *jobs, size_t n_jobs,
     uint64_t deadline_us = deadline_of(timeout_ms);
     int rc = n_jobs ? api_connect_again(client, &conn, &e) : 0;
     if (rc == 0 && n_jobs) {
-        client_set_timeout(conn, client->timeout_ms);
+        client_set_timeout(conn, look_ms(client, deadline_us));
         rc = wait_for(conn, jobs, n_jobs, deadline_us, &s, &e);
     }
     client_close(conn);

@@ -1,12 +1,15 @@
 """The C library, from outside: installed, found by pkg-config, in C and in C++."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -223,6 +226,41 @@ def test_silent_server(installed, env):
         assert 0.25 < time.monotonic() - began < 5 * PATIENCE
     finally:
         env.server.send(signal.SIGCONT)
+
+
+@pytest.mark.long
+def test_server_that_falls_silent_after_the_greeting(lib, env):
+    """A wait of a limited time ends all the same."""
+    job = env.submit("--", "true")
+    path = env.server_dir / "hq-current/access.json"
+    record = json.loads(path.read_text())
+    listener = socket.create_server(("127.0.0.1", 0))
+    server_port, record["client"]["port"] = record["client"]["port"], listener.getsockname()[1]
+    os.chmod(path, 0o600)
+    path.write_text(json.dumps(record))
+    sockets = []
+
+    def forward(source, sink, times):
+        with contextlib.suppress(OSError):  # closed at the end
+            while times and (data := source.recv(65536)):
+                sink.sendall(data)
+                times -= 1
+
+    def relay():
+        for answers in (-1, 1):  # the second connection is that of the wait
+            client = listener.accept()[0]
+            server = socket.create_connection(("127.0.0.1", server_port))
+            sockets.extend((client, server))
+            for words in ((client, server, -1), (server, client, answers)):
+                threading.Thread(target=forward, args=words, daemon=True).start()
+
+    threading.Thread(target=relay, daemon=True).start()
+    try:
+        told = lib("wait", 10, job, code=1, timeout_s=60)
+        assert told == "error -11: the server did not answer in time\n"
+    finally:
+        for one in (*sockets, listener):
+            one.close()
 
 
 # --- submitting ------------------------------------------------------------------------
