@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS_DEFAULT 15000
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_PERIOD_S 15
+#define KEEPALIVE_PROBES 8
 #define READ_CHUNK (64u * 1024u)
 #define BATCH_MAX ((size_t)1 << 30)
 
@@ -38,6 +41,22 @@ static int wait_fd(int fd, short events, int timeout_ms, struct error *err)
                  : error_set(err, ERR_TIMEOUT, "the server did not answer in time");
 }
 
+static void set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Whoever waits for days for jobs sends nothing, and would wait for ever when the
+ * server's machine is gone, or when something between forgets the connection. */
+static void set_options(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_PERIOD_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+}
+
 static int connect_address(const struct addrinfo *a, int timeout_ms, int *out,
                            struct error *err)
 {
@@ -60,8 +79,7 @@ static int connect_address(const struct addrinfo *a, int timeout_ms, int *out,
         close(fd);
         return rc;
     }
-    int one = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    set_options(fd);
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     *out = fd;
     return 0;

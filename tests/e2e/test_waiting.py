@@ -1,6 +1,7 @@
 """hq job wait, hq job progress, --wait and --progress: what they wait for, show, return."""
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,21 @@ def test_wait_in_each_mode(pair, mode, text):
     assert (result.stdout, result.stderr) == (text, "")
     result = pair.hq("--output-mode", mode, "job", "wait", "77,1")
     assert (result.stdout, result.stderr) == (text, "")
+
+
+def test_who_waits_notices_that_the_machine_of_the_server_is_gone(env):
+    """Probes are sent on a connection on which nothing else is said."""
+    job = env.submit("--", "true")
+    waiting = env.spawn("wait", HQ, "job", "wait", job)
+    port = f":{env.json('server', 'info')['client_port']:04X}"
+
+    def timers():
+        fields = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        return [f[5][:2] for f in fields if f[2].endswith(port) and f[3] == "01"]
+
+    wait_until(lambda: timers() == ["02"], "the connection to be watched")
+    env.hq("job", "cancel", job)
+    assert waiting.wait() == 0
 
 
 def test_wait_without_jobs(env):
