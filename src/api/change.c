@@ -65,7 +65,7 @@ int api_select(uint32_t job, struct buf *out, struct error *err)
     int rc = check_id(job, err);
     if (rc == 0)
         selector_put(out, &one);
-    return rc;
+    return rc == 0 && out->failed ? error_nomem(err) : rc;
 }
 
 /* --- waiting ------------------------------------------------------------ */
@@ -154,8 +154,11 @@ static int wait_for(struct client *conn, const uint32_t *jobs, size_t n,
     rc = select_jobs(ids, n, &which, err);
     if (rc == 0)
         rc = check_jobs(conn, &which, ids, n, err);
-    if (rc == 0) {
+    if (rc == 0)
         selector_put(&encoded, &which);
+    if (rc == 0 && encoded.failed)
+        rc = error_nomem(err);
+    if (rc == 0) {
         const struct wait_options options = {.jobs = &encoded,
                                              .progress = deadline_us != UINT64_MAX};
         client_put_wait(conn, &options);
@@ -187,39 +190,64 @@ int hq_job_wait(struct hq_client *client, const uint32_t *jobs, size_t n_jobs,
 
 /* --- changing ----------------------------------------------------------- */
 
-/* Sends what was put about one job; the one result, whose message is in *results. */
-static int change(struct hq_client *client, struct client *conn, uint32_t job,
-                  struct op_results *results, struct op_result *one, struct error *err)
+enum change { CHANGE_CANCEL, CHANGE_FORGET, CHANGE_CLOSE };
+
+static void put_change(struct buf *batch, enum change what, struct span jobs,
+                       const char *reason)
 {
-    int rc = api_requested(client, client_results(conn, results, err));
-    if (rc)
-        return rc;
-    if (results->n == 0 || results->items[0].outcome == OP_NOT_FOUND)
+    switch (what) {
+    case CHANGE_CANCEL: {
+        struct msg_REQ_JOB_CANCEL m = {
+            .jobs = jobs, .reason = span_str(reason), .has_reason = reason != NULL};
+        msg_put_REQ_JOB_CANCEL(batch, &m);
+        break;
+    }
+    case CHANGE_FORGET: {
+        struct msg_REQ_JOB_FORGET m = {.jobs = jobs, .states = UINT32_MAX};
+        msg_put_REQ_JOB_FORGET(batch, &m);
+        break;
+    }
+    case CHANGE_CLOSE: {
+        struct msg_REQ_JOB_CLOSE m = {.jobs = jobs};
+        msg_put_REQ_JOB_CLOSE(batch, &m);
+        break;
+    }
+    }
+}
+
+/* What came of it for the one job; *n is how many tasks a cancel ended. */
+static int take_outcome(const struct op_results *results, uint32_t job, bool *done,
+                        uint32_t *n, struct error *err)
+{
+    const struct op_result *one = results->n ? &results->items[0] : NULL;
+    if (!one || one->outcome == OP_NOT_FOUND)
         return api_no_job(job, err);
-    *one = results->items[0];
     if (one->outcome == OP_FAILED)
-        return error_set(err, ERR_SYSTEM, "%.*s", (int)one->message.n,
+        return error_set(err, ERR_INVALID, "%.*s", (int)one->message.n,
                          (const char *)one->message.p);
+    *done = one->outcome == OP_DONE;
+    *n = *done ? one->a : 0;
     return 0;
 }
 
-static int cancel(struct hq_client *client, struct client *conn, uint32_t job,
-                  const char *reason, uint32_t *n_canceled, struct error *err)
+/* *done: the server had something to do. `reason` is for a cancel. */
+static int change(struct hq_client *client, enum change what, uint32_t job,
+                  const char *reason, bool *done, uint32_t *n, struct error *err)
 {
     struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
     struct op_results results;
-    struct op_result one = {0};
-    int rc = api_select(job, &selector, err);
+    struct client *conn = NULL;
+    int rc = api_connection(client, &conn, err);
+    if (rc == 0)
+        rc = api_select(job, &selector, err);
+    if (rc == 0)
+        put_change(client_batch(conn), what, span_buf(&selector), reason);
+    buf_release(&selector);
     if (rc)
         return rc;
-    struct msg_REQ_JOB_CANCEL m = {.jobs = span_buf(&selector),
-                                   .reason = span_str(reason),
-                                   .has_reason = reason != NULL};
-    msg_put_REQ_JOB_CANCEL(client_batch(conn), &m);
-    buf_release(&selector);
-    rc = change(client, conn, job, &results, &one, err);
-    if (rc == 0 && n_canceled)
-        *n_canceled = one.outcome == OP_DONE ? one.a : 0;
+    rc = api_requested(client, client_results(conn, &results, err));
+    if (rc == 0)
+        rc = take_outcome(&results, job, done, n, err);
     op_results_release(&results);
     return rc;
 }
@@ -228,54 +256,33 @@ int hq_job_cancel(struct hq_client *client, uint32_t job, const char *reason,
                   uint32_t *n_canceled, struct hq_error *err)
 {
     struct error e = ERROR_INIT;
-    struct client *conn = NULL;
+    bool done = false;
+    uint32_t n = 0;
     int rc = reason && strlen(reason) > CANCEL_REASON_MAX
                  ? error_set(&e, ERR_INVALID, "a reason has %d bytes at most",
                              CANCEL_REASON_MAX)
-                 : api_connection(client, &conn, &e);
-    if (rc == 0)
-        rc = cancel(client, conn, job, reason, n_canceled, &e);
+                 : change(client, CHANGE_CANCEL, job, reason, &done, &n, &e);
+    if (rc == 0 && n_canceled)
+        *n_canceled = n;
     return api_result(rc, err, &e);
 }
 
 int hq_job_forget(struct hq_client *client, uint32_t job, struct hq_error *err)
 {
     struct error e = ERROR_INIT;
-    struct client *conn = NULL;
-    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
-    struct op_results results;
-    struct op_result one = {0};
-    int rc = api_connection(client, &conn, &e);
-    if (rc == 0)
-        rc = api_select(job, &selector, &e);
-    if (rc)
-        return api_fail(err, &e);
-    struct msg_REQ_JOB_FORGET m = {.jobs = span_buf(&selector), .states = UINT32_MAX};
-    msg_put_REQ_JOB_FORGET(client_batch(conn), &m);
-    buf_release(&selector);
-    rc = change(client, conn, job, &results, &one, &e);
-    if (rc == 0 && one.outcome != OP_DONE)
+    bool done = false;
+    uint32_t n = 0;
+    int rc = change(client, CHANGE_FORGET, job, NULL, &done, &n, &e);
+    if (rc == 0 && !done)
         rc = error_set(&e, ERR_INVALID, "Job %u has not been completed yet", job);
-    op_results_release(&results);
     return api_result(rc, err, &e);
 }
 
 int hq_job_close(struct hq_client *client, uint32_t job, struct hq_error *err)
 {
     struct error e = ERROR_INIT;
-    struct client *conn = NULL;
-    struct buf selector = BUF_INIT(BUF_MAX_DEFAULT);
-    struct op_results results;
-    struct op_result one = {0};
-    int rc = api_connection(client, &conn, &e);
-    if (rc == 0)
-        rc = api_select(job, &selector, &e);
-    if (rc)
-        return api_fail(err, &e);
-    struct msg_REQ_JOB_CLOSE m = {.jobs = span_buf(&selector)};
-    msg_put_REQ_JOB_CLOSE(client_batch(conn), &m);
-    buf_release(&selector);
-    rc = change(client, conn, job, &results, &one, &e);
-    op_results_release(&results);
+    bool done = false;
+    uint32_t n = 0;
+    int rc = change(client, CHANGE_CLOSE, job, NULL, &done, &n, &e);
     return api_result(rc, err, &e);
 }

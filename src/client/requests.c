@@ -70,7 +70,8 @@ int client_list_jobs(struct client *c, const struct selector *which,
     selector_put(&selector, which ? which : &all);
     struct msg_REQ_JOB_LIST req = {.jobs = span_buf(&selector)};
     msg_put_REQ_JOB_LIST(client_batch(c), &req);
-    int rc = client_call(c, MSG_RSP_JOB_LIST, &body, err);
+    int rc = selector.failed ? error_nomem(err)
+                             : client_call(c, MSG_RSP_JOB_LIST, &body, err);
     if (rc == 0)
         rc = take_jobs(body, out, err);
     if (rc)

@@ -128,8 +128,24 @@ static void test_failed_additions(void)
     }
     CU_ASSERT_EQUAL(rc, 0);
     CU_ASSERT_EQUAL(spec->submit.n_groups, 1);
+    CU_ASSERT_EQUAL(spec->n_tasks, 1);
     hq_spec_destroy(spec);
     hq_task_destroy(task);
+}
+
+/* Half a selector would ask for something else. */
+static void test_no_memory_for_a_selector(void)
+{
+    struct buf out = BUF_INIT(BUF_MAX_DEFAULT);
+    struct error err = ERROR_INIT;
+    if (!alloc_torture_works())
+        return;
+    alloc_fail_at(1);
+    CU_ASSERT_EQUAL(api_select(7, &out, &err), ERR_NOMEM);
+    CU_ASSERT(alloc_failed());
+    buf_clear(&out);
+    CU_ASSERT_EQUAL(api_select(7, &out, &err), 0);
+    buf_release(&out);
 }
 
 static void write_record(const char *dir, const char *text)
@@ -178,4 +194,5 @@ static void test_records_that_cannot_be_used(void)
 }
 
 TEST_MAIN("api memory", TEST(test_what_is_sent), TEST(test_no_memory),
-          TEST(test_failed_additions), TEST(test_records_that_cannot_be_used))
+          TEST(test_failed_additions), TEST(test_no_memory_for_a_selector),
+          TEST(test_records_that_cannot_be_used))
