@@ -135,11 +135,19 @@ static int64_t proto_need(const struct worker *w, const struct need *n)
     return worker_need(w, n);
 }
 
+/* A worker has lived for a moment when it comes, so what asks for its whole life starts
+ * nowhere; but how long one lives is only known when one has come. */
+static bool proto_lives(const struct sched_kind *k, const struct way *way)
+{
+    return !way->min_time_us || way->min_time_us < k->life_us ||
+           (k->partial && way->min_time_us == k->life_us);
+}
+
 static uint64_t proto_fit(const struct packing *p, const struct way *way,
                           const int64_t *free, uint64_t max)
 {
     uint64_t fit = max;
-    if (way->min_time_us && way->min_time_us >= p->kind->life_us)
+    if (!proto_lives(p->kind, way))
         return 0;
     for (uint32_t i = 0; i < way->n_needs && fit; i++) {
         int64_t amount = proto_need(&p->proto, &way->needs[i]);

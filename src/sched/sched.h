@@ -240,8 +240,9 @@ bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
 /* A kind of worker that could be had. */
 struct sched_kind {
     const struct pool_set *pools; /* borrowed */
-    bool partial;                 /* resources that are not named count as unlimited */
-    uint64_t life_us; /* from its start; what asks for as much comes too late */
+    bool partial; /* none has come: resources that are not named count as unlimited */
+    uint64_t
+        life_us; /* from its start; what asks for as much comes too late, if !partial */
     double min_utilization;
     const uint32_t
         *coming; /* on their way: so many come together; ascending, borrowed */

@@ -185,13 +185,22 @@ def test_gang_that_only_a_later_queue_has_room_for(batch):
 
 @pytest.mark.parametrize("asks,limit", [("1h", []), ("30m", ["--worker-time-limit", "30m"])])
 def test_task_that_would_come_too_late_gets_no_allocation(batch, asks, limit):
-    """A worker has lived for a moment when it comes."""
+    """A worker has lived for a moment when it comes, which is known when one has come."""
     add(batch, *ONE, "--resource", "probe=sum(0.5)", *limit)
-    batch.submit("--time-request", asks, "--", "true")
+    batch.submit("--time-request", "61m", "--", "true")
     settled(batch)
     assert sizes(batch, 1) == []
+    job = batch.submit("--time-request", asks, "--", "true")
+    ours = wait_until(lambda: list(statuses(batch)), "an allocation for what asks for all")
+    batch.start_worker("--manager", "slurm", "--time-limit", asks,
+                       env={"SLURM_JOB_ID": ours[0]})
+    batch.hq("worker", "stop", "last")
+    wait_statuses(batch, {ours[0]: "finished"})
+    settled(batch)
+    assert sizes(batch, 1) == [1] and batch.json("job", "info", job)[0]["info"][
+        "task_stats"]["waiting"] == 1
     batch.submit("--time-request", "29m", "--", "true")
-    wait_until(lambda: sizes(batch, 1) == [1], "what is short enough")
+    wait_until(lambda: sizes(batch, 1) == [1, 1], "what is short enough")
 
 
 def test_hundred_queues(batch):

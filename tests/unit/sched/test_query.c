@@ -107,8 +107,11 @@ static void test_time(void)
     begin();
     sched_ready(sched, class_of("cpus=1 min=999"), 0, 1, 0, 1);
     sched_ready(sched, class_of("cpus=1 min=1000"), 0, 2, 0, 1); /* never starts */
+    sched_ready(sched, class_of("cpus=1 min=1001"), 0, 3, 0, 1);
     kind("cpus=range(0-0)", false, 10);
     CHECK_TEXT(ask(), "1");
+    kind("cpus=range(0-0)", true, 10); /* nobody knows yet that the second does not */
+    CHECK_TEXT(ask(), "2");
     end();
 }
 
