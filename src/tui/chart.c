@@ -5,7 +5,8 @@
 #include <time.h>
 #include "base/xmem.h"
 
-#define LABELS 7 /* columns of the axis on the left */
+#define LABELS 7    /* columns of the axis on the left */
+#define TWO_LINES 6 /* of height leave room for a legend of two */
 #define DAY_US (24ull * 3600 * 1000000)
 
 static bool with_dots(const struct grid *g)
@@ -51,9 +52,10 @@ static uint32_t top_of(const struct chart *c)
     return c->top ? c->top : round_up(most);
 }
 
-static void draw_legend(struct grid *g, struct rect r, const struct chart *c)
+/* How many lines it takes: a second one where the first is too short. */
+static int draw_legend(struct grid *g, struct rect r, const struct chart *c)
 {
-    int x = r.x;
+    int x = r.x, lines = 1;
     for (size_t l = 0; l < c->n_lines; l++) {
         const struct chart_line *line = &c->lines[l];
         uint32_t last = c->n ? line->values[c->n - 1] : CHART_GAP;
@@ -66,10 +68,18 @@ static void draw_legend(struct grid *g, struct rect r, const struct chart *c)
         else
             (void)snprintf(text, sizeof text, "%c=%s %s", line->mark, line->name,
                            number);
-        x += grid_text(g, x, r.y, r.x + r.w - x, style_of(line->colour, 0), text) + 2;
-        if (x >= r.x + r.w)
+        if (x + (int)strlen(text) > r.x + r.w && lines == 1 && l > 0 &&
+            r.h >= TWO_LINES) {
+            x = r.x;
+            lines = 2;
+        }
+        x += grid_text(g, x, r.y + lines - 1, r.x + r.w - x, style_of(line->colour, 0),
+                       text) +
+             2;
+        if (x >= r.x + r.w && (lines == 2 || r.h < TWO_LINES))
             break;
     }
+    return lines;
 }
 
 static void draw_axes(struct grid *g, struct rect r, struct rect plot,
@@ -80,7 +90,10 @@ static void draw_axes(struct grid *g, struct rect r, struct rect plot,
     struct grid_style dim = style_of(GRID_PLAIN, GRID_DIM);
     for (int y = 0; y < plot.h; y++)
         grid_char(g, plot.x - 1, plot.y + y, g->utf8 ? 0x2502 : '|', dim);
-    (void)snprintf(text, sizeof text, "%u%s", top, c->unit);
+    if (top < 1000000)
+        (void)snprintf(text, sizeof text, "%u%s", top, c->unit);
+    else /* a round number */
+        (void)snprintf(text, sizeof text, "%uM%s", top / 1000000, c->unit);
     grid_printf(g, r.x, plot.y, LABELS - 1, dim, "%*s", LABELS - 1, text);
     if (plot.h > 1)
         grid_printf(g, r.x, plot.y + plot.h - 1, LABELS - 1, dim, "%*s", LABELS - 1,
@@ -152,8 +165,8 @@ static void put_dots(struct canvas *k)
 
 void chart_draw(struct grid *g, struct rect r, const struct chart *c)
 {
-    struct rect plot = {r.x + LABELS, r.y + 1, r.w - LABELS, r.h - 2};
-    draw_legend(g, r, c);
+    int legend = draw_legend(g, r, c);
+    struct rect plot = {r.x + LABELS, r.y + legend, r.w - LABELS, r.h - legend - 1};
     if (plot.w < 1 || plot.h < 1)
         return;
     uint32_t top = top_of(c);

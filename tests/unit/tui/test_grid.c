@@ -104,6 +104,18 @@ static void test_chart_letters(void)
                "      |               ddddd\n"
                "     0|\n"
                "       02:40:00    02:40:20\n");
+    /* A second line for the legend, and a large number at the axis. */
+    up[19] = 1234567;
+    down[19] = 1000000;
+    c.unit = "";
+    grid_clear(&g);
+    chart_draw(&g, (struct rect){0, 0, 27, 6}, &c);
+    expect(&g, "u=up 1234567\n"
+               "d=down 1000000\n"
+               "    2M|\n"
+               "      |                   d\n"
+               "     0|     uuuuuuuuuudddd\n"
+               "       02:40:00    02:40:20\n\n");
     grid_release(&g);
 }
 
