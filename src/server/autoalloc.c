@@ -177,7 +177,8 @@ static void submit_for(struct server *s, struct alloc_queue *q,
     free(sizes);
 }
 
-/* One that submits nothing now has its part in the demand by what comes to it. */
+/* An active queue that submits nothing now has its part in the demand by what comes to
+ * it. Of a paused one nobody knows whether it is to go on: others stand in for it. */
 static void check_demand(struct server *s, uint64_t now_us)
 {
     const struct alloc_book *b = &s->alloc->book;
@@ -187,7 +188,7 @@ static void check_demand(struct server *s, uint64_t now_us)
     size_t n = 0; /* up to the last queue that may submit */
     for (size_t i = 0; i < b->queues.len; i++) {
         const struct alloc_queue *q = b->queues.data[i];
-        if (!q->removing)
+        if (q->state == QUEUE_ACTIVE && !q->removing)
             alloc_supply(q, now_us, &supplies[i]);
         kinds[i] = kind_of(q, &supplies[i]);
         if (supplies[i].more)

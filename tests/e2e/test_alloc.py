@@ -163,15 +163,15 @@ def settled(env):
 
 
 def test_what_comes_to_one_queue_counts_for_all(batch):
-    """Also when it waits for one allocation only, or is paused."""
+    """Also when its backlog is full; others stand in for one that is paused."""
     add(batch, *ONE, "--resource", "probe=sum(0.5)")
     add(batch, *ONE, "--resource", "probe=sum(0.5)")
     batch.submit("--", "true")
     wait_statuses(batch, {"101": "queued"})
     settled(batch)
-    batch.hq("alloc", "pause", 1)
-    settled(batch)
     assert sizes(batch, 1) == [1] and sizes(batch, 2) == []
+    batch.hq("alloc", "pause", 1)
+    wait_until(lambda: sizes(batch, 2) == [1], "the stand-in")
 
 
 def test_gang_that_only_a_later_queue_has_room_for(batch):
@@ -346,6 +346,26 @@ def test_states_that_come_and_go(batch):
     batch.submit("--", "true")
     wait_until(lambda: len(batch.batch.calls("scontrol")) > 25, "many looks", 60)
     assert statuses(batch) == {"101": "queued"}
+
+
+def test_allocation_without_workers_is_looked_at_soon(bare):
+    """One fails at once, one runs and fails later: no half an hour until that is known."""
+    bare.batch = Batch(bare)
+    bare.batch.state(101, "FAILED")
+    bare.batch.state(102, "RUNNING")
+    bare.start_server(env={"HQ_AUTOALLOC_REFRESH_INTERVAL_MS": 3600000,
+                           "HQ_AUTOALLOC_LOOK_INTERVAL_MS": 100})
+    add(bare, *ONE)
+    bare.submit("--", "true")
+    wait_until(lambda: statuses(bare).get("101") == "failed", "the first failure")
+    add(bare, *ONE)
+    wait_until(lambda: statuses(bare, 2).get("102") == "running", "its start")
+    bare.batch.state(102, "TIMEOUT")
+    wait_until(lambda: statuses(bare, 2).get("102") == "finished", "its end")
+    assert re.search(r'Allocation 101 of queue 1 failed, see ".*/1/001/stderr"',
+                     bare.server.text())
+    assert re.search(r'Allocation 102 of queue 2 ended, and no worker came from it, see '
+                     r'".*/2/001/stderr"', bare.server.text())
 
 
 def test_allocation_that_slurm_has_forgotten(batch):
