@@ -206,7 +206,11 @@ void alloc_apply_worker(struct alloc_book *b, uint8_t manager, const char *id,
 {
     struct alloc_queue *q;
     struct pool_set copy;
-    if (!alloc_book_find(b, manager, id, &q) || pool_set_copy(&copy, pools) != 0)
+    struct allocation *a = alloc_book_find(b, manager, id, &q);
+    if (!a)
+        return;
+    a->had_worker = true;
+    if (pool_set_copy(&copy, pools) != 0)
         return;
     pool_set_release(&q->known);
     q->known = copy;

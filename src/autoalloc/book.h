@@ -24,6 +24,7 @@ struct allocation {
     uint32_t n_errors;   /* looks at it in a row that failed */
     uint64_t running_us; /* of the clock of the policy; 0: it does not run */
     uint64_t look_us;    /* look at its state then; 0: with the others */
+    bool had_worker;     /* one came from it, ever */
     bool dir_noted;      /* its directory is among the inactive ones */
 };
 
@@ -39,6 +40,7 @@ struct alloc_queue {
     uint32_t level;        /* of the delay between rounds */
     uint32_t submit_fails; /* in a row */
     uint32_t alloc_fails;  /* in a row */
+    uint32_t barren; /* allocations in a row that ended well, and without a worker */
     bool any_round;
     uint64_t round_us; /* the last one began */
     /* Of the running server. */

@@ -40,9 +40,11 @@ void alloc_submit_ended(struct alloc_queue *q, bool ok)
         q->level = 0;
 }
 
-void alloc_outcome(struct alloc_queue *q, bool ok)
+void alloc_outcome(struct alloc_queue *q, const struct allocation *a)
 {
-    if (!ok) {
+    bool barren = a->state == ALLOC_FINISHED && !a->had_worker;
+    q->barren = barren ? q->barren + 1 : 0;
+    if (a->state == ALLOC_FAILED || q->barren > ALLOC_BARREN_MAX) {
         q->alloc_fails++;
         level_up(q);
         return;
@@ -60,7 +62,7 @@ enum alloc_queue_state alloc_verdict(const struct alloc_queue *q, uint32_t fails
 
 void alloc_forgive(struct alloc_queue *q)
 {
-    q->level = q->submit_fails = q->alloc_fails = 0;
+    q->level = q->submit_fails = q->alloc_fails = q->barren = 0;
     q->any_round = false;
 }
 

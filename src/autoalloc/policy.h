@@ -12,6 +12,9 @@
 #define ALLOC_CRASH_US (60 * 1000000ULL) /* a worker that was lost so early crashed */
 #define ALLOC_ERRORS_QUEUED 10u /* more failed looks, and an allocation is given up */
 #define ALLOC_ERRORS_RUNNING 20u
+/* So many allocations in a row without a worker, and each further one is a failure:
+ * the worker does not start, and what comes behind it ends well. */
+#define ALLOC_BARREN_MAX 10u
 /* Workers of an allocation that runs for so long are not on their way any more. */
 #define ALLOC_COMING_US (300 * 1000000ULL)
 
@@ -45,8 +48,8 @@ uint64_t alloc_delay_us(const struct alloc_queue *q, uint64_t now_us);
 /* A round of submissions begins; how one of it ended. */
 void alloc_round_began(struct alloc_queue *q, uint64_t now_us);
 void alloc_submit_ended(struct alloc_queue *q, bool ok);
-/* An allocation ended; failed or not. */
-void alloc_outcome(struct alloc_queue *q, bool ok);
+/* An allocation ended. */
+void alloc_outcome(struct alloc_queue *q, const struct allocation *a);
 /* QUEUE_ACTIVE, or the state in which it has to be paused. */
 enum alloc_queue_state alloc_verdict(const struct alloc_queue *q, uint32_t fails_max);
 /* A client resumed the queue: it begins anew. */

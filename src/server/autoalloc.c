@@ -274,6 +274,7 @@ void autoalloc_create(struct server *s)
     e->delay_ms = setting("HQ_AUTOALLOC_MAX_SCHEDULE_DELAY_MS", 30000);
     e->refresh_ms = setting("HQ_AUTOALLOC_REFRESH_INTERVAL_MS", 1800000);
     e->command_ms = setting("HQ_AUTOALLOC_COMMAND_TIMEOUT_MS", 120000);
+    e->look_ms = setting("HQ_AUTOALLOC_LOOK_INTERVAL_MS", 60000);
     e->stop_ms = setting("HQ_AUTOALLOC_STOP_TIMEOUT_MS", 30000);
     e->fails_max =
         (uint32_t)setting("HQ_AUTOALLOC_MAX_ALLOCATION_FAILS", ALLOC_FAILS_MAX_DEFAULT);

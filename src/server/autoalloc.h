@@ -21,6 +21,8 @@ struct alloc_engine {
     struct io_timer *tick, *refresh;
     struct io_timer *overdue; /* the server ends, and waits for helpers */
     uint64_t tick_ms, delay_ms, refresh_ms, command_ms;
+    uint64_t
+        look_ms; /* to the first look at one, between those at one without workers */
     uint64_t stop_ms; /* without success, and the server ends though helpers are left */
     uint32_t fails_max;
     bool dirty; /* something happened since the last look at the demand */

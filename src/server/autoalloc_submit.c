@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xmem.h"
@@ -152,6 +153,7 @@ static void take_submitted(struct server *s, struct alloc_queue *q, struct round
     struct allocation *a =
         autoalloc_queued(s, q, r->sub.id, r->sizes[r->at], r->sub.dir);
     alloc_submit_ended(q, true);
+    a->look_us = clock_mono_us() + s->alloc->look_ms * 1000;
     if (r->sub.no_id_file)
         log_warn("the file \"%s/jobid\" could not be written", r->sub.dir);
     autoalloc_find_workers(s, q, a);

@@ -11,7 +11,6 @@
 
 #define INACTIVE_KEPT 20u /* directories of ended allocations */
 #define SUSPECT_US 10000000ULL
-#define SUSPECT_AGAIN_US 60000000ULL
 
 /* ---- changes --------------------------------------------------------------------- */
 
@@ -46,6 +45,17 @@ void autoalloc_judge(struct server *s, struct alloc_queue *q)
     buf_release(&event);
 }
 
+static void tell_end(const struct alloc_queue *q, const struct allocation *a)
+{
+    if (a->state == ALLOC_FAILED)
+        log_warn("Allocation %s of queue %u failed, see \"%s/stderr\"", a->id, q->id,
+                 a->dir);
+    else if (q->barren)
+        log_warn("Allocation %s of queue %u ended, and no worker came from it, see "
+                 "\"%s/stderr\"",
+                 a->id, q->id, a->dir);
+}
+
 void autoalloc_ended(struct server *s, struct alloc_queue *q, struct allocation *a,
                      enum alloc_state state, uint64_t started_us, uint64_t ended_us)
 {
@@ -65,7 +75,8 @@ void autoalloc_ended(struct server *s, struct alloc_queue *q, struct allocation 
     buf_release(&event);
     if (s->stopping)
         return;
-    alloc_outcome(q, state == ALLOC_FINISHED);
+    alloc_outcome(q, a);
+    tell_end(q, a);
     autoalloc_judge(s, q);
     autoalloc_note(s);
 }
@@ -166,7 +177,7 @@ static void take_status(struct server *s, struct alloc_queue *q, struct allocati
         return;
     if (is == ALLOC_RUNNING) {
         autoalloc_started(s, q, a, started ? started : s->now_us);
-        a->look_us = 0;
+        a->look_us = clock_mono_us() + s->alloc->look_ms * 1000;
         return;
     }
     if (a->started_us)
@@ -252,7 +263,9 @@ void autoalloc_look_suspects(struct server *s, uint64_t now_us)
             struct allocation *a = q->allocs.data[k];
             if (!allocation_active(a) || !a->look_us || now_us < a->look_us)
                 continue;
-            a->look_us = now_us + SUSPECT_AGAIN_US;
+            /* One that waits may do so for days. */
+            a->look_us =
+                a->state == ALLOC_RUNNING ? now_us + s->alloc->look_ms * 1000 : 0;
             look_at(s, q, &a, 1);
         }
     }

@@ -123,7 +123,7 @@ static uint64_t now_us;
 /* What this file knows of a queue by itself. */
 struct shadow {
     uint64_t round_us; /* the last one that submitted something */
-    uint32_t level, submit_fails, alloc_fails;
+    uint32_t level, submit_fails, alloc_fails, barren;
     bool any;
 };
 static struct shadow shadows[QUEUES + 1];
@@ -203,8 +203,9 @@ static void go_to(struct alloc_queue *q, struct allocation *a, enum alloc_state 
     }
     e.state = (uint8_t)state;
     (void)tell(EVENT_ALLOC_ENDED, q->id, &e);
-    alloc_outcome(q, state == ALLOC_FINISHED);
-    if (state == ALLOC_FINISHED)
+    alloc_outcome(q, a);
+    s->barren = state == ALLOC_FINISHED && !a->had_worker ? s->barren + 1 : 0;
+    if (state == ALLOC_FINISHED && s->barren <= 10)
         s->alloc_fails = s->level = 0;
     else {
         s->alloc_fails++;
@@ -315,6 +316,7 @@ static void worker_step(struct alloc_queue *q, struct allocation *a)
         return;
     if (j->state == SIM_RUNS && a->n_joined < a->workers && chance(50)) {
         a->n_joined++;
+        a->had_worker = true;
         go_to(q, a, ALLOC_RUNNING);
     } else if (a->n_left < a->n_joined && (j->state != SIM_RUNS || chance(5))) {
         a->n_left++;

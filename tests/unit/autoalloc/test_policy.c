@@ -193,6 +193,30 @@ static void test_delays(void)
     alloc_book_release(&book);
 }
 
+static void outcome(enum alloc_state state, bool had_worker)
+{
+    const struct allocation a = {.state = state, .had_worker = had_worker};
+    alloc_outcome(q, &a);
+}
+
+/* The worker does not start, but the stop command ends well. */
+static void test_barren(void)
+{
+    begin(1, 1, 0);
+    for (uint32_t i = 0; i < ALLOC_BARREN_MAX; i++)
+        outcome(ALLOC_FINISHED, false);
+    CU_ASSERT(q->alloc_fails == 0 && q->level == 0);
+    for (int i = 0; i < 3; i++)
+        outcome(ALLOC_FINISHED, false);
+    CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_PAUSED_ALLOCATIONS);
+    alloc_forgive(q);
+    outcome(ALLOC_FINISHED, false);
+    CU_ASSERT(q->alloc_fails == 0 && q->barren == 1);
+    outcome(ALLOC_FINISHED, true);
+    CU_ASSERT_EQUAL(q->barren, 0);
+    alloc_book_release(&book);
+}
+
 static void test_pauses(void)
 {
     begin(1, 1, 0);
@@ -203,17 +227,17 @@ static void test_pauses(void)
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_PAUSED_SUBMISSIONS);
     alloc_forgive(q);
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_ACTIVE);
-    alloc_outcome(q, false);
-    alloc_outcome(q, false);
+    outcome(ALLOC_FAILED, false);
+    outcome(ALLOC_FAILED, true);
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_ACTIVE);
     /* A submission that works forgives no failed allocations. */
     alloc_round_began(q, 0);
     alloc_submit_ended(q, true);
     CU_ASSERT(!may_submit(15 * MINUTE - 1));
-    alloc_outcome(q, false);
+    outcome(ALLOC_FAILED, true);
     CU_ASSERT_EQUAL(alloc_verdict(q, 3), QUEUE_PAUSED_ALLOCATIONS);
     CU_ASSERT_EQUAL(alloc_verdict(q, 4), QUEUE_ACTIVE);
-    alloc_outcome(q, true);
+    outcome(ALLOC_FINISHED, true);
     CU_ASSERT_EQUAL(alloc_verdict(q, 1), QUEUE_ACTIVE);
     CU_ASSERT(may_submit(1));
     alloc_apply_state(&book, 1, QUEUE_PAUSED);
@@ -314,6 +338,6 @@ static void test_history(void)
 }
 
 TEST_MAIN("policy", TEST(test_single), TEST(test_worker_count), TEST(test_gangs),
-          TEST(test_coming), TEST(test_supply), TEST(test_delays), TEST(test_pauses),
-          TEST(test_worker_losses), TEST(test_status), TEST(test_book),
-          TEST(test_history))
+          TEST(test_coming), TEST(test_supply), TEST(test_delays), TEST(test_barren),
+          TEST(test_pauses), TEST(test_worker_losses), TEST(test_status),
+          TEST(test_book), TEST(test_history))
