@@ -241,11 +241,9 @@ bool sched_find(const struct sched *s, uint32_t class_id, int32_t priority,
 struct sched_kind {
     const struct pool_set *pools; /* borrowed */
     bool partial; /* none has come: resources that are not named count as unlimited */
-    uint64_t
-        life_us; /* from its start; what asks for as much comes too late, if !partial */
+    uint64_t life_us; /* from its start; it is too late for as much, if !partial */
     double min_utilization;
-    const uint32_t
-        *coming; /* on their way: so many come together; ascending, borrowed */
+    const uint32_t *coming; /* groups on their way, by size, ascending; borrowed */
     size_t n_coming;
     uint32_t max_more;  /* further groups that could be had, */
     uint32_t max_nodes; /* of so many workers each, */
