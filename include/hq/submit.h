@@ -40,7 +40,7 @@ HQ_API int hq_task_set_stdout(struct hq_task *task, const char *path,
                               struct hq_error *err) HQ_CHECK;
 HQ_API int hq_task_set_stderr(struct hq_task *task, const char *path,
                               struct hq_error *err) HQ_CHECK;
-/* What every such task reads from its standard input: any bytes, up to 512 MiB. */
+/* What every such task reads from its standard input: any bytes, up to 240 MiB. */
 HQ_API int hq_task_set_stdin(struct hq_task *task, const void *data, size_t n,
                              struct hq_error *err) HQ_CHECK;
 /* Gathers the output of channels without a file of their own in one log: this file, or

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "api/internal.h"
 
-#define STDIN_BYTES_MAX ((size_t)512 << 20)
 #define NS_PER_MS UINT64_C(1000000)
 
 static uint64_t ms_to_ns(uint64_t ms)
@@ -130,9 +129,9 @@ int hq_task_set_stdin(struct hq_task *task, const void *data, size_t n,
                       struct hq_error *err)
 {
     struct error e = ERROR_INIT;
-    if (n > STDIN_BYTES_MAX) {
+    if (n > TASK_INPUT_MAX) {
         error_set(&e, ERR_TOO_BIG, "standard input is larger than %zu MiB",
-                  STDIN_BYTES_MAX >> 20);
+                  TASK_INPUT_MAX >> 20);
         return api_fail(err, &e);
     }
     uint8_t *copy = malloc(n + 1);

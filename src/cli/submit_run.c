@@ -17,13 +17,15 @@ static int read_input(struct run *r, struct buf *input, struct error *err)
     int rc = buf_read_fd(input, STDIN_FILENO);
     if (rc == ERR_SYSTEM)
         return error_sys(err, "cannot read standard input");
-    return rc ? error_set(err, rc, "standard input is larger than 1 GiB") : 0;
+    return rc ? error_set(err, rc, "standard input is larger than %zu MiB",
+                          TASK_INPUT_MAX >> 20)
+              : 0;
 }
 
 static int submit_command(struct run *r, struct client *c, struct error *err)
 {
     struct notices notices;
-    struct buf input = BUF_INIT(BUF_MAX_DEFAULT);
+    struct buf input = BUF_INIT(TASK_INPUT_MAX);
     struct directives d = {0};
     bool has_input = args_flag(r->args, "stdin"), has_directives = false;
     struct submit s;

@@ -17,6 +17,9 @@
 #include "base/idset.h"
 #include "model/resource.h"
 
+/* Bytes of standard input. A worker's launcher takes 256 MiB for one task, of which its
+ * words, paths and variables may be a part. */
+#define TASK_INPUT_MAX ((size_t)240 << 20)
 #define SUBMIT_TASKS_MAX 0xfffffff0u /* tasks of one job */
 #define SUBMIT_TEXT_MAX 0xfffffff0u  /* bytes of the text arena */
 #define AXES_MAX 16

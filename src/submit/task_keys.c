@@ -342,6 +342,9 @@ static int set_input(const struct key_input *input, struct task_body *body,
 {
     if (!input->data)
         return 0;
+    if (input->n > TASK_INPUT_MAX)
+        return error_set(err, ERR_TOO_BIG, "standard input is larger than %zu MiB",
+                         TASK_INPUT_MAX >> 20);
     body->input = malloc(input->n + 1);
     if (!body->input)
         return error_nomem(err);

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "base/xmem.h"
 
+_Static_assert(TASK_INPUT_MAX < LAUNCH_REQUEST_MAX, "the launcher takes all input");
+
 /* A growing list of owned strings. */
 struct words {
     char **w;

@@ -248,10 +248,17 @@ def test_device_as_entry_file(env):
 
 
 @pytest.mark.long
+def test_stdin_of_the_largest_size(pair):
+    pair.run("bash", "-c", f"head -c {240 << 20} /dev/zero | {HQ} submit --wait --stdin wc -c",
+             timeout_s=120)
+    assert pair.read("job-1/0.stdout").strip() == str(240 << 20)
+
+
 def test_stdin_beyond_the_limit(env):
-    result = env.run("bash", "-c", f"head -c 1100000000 /dev/zero | {HQ} submit --stdin cat",
-                     code=1, timeout_s=120)
-    assert "standard input is larger than 1 GiB" in result.stderr
+    """What no worker could hand to the task is not taken."""
+    result = env.run("bash", "-c",
+                     f"head -c {(240 << 20) + 1} /dev/zero | {HQ} submit --stdin cat", code=1)
+    assert "standard input is larger than 240 MiB" in result.stderr
     still_works(env)
 
 

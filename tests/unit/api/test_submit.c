@@ -57,7 +57,7 @@ static void test_tasks(void)
     check(hq_task_set_crash_limit(task, 65536, &err), HQ_ERR_INVALID, "1 to 65535");
     check(hq_task_set_pin(task, (enum hq_pin)7, &err), HQ_ERR_INVALID, "number 7");
     check(hq_task_set_stdin(task, "", (size_t)1 << 40, &err), HQ_ERR_TOO_BIG,
-          "512 MiB");
+          "240 MiB");
     CU_ASSERT_EQUAL(hq_task_set_stdin(task, NULL, 0, &err), 0);
     CU_ASSERT_EQUAL(hq_task_set_cwd(task, NULL, NULL), 0);
     CU_ASSERT_EQUAL(hq_task_set_crash_limit(task, HQ_CRASH_UNLIMITED, NULL), 0);
