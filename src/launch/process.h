@@ -178,7 +178,8 @@ void stop_task(struct process *p, struct slot *slot, uint64_t handle,
                enum launch_kill how);
 /* SIGTERM to the leaders of all running tasks; drops what is queued. */
 void stop_all(struct process *p);
-/* Kills what is overdue; the next deadline (monotonic us) or STOP_NEVER. */
+/* Kills what is overdue, lets go what is over; when to call it again (monotonic us), or
+ * STOP_NEVER. */
 uint64_t stop_step(struct process *p, uint64_t now_us);
 
 #endif

@@ -5,6 +5,7 @@
 
 #define GRACE_US 1000000ULL
 #define RETRY_US 10000ULL /* for a child that has not executed its program yet */
+#define LOOK_US 10000ULL  /* how often ends are looked for that spawners saw */
 
 static void add_deadline(struct process *p, struct task *task, uint64_t after_us)
 {
@@ -65,6 +66,30 @@ void stop_all(struct process *p)
     }
 }
 
+/*
+ * Whether nobody but the dead leader is left in the group: what the leader had started
+ * came to this thread when it died, and so on down the group.
+ */
+static bool group_is_over(pid_t group)
+{
+    siginfo_t info;
+    int rc;
+    do {
+        info.si_pid = 0;
+        rc = waitid(P_PGID, (id_t)group, &info, WEXITED | WNOHANG | __WNOTHREAD);
+    } while (rc == 0 && info.si_pid != 0);
+    return rc != 0;
+}
+
+/* A task that needs no more grace. */
+static bool is_over(struct task *task)
+{
+    (void)pthread_mutex_lock(&task->slot->lock);
+    bool over = task->state == TASK_OVER && (!task->zombie || group_is_over(task->pid));
+    (void)pthread_mutex_unlock(&task->slot->lock);
+    return over;
+}
+
 /* Kills what is left. True: the task leaves the list. */
 static bool enforce(struct task *task, uint64_t now_us)
 {
@@ -102,9 +127,9 @@ uint64_t stop_step(struct process *p, uint64_t now_us)
     LIST_FOR_EACH_SAFE(&p->stopping, node, tmp)
     {
         struct task *task = CONTAINER_OF(node, struct task, stop_node);
-        if (task->kill_at_us <= now_us && enforce(task, now_us))
+        if ((task->kill_at_us <= now_us || is_over(task)) && enforce(task, now_us))
             continue;
-        next_us = MIN(next_us, task->kill_at_us);
+        next_us = MIN(next_us, MIN(task->kill_at_us, now_us + LOOK_US));
     }
     return next_us;
 }

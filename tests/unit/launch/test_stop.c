@@ -89,6 +89,42 @@ static void test_rest_of_group(void)
     rig_close(&r);
 }
 
+/* Whether a group without further members is let go before the second is over, which
+ * that of slot 2 needs. */
+static bool gone_before_the_other(struct rig *r, uint64_t handle)
+{
+    put_on(r, 1, handle, "echo $$ > a; sleep 1000; echo");
+    put_on(r, 2, handle + 1, "trap '' INT; echo $$ > b; sleep 1000");
+    pid_t a = pid_in(r, "a"), b = pid_in(r, "b");
+    HQ_ASSERT(unlink(rig_path(r, "a")) == 0 && unlink(rig_path(r, "b")) == 0);
+    for (uint32_t slot = 2; slot > 0; slot--) {
+        struct error err = ERROR_INIT;
+        rig_check(
+            launcher_kill(r->l, slot, handle + slot - 1, LAUNCH_KILL_GRACEFUL, &err),
+            &err);
+        HQ_ASSERT(rig_round(r, 0) == 0);
+        (void)usleep(20000); /* were it not let go it would go when the other is dead */
+    }
+    while (kill(a, 0) == 0) /* it counts until it is reaped */
+        HQ_ASSERT(usleep(1000) == 0);
+    bool before = rig_alive(b);
+    (void)kill(-b, SIGKILL);
+    (void)rig_await_final(r, handle);
+    (void)rig_await_final(r, handle + 1);
+    return before;
+}
+
+static void test_group_that_obeys(void)
+{
+    struct rig r;
+    bool before = false;
+    rig_open(&r);
+    for (uint64_t i = 1; i < 10 && !before; i += 2) /* a busy machine may be late */
+        before = gone_before_the_other(&r, i);
+    CU_ASSERT(before);
+    rig_close(&r);
+}
+
 /* After an end of its own nothing of the group is touched. */
 static void test_background_survives(void)
 {
@@ -331,6 +367,7 @@ static void test_faults(void)
 }
 
 TEST_MAIN("launch stop", TEST(test_graceful), TEST(test_now), TEST(test_rest_of_group),
-          TEST(test_background_survives), TEST(test_queued), TEST(test_hanging_start),
-          TEST(test_kill_race), TEST(test_orphans), TEST(test_worker_leaves),
-          TEST(test_worker_killed), TEST(test_launcher_killed), TEST(test_faults))
+          TEST(test_group_that_obeys), TEST(test_background_survives),
+          TEST(test_queued), TEST(test_hanging_start), TEST(test_kill_race),
+          TEST(test_orphans), TEST(test_worker_leaves), TEST(test_worker_killed),
+          TEST(test_launcher_killed), TEST(test_faults))
