@@ -7,6 +7,7 @@
 #include "base/xmem.h"
 #include "cli/session.h"
 #include "cli/worker_text.h"
+#include "client/requests.h"
 
 struct workers {
     struct worker_info *items; /* ascending by id */
@@ -23,22 +24,18 @@ static void workers_release(struct workers *w)
     free(w->missing);
 }
 
-static int take_worker(struct workers *w, struct span body, struct error *err)
+static int take_worker(void *arg, uint32_t id, struct worker_info *info,
+                       struct error *err)
 {
-    struct msg_RSP_WORKER m;
-    int rc = msg_get_RSP_WORKER(body, &m, err);
-    if (rc)
-        return rc;
-    if (!m.found) {
+    struct workers *w = arg;
+    (void)err;
+    if (!info) {
         w->missing = xrealloc(w->missing, (w->n_missing + 1) * sizeof *w->missing);
-        w->missing[w->n_missing++] = m.worker;
+        w->missing[w->n_missing++] = id;
         return 0;
     }
-    struct worker_info info;
-    if (worker_info_get(m.worker_info, &info))
-        return error_set(err, ERR_CORRUPT, "malformed description of a worker");
     w->items = xrealloc(w->items, (w->n + 1) * sizeof *w->items);
-    w->items[w->n++] = info;
+    w->items[w->n++] = *info;
     return 0;
 }
 
@@ -59,25 +56,17 @@ static int fetch(const struct run *r, const struct buf *selector, struct workers
                  struct error *err)
 {
     struct client *c = NULL;
-    struct msg_REQ_WORKER_LIST req = {.workers = span_buf(selector)};
     *w = (struct workers){0};
     int rc = session_open(r, &c, err);
     if (rc)
         return rc;
-    msg_put_REQ_WORKER_LIST(client_batch(c), &req);
-    rc = client_send(c, err);
-    while (rc == 0) {
-        struct span body;
-        rc = client_next(c, MSG_RSP_WORKER, &body, err);
-        if (rc == 0)
-            rc = take_worker(w, body, err);
-    }
+    rc = client_visit_workers(c, selector, take_worker, w, err);
     client_close(c);
     if (w->n)
         qsort(w->items, w->n, sizeof *w->items, compare_workers);
     if (w->n_missing)
         qsort(w->missing, w->n_missing, sizeof *w->missing, compare_ids);
-    return rc == 1 ? 0 : rc;
+    return rc;
 }
 
 static int fetch_selected(const struct run *r, const char *name, struct workers *w,

@@ -80,6 +80,36 @@ int client_list_jobs(struct client *c, const struct selector *which,
     return rc;
 }
 
+static int visit_worker(struct span body, worker_visit_fn *fn, void *arg,
+                        struct error *err)
+{
+    struct msg_RSP_WORKER m;
+    struct worker_info info;
+    int rc = msg_get_RSP_WORKER(body, &m, err);
+    if (rc || !m.found)
+        return rc ? rc : fn(arg, m.worker, NULL, err);
+    if (worker_info_get(m.worker_info, &info))
+        return error_set(err, ERR_CORRUPT, "malformed description of a worker");
+    return fn(arg, m.worker, &info, err);
+}
+
+int client_visit_workers(struct client *c, const struct buf *selector,
+                         worker_visit_fn *fn, void *arg, struct error *err)
+{
+    struct msg_REQ_WORKER_LIST req = {.workers = span_buf(selector)};
+    if (selector->failed)
+        return error_nomem(err);
+    msg_put_REQ_WORKER_LIST(client_batch(c), &req);
+    int rc = client_send(c, err);
+    while (rc == 0) {
+        struct span body;
+        rc = client_next(c, MSG_RSP_WORKER, &body, err);
+        if (rc == 0)
+            rc = visit_worker(body, fn, arg, err);
+    }
+    return rc == 1 ? 0 : rc;
+}
+
 int client_server_info(struct client *c, struct server_info *out, struct error *err)
 {
     struct msg_REQ_SERVER_INFO req;

@@ -29,6 +29,15 @@ int client_list_jobs(struct client *c, const struct selector *which,
                      struct job_list *out, struct error *err) MUST_CHECK;
 void job_list_release(struct job_list *list);
 
+/* `info` belongs to the function; NULL: there is no such worker. Not 0 ends the visit,
+ * with answers left unread. */
+typedef int worker_visit_fn(void *arg, uint32_t id, struct worker_info *info,
+                            struct error *err);
+/* Calls fn for each worker of the encoded selector: those that there are ascending by
+ * id, then the others. */
+int client_visit_workers(struct client *c, const struct buf *selector,
+                         worker_visit_fn *fn, void *arg, struct error *err) MUST_CHECK;
+
 /* Release with server_info_release. */
 int client_server_info(struct client *c, struct server_info *out,
                        struct error *err) MUST_CHECK;

@@ -208,6 +208,32 @@ static int run_tasks(char **a)
     return rc < 0 ? rc : 0;
 }
 
+static int print_worker(void *arg, const struct hq_worker *w)
+{
+    struct hq_jobs *jobs = NULL;
+    int *left = (int *)arg;
+    printf("%" PRIu32 " %s %s %s %" PRIu32 " %d", w->id,
+           w->is_connected ? "here" : "gone", w->group,
+           w->allocation ? w->allocation : "-", w->n_running,
+           w->hostname[0] && w->start_us && (w->end_us == 0) == w->is_connected);
+    for (size_t i = 0; i < w->n_resources; i++)
+        printf(" %s=%" PRIu64, w->resources[i].name, w->resources[i].amount);
+    printf("\n");
+    if (hq_job_list(client, &jobs, NULL) != HQ_ERR_BUSY)
+        printf("the client is not busy\n");
+    return --*left ? 0 : 42;
+}
+
+/* workers [COUNT], then jobs: nothing is left unread */
+static int run_workers(char **a)
+{
+    int left = a[0] ? (int)number(a[0]) : -1;
+    int rc = check(hq_worker_list(client, print_worker, &left, &err));
+    if (rc > 0)
+        printf("stopped with %d\n", rc);
+    return rc < 0 ? rc : run_jobs(a);
+}
+
 /* cancel JOB [REASON] */
 static int run_cancel(char **a)
 {
@@ -392,11 +418,12 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(char **args);
     } commands[] = {
-        {"array", run_array},   {"all", run_all},         {"graph", run_graph},
-        {"wait", run_wait},     {"jobs", run_jobs},       {"tasks", run_tasks},
-        {"cancel", run_cancel}, {"forget", run_forget},   {"open", run_open},
-        {"log", run_log},       {"server", run_server},   {"again", run_again},
-        {"silent", run_silent}, {"signals", run_signals}, {"threads", run_threads},
+        {"array", run_array},     {"all", run_all},         {"graph", run_graph},
+        {"wait", run_wait},       {"jobs", run_jobs},       {"tasks", run_tasks},
+        {"cancel", run_cancel},   {"forget", run_forget},   {"open", run_open},
+        {"log", run_log},         {"server", run_server},   {"again", run_again},
+        {"silent", run_silent},   {"workers", run_workers}, {"signals", run_signals},
+        {"threads", run_threads},
     };
     if (argc > 1 && strcmp(argv[1], "version") == 0) {
         printf("%s\n", hq_version());

@@ -109,7 +109,7 @@ def test_headers_stand_alone(installed, language, flag):
     compiler = LANGUAGES[language][0]
     need(compiler)
     headers = sorted((installed.prefix / "include/hq").glob("*.h"))
-    assert len(headers) == 7
+    assert len(headers) == 8
     for header in headers:
         source = installed.root / "one.source"
         source.write_text(f"#include <hq/{header.name}>\n#include <hq/{header.name}>\n"
@@ -383,6 +383,27 @@ def test_cancel_and_forget(lib, env):
     assert lib("cancel", 1, "x" * 201, code=1).startswith("error -4: a reason has 200")
     assert lib("forget", 1) == ""
     assert lib("forget", 1, code=1) == "error -5: Job 1 not found\n"
+
+
+# --- workers ---------------------------------------------------------------------------
+
+
+@pytest.mark.core
+def test_workers(lib, env):
+    assert lib("workers") == "0 in all\n"
+    first = env.start_worker("--group", "one", "--resource", "mem=sum(2.5)", cpus=3)
+    env.start_worker(cpus="2x2")
+    job = env.submit("--cpus=3", "--resource=mem=1", "--", "sleep", "60")
+    env.wait_stats(job, running=1)
+    here = "1 here one - 1 1 cpus=30000 mem=25000\n"
+    other = "2 here default - 0 1 cpus=40000\n"
+    assert lib("workers").startswith(here + other)
+    told = lib("workers", 1).splitlines()
+    assert told == [here.rstrip(), "stopped with 42", "1 running sleep 1 closed", "1 in all"]
+    env.hq("worker", "stop", first.id)
+    first.wait()
+    wait_until(lambda: lib("workers").startswith(
+        "1 gone one - 0 1 cpus=30000 mem=25000\n" + other), "the worker to be gone")
 
 
 # --- logs ------------------------------------------------------------------------------
