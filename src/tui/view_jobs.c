@@ -213,15 +213,22 @@ static void draw_tasks(struct view *v, struct grid *g, struct rect r,
 
 #define UPPER 11        /* lines of the details */
 #define LOW (UPPER + 6) /* below that no three rows of a list have room */
+#define BESIDE 78       /* columns that both lists take beside each other */
+
+static void draw_focused(struct view *v, struct grid *g, struct rect r,
+                         const struct dash_job *job)
+{
+    if (v->in_tasks)
+        draw_tasks(v, g, r, job);
+    else
+        draw_list(v, g, r, job);
+}
 
 void view_draw_jobs(struct view *v, struct grid *g, struct rect r)
 {
     const struct dash_job *job = view_job(v);
-    if (r.h < LOW || r.w < 60) { /* one thing at a time */
-        if (v->in_tasks)
-            draw_tasks(v, g, r, job);
-        else
-            draw_list(v, g, r, job);
+    if (r.h < LOW || r.w < 60) {
+        draw_focused(v, g, r, job);
         return;
     }
     int upper = MAX(r.h / 2, UPPER), left = MIN(MAX(r.w / 4, 24), 60),
@@ -230,6 +237,10 @@ void view_draw_jobs(struct view *v, struct grid *g, struct rect r)
     draw_details(v, g, (struct rect){r.x + chart, r.y, r.w - chart, upper}, job);
     r.y += upper;
     r.h -= upper;
+    if (r.w < BESIDE) {
+        draw_focused(v, g, r, job);
+        return;
+    }
     draw_list(v, g, (struct rect){r.x, r.y, left, r.h}, job);
     draw_tasks(v, g, (struct rect){r.x + left, r.y, r.w - left, r.h}, job);
 }

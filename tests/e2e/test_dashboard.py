@@ -116,7 +116,12 @@ def test_sizes(past):
         t.until(lambda s: "Job ID" in s and " 1 " not in s, "no row")
         assert " of " not in t.text()
         t.resize(80, 20)
-        t.shows("┌ Job 2 ─", "Tasks over time", "q quit")
+        t.shows("┌ Job 2 ─", "Tasks over time", "q quit", "Makespan", "Job ID Name")
+        t.resize(70, 20)
+        t.until(lambda s: "Tasks over time" in s and "Makespan" not in s, "the jobs")
+        t.press("2")
+        t.until(lambda s: "Makespan" in s and "Job ID Name" not in s, "the tasks")
+        t.resize(80, 24)
         t.press("q")
         t.ends()
 
