@@ -313,26 +313,25 @@ static void cancel_all(struct server *s)
     }
 }
 
-/* A program that hangs is left behind. */
-static void abandon(struct helper *h)
-{
-    char *const *words = h->command.words.data;
-    if (h->command.words.len)
-        log_warn("'%s %s' does not end; the server does", words[0], words[1]);
-    io_command_abandon(h->running);
-    helper_free(h);
-}
-
-/* Its turn never came. */
+/* A program that hangs is left behind, and so is what its thread works on. */
 static void give_up(struct helper *h)
 {
     struct io_command_result r = {.rc = ERR_TIMEOUT};
     struct server *s = h->server;
+    bool shared = h->running && (h->before || h->behind);
     helper_fn *fn = h->fn;
     void *arg = h->arg;
-    (void)error_set(&r.err, ERR_TIMEOUT, "the server ends before its turn");
+    char *const *words = h->command.words.data;
+    if (h->running)
+        io_command_abandon(h->running);
+    (void)error_set(&r.err, ERR_TIMEOUT,
+                    h->running ? "the server ends before its end"
+                               : "the server ends before its turn");
+    if (shared && h->command.words.len)
+        log_warn("'%s %s' does not end; the server does", words[0], words[1]);
     helper_free(h);
-    fn(s, arg, &r);
+    if (!shared)
+        fn(s, arg, &r);
 }
 
 static void on_overdue(void *arg)
@@ -340,13 +339,8 @@ static void on_overdue(void *arg)
     struct server *s = arg;
     struct list *helpers = &s->alloc->helpers;
     s->alloc->n_running = HELPERS_MAX; /* nothing more starts */
-    while (!list_empty(helpers)) {
-        struct helper *h = CONTAINER_OF(list_first(helpers), struct helper, node);
-        if (h->running)
-            abandon(h);
-        else
-            give_up(h);
-    }
+    while (!list_empty(helpers))
+        give_up(CONTAINER_OF(list_first(helpers), struct helper, node));
     autoalloc_leave(s);
 }
 
