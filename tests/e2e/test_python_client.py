@@ -14,6 +14,7 @@ import pytest
 from harness import HQ, PATIENCE, wait_until
 from hyperqueue import Client, Job, get_version
 from hyperqueue.client import MAX_PRINTED_TASKS, FailedJobsException
+from hyperqueue.ffi import client as ffi_client
 from hyperqueue.ffi import program
 from hyperqueue.ffi.client import ClientConnection, FailedTaskContext, HqException
 from hyperqueue.ffi.protocol import JobDescription, ResourceRequest, TaskDescription
@@ -420,7 +421,8 @@ def test_progress_bar(client, monkeypatch):
     job.program(["true"])
     job.program(["false"])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    client.wait_for_jobs([client.submit(job)], raise_on_error=False)
+    submitted = client.submit(job)
+    client.wait_for_jobs([submitted, submitted], raise_on_error=False)
     assert shown[0] == (2, "task") and shown[-2:] == [(1, "1/1 jobs completed"), "closed"]
     shown.clear()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
@@ -439,6 +441,16 @@ def test_waiting_does_not_poll(client, monkeypatch):
     started.clear()
     client.wait_for_jobs([submitted])
     assert len(started) == 2
+
+
+def test_more_jobs_than_an_argument_holds(client, monkeypatch):
+    monkeypatch.setattr(ffi_client, "RUNS_MAX", 2)
+    job = Job()
+    job.program(["false"], stdout=None, stderr=None)
+    jobs = [client.submit(job) for _ in range(9)][::2]
+    with pytest.raises(FailedJobsException) as told:
+        client.wait_for_jobs(jobs)
+    assert sorted(told.value.failed_tasks) == [1, 3, 5, 7, 9]
 
 
 def test_jobs_that_do_not_exist(client):

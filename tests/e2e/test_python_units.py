@@ -8,7 +8,7 @@ import pytest
 
 import hyperqueue
 from hyperqueue.client import FailedJobsException
-from hyperqueue.ffi.client import FailedTaskContext, _selector
+from hyperqueue.ffi.client import FailedTaskContext, _selectors
 from hyperqueue.ffi.jobfile import job_file
 from hyperqueue.ffi.protocol import JobDescription, ResourceRequest, TaskDescription
 from hyperqueue.job import Job
@@ -188,9 +188,13 @@ request = [{"resources" = {"a/b" = 0.5, "cpus" = 1}, "n_nodes" = 2, """ \
 """
 
 
-def test_selector():
-    assert _selector([5]) == "5"
-    assert _selector([3, 1, 2, 9, 2, 11, 10]) == "1-3,9-11"
+def test_selectors():
+    assert _selectors([]) == []
+    assert _selectors([5]) == ["5"]
+    assert _selectors([3, 1, 2, 9, 2, 11, 10]) == ["1-3,9-11"]
+    odd = _selectors(range(2**32 - 1, 2**32 - 20001, -2))
+    assert ",".join(odd).split(",") == [str(id) for id in range(2**32 - 19999, 2**32, 2)]
+    assert len(odd) == 2 and max(map(len, odd)) < 128 * 1024
 
 
 def test_command_of_functions():

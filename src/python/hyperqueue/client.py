@@ -64,7 +64,8 @@ class _Bar:
             tqdm = import_module("tqdm.auto")
         except ImportError:
             return
-        self._bar = tqdm.tqdm(total=sum(len(job.job.tasks) for job in jobs), unit="task")
+        sizes = {job.id: len(job.job.tasks) for job in jobs}
+        self._bar = tqdm.tqdm(total=sum(sizes.values()), unit="task")
 
     @property
     def shown(self) -> bool:

@@ -15,6 +15,7 @@ from .protocol import JobDescription
 
 DEFAULT_JOB_NAME = "PyAPI job"
 PROGRESS_PERIOD_S = 1.0
+RUNS_MAX = 5000  # of an argument, which Linux limits to 128 KiB
 
 JobProgress = Dict[str, Any]
 ProgressCallback = Callable[[Dict[int, JobProgress]], None]
@@ -30,15 +31,17 @@ class FailedTaskContext:
     stderr: Optional[str] = None
 
 
-def _selector(ids: Iterable[int]) -> str:
-    """Ids as the command line takes them, runs of them as ranges."""
+def _selectors(ids: Iterable[int]) -> List[str]:
+    """Ids as the command line takes them, runs of them as ranges; several times where one
+    argument would be too long."""
     runs: List[List[int]] = []
     for id in sorted(set(ids)):
         if runs and runs[-1][1] == id - 1:
             runs[-1][1] = id
         else:
             runs.append([id, id])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    words = [str(a) if a == b else f"{a}-{b}" for a, b in runs]
+    return [",".join(words[i:i + RUNS_MAX]) for i in range(0, len(words), RUNS_MAX)]
 
 
 def _file(path: Optional[str]) -> Optional[str]:
@@ -114,6 +117,21 @@ class ClientConnection:
                 }
         return progress
 
+    def _wait(self, selector: str, job_ids: Sequence[int],
+              callback: Optional[ProgressCallback], period_s: Optional[float]) -> None:
+        command = program.Command(["job", "wait", selector], self.server_dir)
+        while True:
+            try:
+                command.finish(timeout_s=period_s if callback else None)
+                return
+            except subprocess.TimeoutExpired:
+                try:
+                    if callback:
+                        callback(self.job_progress(job_ids))
+                except BaseException:
+                    command.kill()
+                    raise
+
     def wait_for_jobs(self, job_ids: Sequence[int],
                       callback: Optional[ProgressCallback] = None,
                       period_s: Optional[float] = PROGRESS_PERIOD_S) -> List[int]:
@@ -125,19 +143,8 @@ class ClientConnection:
         """
         if not job_ids:
             return []
-        period_s = period_s if callback else None
-        command = program.Command(["job", "wait", _selector(job_ids)], self.server_dir)
-        while True:
-            try:
-                command.finish(timeout_s=period_s)
-                break
-            except subprocess.TimeoutExpired:
-                try:
-                    if callback:
-                        callback(self.job_progress(job_ids))
-                except BaseException:
-                    command.kill()
-                    raise
+        for selector in _selectors(job_ids):
+            self._wait(selector, job_ids, callback, period_s)
         progress = self.job_progress(job_ids)
         for id in job_ids:
             if id not in progress:
@@ -151,9 +158,10 @@ class ClientConnection:
             int, Dict[int, FailedTaskContext]]:
         """The failed tasks of each job, those without any too."""
         ids = list(dict.fromkeys(job_ids))
-        if not ids:
-            return {}
-        told = self._call("task", "list", _selector(ids), "--task-status", "failed").json()
+        told: Dict[str, Any] = {}
+        for selector in _selectors(ids):
+            told.update(self._call("task", "list", selector,
+                                   "--task-status", "failed").json())
         for id in ids:
             if str(id) not in told:
                 raise HqException(f"Job {id} not found")
