@@ -27,7 +27,8 @@ enum hq_code {
     HQ_ERR_INVALID = -4,     /* well-formed, but not allowed here */
     HQ_ERR_NOT_FOUND = -5,   /* no such server, job or log */
     HQ_ERR_EXISTS = -6,      /* it exists already */
-    HQ_ERR_CORRUPT = -7,     /* bytes on disk or wire that nobody of ours wrote */
+    HQ_ERR_CORRUPT = -7,     /* bytes on disk or wire that nobody of ours wrote, or that
+                              * did not go into memory */
     HQ_ERR_VERSION = -8,     /* made by another version */
     HQ_ERR_AUTH = -9,        /* wrong key */
     HQ_ERR_CLOSED = -10,     /* the server closed the connection */
