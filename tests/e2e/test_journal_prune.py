@@ -83,20 +83,24 @@ def test_again_and_again_while_tasks_run(bare):
     bare.start_server("--journal", "j")
     bare.start_worker("--on-server-lost=reconnect:2m", cpus=4)
     words = "--stdout", "none", "--stderr", "none", "--"
-    job = bare.submit("--array", "1-3000", *words, "sh", "-c", "echo $HQ_TASK_ID >>ran")
+    # Neither it nor what is submitted below may be over before a pruning.
+    job = bare.submit("--array", "1-3000", *words, "sh", "-c",
+                      "echo $HQ_TASK_ID >>ran; [ $HQ_TASK_ID != 1 ] || "
+                      "until [ -e go ]; do sleep 0.02; done")
     submitted = []
     for kill in range(3):
         for _ in range(6):
             bare.hq("journal", "prune")
-            submitted.append(bare.submit(*words, "true"))
+            submitted.append(bare.submit("--cpus", "64", *words, "true"))
         pruning = subprocess.Popen([str(HQ), "journal", "prune"], env=bare.vars,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         bare.server.kill()
         pruning.wait(20)
         bare.start_server("--journal", "j")
         known = {j["id"] for j in bare.json("job", "list", "--all")}
-        assert job in known and submitted[-1] in known
+        assert known == {job, *submitted}
         assert not bare.work.joinpath("j.tmp").exists()
+    bare.write("go", "")
     bare.wait_job(job, 60)
     assert bare.stats(job) == {"finished": 3000}
     assert sorted(map(int, bare.read("ran").split())) == list(range(1, 3001))
