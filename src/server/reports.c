@@ -261,6 +261,10 @@ static bool adopt(struct worker_link *link, const struct held_task *t,
     if (!t->running || !job || t->slot >= job->n_slots ||
         job_task_state(job, t->slot) != TASK_WAITING)
         return false;
+    /* Later runs were under way: the number of the next one must not be theirs. */
+    const struct task_record *r = job_record(job, t->slot);
+    if (r && r->instance > (uint64_t)t->instance + 1)
+        return false;
     const struct job_group *g = job_group_of(job, t->slot);
     const struct gang_nodes *gang = NULL;
     if (sched_class_request(s->sched, g->class_id)->variants[0].n_nodes) {

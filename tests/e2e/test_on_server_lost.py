@@ -263,3 +263,28 @@ def test_late_result_of_what_waits_for_another_worker(bare):
     bare.write("go", "")
     bare.hq("job", "close", earlier)
     bare.wait_job(earlier)
+
+
+def test_runs_have_numbers_of_their_own(env):
+    """A worker comes back with the first run after the second was lost as well."""
+    args = ["--heartbeat=300ms", "--on-server-lost=reconnect:1h"]
+    env.script("task.sh", "echo $HQ_INSTANCE_ID >>runs\n"
+                          "until [ -e go ]; do sleep 0.02; done\n")
+    runs = lambda: env.read("runs").split() if (env.work / "runs").exists() else []
+    late = env.start_worker(*args)
+    job = env.submit("--crash-limit", "unlimited", "--", "./task.sh")
+    wait_until(lambda: runs() == ["0"], "the first run")
+    late.send(signal.SIGSTOP)
+    wait_until(lambda: env.stats(job) == {"waiting": 1}, "the loss")
+    second = env.start_worker()
+    wait_until(lambda: runs() == ["0", "1"], "the second run")
+    second.kill()
+    wait_until(lambda: env.stats(job) == {"waiting": 1}, "the second loss")
+    late.send(signal.SIGCONT)
+    env.wait_stats(job, running=1)
+    late.kill()
+    env.start_worker()
+    wait_until(lambda: len(runs()) > 2 and env.stats(job) == {"running": 1}, "the last run")
+    assert len(set(runs())) == len(runs()), runs()
+    env.write("go", "")
+    env.wait_job(job)
