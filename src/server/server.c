@@ -61,8 +61,12 @@ static void on_round(void *arg)
 {
     struct server *s = arg;
     (void)server_now_us(s);
-    commit_round(s);
+    /* What is sent is on its way to the disk when the sockets take it. */
     assign_round(s);
+    bool waits = s->sched_dirty;
+    commit_round(s);
+    if (s->sched_dirty && !waits)
+        io_loop_again(s->loop);
     feeds_round(s);
 }
 
