@@ -109,6 +109,17 @@ static int list_table(struct run *r, const struct queues *q, struct error *err)
     return output_table(r->out, &t, err);
 }
 
+/* A queue that nobody paused. */
+static void tell_pause(const struct queue_view *v)
+{
+    if (v->state == QUEUE_PAUSED_SUBMISSIONS || v->state == QUEUE_PAUSED_ALLOCATIONS)
+        log_warn(
+            "Queue %u is paused after too many failed %s, `hq alloc resume %u` lets "
+            "it go on%s%s",
+            v->id, v->state == QUEUE_PAUSED_SUBMISSIONS ? "submissions" : "allocations",
+            v->id, v->last_error ? ": " : "", v->last_error ? v->last_error : "");
+}
+
 static void words_json(struct json *j, const char *key, const struct alloc_words *w)
 {
     json_key(j, key);
@@ -176,6 +187,8 @@ int alloc_list_run(struct run *r, struct error *err)
     int rc = queues_fetch(r, &q, err);
     if (rc == 0 && r->out->mode == OUTPUT_CLI)
         rc = list_table(r, &q, err);
+    for (size_t i = 0; rc == 0 && r->out->mode == OUTPUT_CLI && i < q.n; i++)
+        tell_pause(&q.items[i]);
     if (rc == 0 && r->out->mode == OUTPUT_JSON) {
         struct json *j = output_json(r->out);
         json_begin_array(j);

@@ -12,6 +12,7 @@
 #include "base/xmem.h"
 
 #define HELPERS_MAX 8u
+#define KILL_MS 5000 /* a program that was stopped, and is not gone then, hangs */
 
 /* ---- helper commands ------------------------------------------------------------- */
 
@@ -28,6 +29,7 @@ struct helper {
 };
 
 static void helpers_start(struct server *s);
+static void give_up_waiting(struct server *s);
 
 static void helper_free(struct helper *h)
 {
@@ -49,12 +51,14 @@ static void on_helper(void *arg, struct io_command_result *r)
     helper_fn *fn = h->fn;
     void *fn_arg = h->arg;
     s->alloc->n_running--;
-    if (s->alloc->overdue && ended_well(r))
+    if (s->alloc->overdue && !s->alloc->giving_up && ended_well(r))
         io_timer_start(s->alloc->overdue, s->alloc->stop_ms, 0);
     helper_free(h);
     (void)server_now_us(s);
     fn(s, fn_arg, r);
     helpers_start(s);
+    if (s->alloc->giving_up)
+        give_up_waiting(s);
     autoalloc_leave(s);
 }
 
@@ -80,7 +84,7 @@ static void helpers_start(struct server *s)
     LIST_FOR_EACH_SAFE(&s->alloc->helpers, node, next)
     {
         struct helper *h = CONTAINER_OF(node, struct helper, node);
-        if (s->alloc->n_running >= HELPERS_MAX)
+        if (s->alloc->n_running >= HELPERS_MAX || s->alloc->giving_up)
             return;
         if (!h->running)
             helper_start(h);
@@ -313,34 +317,62 @@ static void cancel_all(struct server *s)
     }
 }
 
-/* A program that hangs is left behind, and so is what its thread works on. */
+/* Its turn does not come any more. */
 static void give_up(struct helper *h)
 {
     struct io_command_result r = {.rc = ERR_TIMEOUT};
     struct server *s = h->server;
-    bool shared = h->running && (h->before || h->behind);
     helper_fn *fn = h->fn;
     void *arg = h->arg;
-    char *const *words = h->command.words.data;
-    if (h->running)
-        io_command_abandon(h->running);
-    (void)error_set(&r.err, ERR_TIMEOUT,
-                    h->running ? "the server ends before its end"
-                               : "the server ends before its turn");
-    if (shared && h->command.words.len)
-        log_warn("'%s %s' does not end; the server does", words[0], words[1]);
+    (void)error_set(&r.err, ERR_TIMEOUT, "the server ends before its turn");
     helper_free(h);
-    if (!shared)
-        fn(s, arg, &r);
+    fn(s, arg, &r);
+}
+
+static struct helper *first_waiting(const struct server *s)
+{
+    LIST_FOR_EACH(&s->alloc->helpers, node)
+    {
+        struct helper *h = CONTAINER_OF(node, struct helper, node);
+        if (!h->running)
+            return h;
+    }
+    return NULL;
+}
+
+/* The end of one may bring others. */
+static void give_up_waiting(struct server *s)
+{
+    struct helper *h;
+    while ((h = first_waiting(s)) != NULL)
+        give_up(h);
+}
+
+/* What cannot even be killed is left behind, and so is what its thread works on. */
+static void abandon(struct helper *h)
+{
+    char *const *words = h->command.words.data;
+    if (h->command.words.len)
+        log_warn("'%s %s' does not end; the server does", words[0], words[1]);
+    io_command_abandon(h->running);
+    helper_free(h);
 }
 
 static void on_overdue(void *arg)
 {
     struct server *s = arg;
-    struct list *helpers = &s->alloc->helpers;
-    s->alloc->n_running = HELPERS_MAX; /* nothing more starts */
-    while (!list_empty(helpers))
-        give_up(CONTAINER_OF(list_first(helpers), struct helper, node));
+    bool again = s->alloc->giving_up;
+    s->alloc->giving_up = true;
+    give_up_waiting(s);
+    LIST_FOR_EACH_SAFE(&s->alloc->helpers, node, next)
+    {
+        struct helper *h = CONTAINER_OF(node, struct helper, node);
+        if (again)
+            abandon(h);
+        else
+            io_command_stop(h->running);
+    }
+    io_timer_start(s->alloc->overdue, KILL_MS, 0);
     autoalloc_leave(s);
 }
 

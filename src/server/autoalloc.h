@@ -20,6 +20,7 @@ struct alloc_engine {
     struct alloc_book book;
     struct io_timer *tick, *refresh;
     struct io_timer *overdue; /* the server ends, and waits for helpers */
+    bool giving_up;           /* no longer: nothing more starts */
     uint64_t tick_ms, delay_ms, refresh_ms, command_ms;
     uint64_t
         look_ms; /* to the first look at one, between those at one without workers */
@@ -42,7 +43,7 @@ struct alloc_engine {
 typedef void helper_fn(struct server *s, void *arg, struct io_command_result *r);
 /* Runs the command, or the work without one, when its turn comes; urgent ones first.
  * Takes *command (may be NULL). `fn` is called in the loop, also when the server ends
- * meanwhile, but not when it hangs then. */
+ * meanwhile, but not when it cannot be stopped then. */
 struct helper_spec {
     struct batch_command *command;
     const char *dir;

@@ -120,6 +120,7 @@ def test_worker_options_reach_the_worker(batch):
 def test_pause_and_resume(batch):
     add(batch, *ONE)
     batch.hq("alloc", "pause", 1)
+    assert batch.hq("alloc", "list").stderr == ""
     batch.submit("--", "true")
     add(batch, *ONE)
     wait_statuses(batch, {"101": "queued"}, queue=2)  # so the first had its chance
@@ -481,8 +482,8 @@ def test_server_names_what_it_leaves_behind(bare):
     bare.stop_server()
     text = bare.server.text()
     assert "Allocation 101 was removed" in text
-    told = re.findall(r"Failed to remove allocation (\d+): the server ends before its \w+",
-                      text)
+    told = re.findall(r"Failed to remove allocation (\d+): ", text)
+    assert "Failed to remove allocation 115: the server ends before its turn" in text
     assert sorted(told) == [str(i) for i in range(102, 121)]
 
 
@@ -720,6 +721,8 @@ def test_automatic_pause_survives(bare):
     restart(bare)
     assert queues(bare)[1]["state"] == "Paused"
     assert queues(bare)[1]["pause_reason"] == "failed allocations"
+    assert ("WARN Queue 1 is paused after too many failed allocations, "
+            "`hq alloc resume 1` lets it go on\n") in bare.hq("alloc", "list").stderr
     bare.hq("alloc", "resume", 1)
     wait_until(lambda: "102" in statuses(bare), "the next one")
 
