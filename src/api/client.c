@@ -9,27 +9,34 @@
 
 /* --- the connection ----------------------------------------------------- */
 
+static int check_idle(const struct hq_client *client, struct error *err)
+{
+    return client->busy ? error_set(err, ERR_BUSY,
+                                    "the client is in use by the caller's callback")
+                        : 0;
+}
+
 int api_connect_again(const struct hq_client *client, struct client **conn,
                       struct error *err)
 {
     struct access_part part;
-    int rc = access_find(client->server_dir, &part, err);
+    int rc = check_idle(client, err);
+    if (rc == 0)
+        rc = access_find(client->server_dir, &part, err);
     return rc ? rc : access_reach(client->server_dir, &part, 0, conn, err);
 }
 
 int api_connection(struct hq_client *client, struct client **conn, struct error *err)
 {
-    if (client->busy)
-        return error_set(err, ERR_BUSY,
-                         "the client is in use by the caller's callback");
-    if (!client->conn) {
-        int rc = api_connect_again(client, &client->conn, err);
-        if (rc)
-            return rc;
-        client_set_timeout(client->conn, client->timeout_ms);
+    int rc = check_idle(client, err);
+    if (rc == 0 && !client->conn) {
+        rc = api_connect_again(client, &client->conn, err);
+        if (rc == 0)
+            client_set_timeout(client->conn, client->timeout_ms);
     }
-    *conn = client->conn;
-    return 0;
+    if (rc == 0)
+        *conn = client->conn;
+    return rc;
 }
 
 static bool leaves_answers(int rc)

@@ -188,12 +188,14 @@ static int print_task(void *arg, const struct hq_task_info *t)
 {
     struct hq_jobs *jobs = NULL;
     int *left = (int *)arg;
+    const uint32_t job = 1;
     printf("%" PRIu32 " %s|%s|%s|%s|%s|%d %d %" PRIu32 "\n", t->id,
            hq_task_state_name(t->state), t->error ? t->error : "-",
            t->cwd ? t->cwd : "-", t->stdout_path ? t->stdout_path : "-",
            t->stderr_path ? t->stderr_path : "-", t->start_us != 0,
            t->end_us >= t->start_us, t->worker);
-    if (hq_job_list(client, &jobs, NULL) != HQ_ERR_BUSY)
+    if (hq_job_list(client, &jobs, NULL) != HQ_ERR_BUSY ||
+        hq_job_wait(client, &job, 1, 0, NULL, NULL) != HQ_ERR_BUSY)
         printf("the client is not busy\n");
     return --*left ? 0 : 42;
 }
