@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/duration.h"
-#include "tui/chart.h"
+
+#define DAY_CHARS 5 /* of "08-03 10:00:00" */
 
 void view_init(struct view *v, const struct dash *d, bool stream, bool warning)
 {
@@ -175,6 +176,18 @@ void view_pair_limit(struct view_pairs *p, const char *label, uint64_t ns,
         buf_puts(&b, none);
     view_pair(p, label, buf_cstr(&b));
     buf_release(&b);
+}
+
+const char *view_time(const struct view *v, uint64_t us, bool with_day,
+                      char out[CHART_TIME_BYTES])
+{
+    char day[CHART_TIME_BYTES], end[CHART_TIME_BYTES];
+    (void)chart_time(us, true, day);
+    (void)chart_time(view_at(v), true, end);
+    (void)chart_time(us, with_day, out);
+    if (!with_day && strncmp(day, end, DAY_CHARS) != 0)
+        (void)snprintf(out, CHART_TIME_BYTES, "%.*s", DAY_CHARS, day);
+    return out;
 }
 
 /* ---- the frame ------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #ifndef HQ_TUI_VIEW_H
 #define HQ_TUI_VIEW_H
 
+#include "tui/chart.h"
 #include "tui/dash_query.h"
 #include "tui/grid.h"
 #include "tui/timeframe.h"
@@ -119,5 +120,9 @@ void view_pair_time(struct view_pairs *p, const char *label, uint64_t us);
 /* A duration in nanoseconds; 0 is `none`. */
 void view_pair_limit(struct view_pairs *p, const char *label, uint64_t ns,
                      const char *none);
+
+/* "10:00:00" of the day that is shown, "08-03" of another one; with_day: both. */
+const char *view_time(const struct view *v, uint64_t us, bool with_day,
+                      char out[CHART_TIME_BYTES]);
 
 #endif

@@ -2,7 +2,6 @@
 #include "tui/view.h"
 
 #include <stdio.h>
-#include "tui/chart.h"
 #include "tui/sheet.h"
 
 static const char *const alloc_words[ALLOC_STATE_COUNT] = {[ALLOC_QUEUED] = "queued",
@@ -172,8 +171,8 @@ struct listing {
 static void put_time(const struct listing *l, uint64_t us, char out[64])
 {
     char time[CHART_TIME_BYTES];
-    (void)snprintf(out, 64, "%s",
-                   us && us <= view_at(l->v) ? chart_time(us, l->with_day, time) : "-");
+    bool known = us && us <= view_at(l->v);
+    (void)snprintf(out, 64, "%s", known ? view_time(l->v, us, l->with_day, time) : "-");
 }
 
 static void fill_queue(void *arg, uint64_t number, struct sheet_row *out)

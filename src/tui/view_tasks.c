@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include "base/duration.h"
-#include "tui/chart.h"
 #include "tui/sheet.h"
 
 static const char *const state_words[TASK_STATE_COUNT] = {
@@ -28,7 +27,7 @@ static void put_time(const struct drawing *d, uint64_t us, char out[64])
 {
     char time[CHART_TIME_BYTES];
     if (us)
-        (void)snprintf(out, 64, "%s", chart_time(us, d->with_day, time));
+        (void)snprintf(out, 64, "%s", view_time(d->v, us, d->with_day, time));
 }
 
 static void fill_row(void *arg, uint64_t number, struct sheet_row *out)

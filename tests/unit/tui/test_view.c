@@ -97,6 +97,23 @@ static void test_jobs(void)
     end(&s);
 }
 
+/* In a narrow list the time of another day than the one shown is its date. */
+static void test_other_day(void)
+{
+    struct stage s;
+    begin(&s, true, false);
+    s.now = 86400 + 90;
+    past_start(&s.d, 86400 + 80, 1, 4, 2);
+    press(&s, KEY_GO_DOWN);
+    HAS(&s, "     104         2 running  02:41:20          10s");
+    HAS(&s, "     102         2 running  02-02             1day");
+    HAS(&s, "     101         2 failed   02-02    02-02    9s");
+    press(&s, 'a');
+    press(&s, KEY_GO_DOWN);
+    HAS(&s, "02-02");
+    end(&s);
+}
+
 static void test_past(void)
 {
     struct stage s;
@@ -298,6 +315,7 @@ static void test_sizes(void)
     end(&s);
 }
 
-TEST_MAIN("view", TEST(test_jobs), TEST(test_past), TEST(test_chosen_task),
-          TEST(test_workers), TEST(test_assigned_cpus), TEST(test_allocations),
-          TEST(test_warning), TEST(test_nothing_known), TEST(test_sizes))
+TEST_MAIN("view", TEST(test_jobs), TEST(test_other_day), TEST(test_past),
+          TEST(test_chosen_task), TEST(test_workers), TEST(test_assigned_cpus),
+          TEST(test_allocations), TEST(test_warning), TEST(test_nothing_known),
+          TEST(test_sizes))
