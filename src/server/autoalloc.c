@@ -12,6 +12,7 @@
 #include "base/xmem.h"
 
 #define HELPERS_MAX 8u
+#define LOOKS_MAX 4u /* of them; the others are there for who waits for one */
 #define KILL_MS 5000 /* a program that was stopped, and is not gone then, hangs */
 
 /* ---- helper commands ------------------------------------------------------------- */
@@ -22,6 +23,7 @@ struct helper {
     struct io_command *running; /* NULL: it waits for its turn */
     struct batch_command command;
     char *dir;
+    bool look;
     int (*before)(void *arg, struct error *err);
     void (*behind)(void *arg, struct io_command_result *r);
     helper_fn *fn;
@@ -51,6 +53,7 @@ static void on_helper(void *arg, struct io_command_result *r)
     helper_fn *fn = h->fn;
     void *fn_arg = h->arg;
     s->alloc->n_running--;
+    s->alloc->n_looks -= h->look;
     if (s->alloc->overdue && !s->alloc->giving_up && ended_well(r))
         io_timer_start(s->alloc->overdue, s->alloc->stop_ms, 0);
     helper_free(h);
@@ -76,6 +79,7 @@ static void helper_start(struct helper *h)
         .arg = h->arg,
     };
     s->alloc->n_running++;
+    s->alloc->n_looks += h->look;
     h->running = io_command_start(s->loop, &spec, on_helper, h);
 }
 
@@ -86,7 +90,7 @@ static void helpers_start(struct server *s)
         struct helper *h = CONTAINER_OF(node, struct helper, node);
         if (s->alloc->n_running >= HELPERS_MAX || s->alloc->giving_up)
             return;
-        if (!h->running)
+        if (!h->running && !(h->look && s->alloc->n_looks >= LOOKS_MAX))
             helper_start(h);
     }
 }
@@ -101,6 +105,7 @@ void helper_run(struct server *s, const struct helper_spec *spec, helper_fn *fn,
         *spec->command = (struct batch_command){VEC_INIT};
     }
     h->dir = spec->dir ? xstrdup(spec->dir) : NULL;
+    h->look = spec->look;
     h->before = spec->before;
     h->behind = spec->behind;
     h->fn = fn;

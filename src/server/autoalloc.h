@@ -29,7 +29,7 @@ struct alloc_engine {
     bool dirty; /* something happened since the last look at the demand */
     uint64_t checked_us;
     struct list helpers; /* struct helper: running, then waiting */
-    uint32_t n_running;
+    uint32_t n_running, n_looks;
     char *hq;         /* this program, */
     char *mpi_worker; /* and hq-mpi-worker beside it */
     /* Directories of ended allocations and failed submissions, the oldest first. */
@@ -50,6 +50,7 @@ struct helper_spec {
     int (*before)(void *arg, struct error *err);
     void (*behind)(void *arg, struct io_command_result *r);
     bool urgent;
+    bool look; /* nobody waits for it: it leaves room for others */
 };
 void helper_run(struct server *s, const struct helper_spec *spec, helper_fn *fn,
                 void *arg);

@@ -228,7 +228,8 @@ static void look_at(struct server *s, struct alloc_queue *q,
     for (size_t i = 0; i < n; i++)
         l->ids[i] = xstrdup(allocs[i]->id);
     l->ops->status_command((const char *const *)l->ids, n, &command);
-    const struct helper_spec spec = {.command = &command, .dir = allocs[0]->dir};
+    const struct helper_spec spec = {
+        .command = &command, .dir = allocs[0]->dir, .look = true};
     q->looks++;
     helper_run(s, &spec, on_look, l);
 }

@@ -340,6 +340,23 @@ def test_garbage_instead_of_states(batch):
     assert len(batch.batch.calls("scontrol")) == 11
 
 
+def test_slow_states_keep_nobody_waiting(bare):
+    """More questions than run at a time hang; trials, submissions and cancels do not."""
+    bare.batch = Batch(bare)
+    go = bare.work / "go"
+    bare.batch.does("scontrol", f"while ! test -e {go}; do sleep 0.05; done")
+    bare.start_server(env={"HQ_AUTOALLOC_REFRESH_INTERVAL_MS": 3600000,
+                           "HQ_AUTOALLOC_LOOK_INTERVAL_MS": 100})
+    add(bare, *ONE, "--backlog", "12")
+    bare.submit("--cpus", "2", "--array", "1-12", "--", "true")
+    wait_until(lambda: len(allocations(bare)) == 12, "all allocations")
+    wait_until(lambda: len(bare.batch.calls("scontrol")) == 4, "hanging questions")
+    add(bare, *ONE[:-1])
+    bare.hq("alloc", "remove", 1)
+    assert len(bare.batch.calls("scontrol")) == 4 and queues(bare).keys() == {2}
+    go.touch()
+
+
 def test_states_that_come_and_go(batch):
     """Errors that are followed by an answer count from the start again."""
     batch.batch.does("scontrol", "n=$(wc -l <$B/calls); test $((n % 5)) = 0 || exit 1")
