@@ -90,7 +90,8 @@ def test_dependency_of_another_job():
 
 
 @pytest.mark.parametrize("options", [
-    {"n_nodes": -1}, {"n_nodes": "1"}, {"cpus": None}, {"cpus": True}, {"resources": [1]},
+    {"weight": "x"}, {"weight": []}, {"weight": 0}, {"weight": float("nan")},
+    {"weight": float("inf")}, {"n_nodes": -1}, {"n_nodes": "1"}, {"cpus": None}, {"cpus": True}, {"resources": [1]},
     {"resources": {1: 1}}, {"resources": {"a": None}}, {"min_time": 3},
 ])
 def test_requests_that_are_refused(options):

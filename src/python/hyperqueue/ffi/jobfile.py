@@ -52,7 +52,7 @@ def _request(request: ResourceRequest) -> str:
     if request.min_time is not None:
         items["time_request"] = _duration(request.min_time, "min_time")
     if request.weight is not None:
-        items["weight"] = repr(float(request.weight))
+        items["weight"] = repr(request.weight)
     return _table(items)
 
 

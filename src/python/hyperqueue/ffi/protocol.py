@@ -1,6 +1,7 @@
 """What a job is when it is sent."""
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 from ..output import StdioDef
@@ -53,6 +54,13 @@ class ResourceRequest:
             raise ValidationException(f"resources have to be a dictionary, not {resources!r}")
         if min_time is not None and not isinstance(min_time, timedelta):
             raise ValidationException("min_time has to be a timedelta")
+        if weight is not None:
+            try:
+                weight = float(weight)
+            except (TypeError, ValueError):
+                weight = -1.0
+            if not 0 < weight < inf:
+                raise ValidationException("weight has to be a positive number")
         self.resources = {name: _amount(name, amount) for name, amount
                           in {**(resources or {}), "cpus": cpus}.items()}
         self.min_time = min_time
