@@ -502,10 +502,14 @@ static int build_name(const struct submit_input *in, struct submit *s, char *pro
     const char *name = pick(in, "name");
     if (s->job)
         return 0;
-    if (!name)
-        name = file_name(program);
-    s->name = xstrdup(name ? name : "job");
-    return job_name_check(s->name, err);
+    if (name) {
+        s->name = xstrdup(name);
+        return job_name_check(name, err);
+    }
+    name = file_name(program);
+    /* Programs may be called what jobs may not. */
+    s->name = xstrdup(name && job_name_check(name, NULL) == 0 ? name : "job");
+    return 0;
 }
 
 static int check_open_job(const struct submit_input *in, struct error *err)

@@ -194,7 +194,8 @@ static void test_names(void)
     } cases[] = {{"submit -- .", "job"},      {"submit -- /", "job"},
                  {"submit -- ..", "job"},     {"submit -- a/b/", "b"},
                  {"submit -- a/b/.", "b"},    {"submit --name x -- a", "x"},
-                 {"submit --name= -- a", ""}, {"submit -- /usr/bin/true", "true"}};
+                 {"submit --name= -- a", ""}, {"submit -- /usr/bin/true", "true"},
+                 {"submit -- a\nb", "job"}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct built b;
         build(&b, cases[i].line, NULL);
