@@ -628,7 +628,8 @@ def test_directories_of_ended_allocations(batch):
     def kept():
         return len(list(root.glob("*/*")))
     wait_until(lambda: kept() == 24, "the removal of the others")
-    assert sum(len(allocations(batch, q)) for q in range(1, 5)) == 34
+    wait_until(lambda: sum(len(allocations(batch, q)) for q in range(1, 5)) == 34,
+               "the answers to the last submissions")
 
 
 # ---- restore -------------------------------------------------------------------------
