@@ -39,8 +39,12 @@ hq server start --journal "$HQ_SERVER_DIR/journal" >"$HQ_SERVER_DIR/server.log" 
 server=$!
 pool=
 leave() {
-    hq worker stop all
-    # Ranks that have not registered yet hear of the end from their launcher.
+    # Ranks may register only now; those that never do hear of the end from their launcher.
+    for ((i = 0; i < 50; i++)); do
+        hq worker stop all
+        kill -0 "$pool" || break
+        sleep 0.2
+    done
     [[ -z $pool ]] || { kill -TERM "$pool" && wait "$pool"; }
     hq server stop
     wait "$server"

@@ -200,8 +200,10 @@ def test_jobscript_with_its_own_server(slurm):
     slurm.script("work.sh", "hq submit --wait --array 1-12 --log in-job.hqlog hostname\n")
     slurm.run("sbatch", "-N3", "--ntasks-per-node=1", "--export=ALL", "--wait",
               "--output", "batch.out", script, "./work.sh", timeout_s=120)
+    said = slurm.read("batch.out")
     lines = slurm.log("in-job.hqlog", "cat", "1", "stdout").stdout.split()
-    assert len(lines) == 12, slurm.read("batch.out")
+    assert len(lines) == 12, said
+    assert "srun: error" not in said  # the ranks were let go, not killed
 
 
 def test_scancel_is_a_clean_end(slurm):
