@@ -229,8 +229,8 @@ static int wait_for_reader(struct log_source *s, const struct run *r, struct err
     }
 }
 
-/* A file that is no log: the older spelling, which took directories alone, keeps the
- * words of former versions. */
+/* Tells which file it was, and one that is no log: the older spelling, which took
+ * directories alone, keeps the words of former versions. */
 static int name_file(const struct log_source *s, const struct run *r, int rc,
                      struct error *err)
 {
@@ -239,9 +239,10 @@ static int name_file(const struct log_source *s, const struct run *r, int rc,
     if (s->has_job && is_absent(s, err))
         return error_set(err, ERR_NOT_FOUND, "There is no log of job %u at '%s'",
                          s->job, path);
-    if (err->sys != ENOTDIR || strncmp(args_path(r->args), "hq log", 6) != 0 ||
-        s->also.n || stat(path, &st) != 0)
+    if (!err->sys || strncmp(args_path(r->args), "hq log", 6) != 0 || s->also.n)
         return rc;
+    if (err->sys != ENOTDIR || stat(path, &st) != 0)
+        return strstr(err->text, path) ? rc : error_prefix(err, "'%s': ", path);
     return error_set(err, ERR_CORRUPT, "'%s' is not an output log%s", path,
                      st.st_size ? "" : ": it is empty");
 }

@@ -587,8 +587,8 @@ def test_what_is_no_log(bare):
                       ("zeros", "'zeros': not an output log"),
                       ("dir", "Error: No log files found"),
                       ("fifo", "'fifo' is not a regular file"),
-                      ("text/x", "Not a directory (os error 20)"),
-                      ("nothing", "No such file or directory (os error 2)")]:
+                      ("text/x", "'text/x': Not a directory (os error 20)"),
+                      ("nothing", "'nothing': No such file or directory (os error 2)")]:
         for verb in ["summary"], ["check"], ["grep", "x"], ["cat", "stdout"]:
             assert bare.log(path, *verb, code=1).stderr == why + "\n"
     for path in "empty", "text":

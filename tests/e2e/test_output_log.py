@@ -37,7 +37,9 @@ def test_opening_errors(bare, reader):
     (bare.work / "file").touch()
     no_log = ("Not a directory (os error 20)" if reader == "output-log" else
               "'file' is not an output log: it is empty")
-    for path, text in [("missing", "No such file or directory (os error 2)"),
+    missing = "No such file or directory (os error 2)"
+    for path, text in [("missing", missing if reader == "output-log" else
+                        f"'missing': {missing}"),
                        ("file", no_log),
                        ("empty", "Error: No log files found")]:
         refused = bare.hq(reader, path, "jobs", code=1)
