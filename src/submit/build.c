@@ -62,25 +62,50 @@ static int add_cpus(const char *text, struct request_variant *v, struct error *e
     return rc ? rc : request_variant_add(v, "cpus", policy, amount, err);
 }
 
-static int add_resource(const char *text, struct request_variant *v, struct error *err)
+/* The directives are those of Nextflow up to 24.10: no other program asks for such a
+ * log. */
+static bool from_old_nextflow(const struct args *directives)
+{
+    const char *log = args_str(directives, "log");
+    return log && strcmp(path_base(log), ".command.log") == 0;
+}
+
+/*
+ * Nextflow up to 24.04 counts memory in bytes, 24.10 in MiB, and nothing else tells the
+ * two apart. Taken for MiB, bytes are more than any node has and the job would wait for
+ * ever; this many are 8 MiB or 8 TiB, and neither release is used for less or for more.
+ */
+#define OLD_NEXTFLOW_BYTES_MIN (AMOUNT_ONE << 23)
+
+static uint64_t mebibytes_of_bytes(uint64_t amount)
+{
+    uint64_t mebibyte = AMOUNT_ONE << 20;
+    return (amount + mebibyte - 1) / mebibyte * AMOUNT_ONE;
+}
+
+static int add_resource(const char *text, bool old_nextflow, struct request_variant *v,
+                        struct error *err)
 {
     enum request_policy policy;
     uint64_t amount;
     char *name = NULL;
     int rc = request_entry_parse(text, &name, &policy, &amount, err);
+    if (rc == 0 && old_nextflow && strcmp(name, "mem") == 0 &&
+        amount >= OLD_NEXTFLOW_BYTES_MIN)
+        amount = mebibytes_of_bytes(amount);
     if (rc == 0)
         rc = request_variant_add(v, name, policy, amount, err);
     free(name);
     return rc;
 }
 
-static int add_resources(const struct args *args, struct request_variant *v,
-                         struct error *err)
+static int add_resources(const struct args *args, bool old_nextflow,
+                         struct request_variant *v, struct error *err)
 {
     int rc = 0;
     struct args_list list = args_list(args, "resource");
     for (size_t i = 0; rc == 0 && i < list.n; i++)
-        rc = add_resource(list.items[i], v, err);
+        rc = add_resource(list.items[i], old_nextflow, v, err);
     return rc;
 }
 
@@ -118,9 +143,10 @@ static int build_request(const struct submit_input *in, struct task_body *body,
     if (rc == 0 && !named)
         rc = add_cpus(cpus ? cpus : "1", v, err);
     if (rc == 0)
-        rc = add_resources(in->line, v, err);
+        rc = add_resources(in->line, false, v, err);
     if (rc == 0 && in->directives)
-        rc = add_resources(in->directives->args, v, err);
+        rc = add_resources(in->directives->args,
+                           from_old_nextflow(in->directives->args), v, err);
     return rc;
 }
 

@@ -215,6 +215,21 @@ def test_old_release_with_log_and_json(nextflow):
     assert [j["id"] for j in listed] == [job]
 
 
+@pytest.mark.parametrize("log, asked, mebibytes", [
+    (".command.log", 10 * 1024 * 1024 + 1, 11),  # 24.04: bytes
+    (".command.log", 4_194_304, 4_194_304),      # 24.10: MiB
+    ("all.log", 50_000_000, 50_000_000),         # not Nextflow
+])
+def test_memory_of_old_releases(nextflow, log, asked, mebibytes):
+    env = nextflow.env
+    env.write(".command.run", f"#!/bin/bash\n#HQ --log {env.work}/{log}\n"
+                              f"#HQ --resource mem={asked}\ntrue\n")
+    job = int(nextflow.merged("--output-mode=quiet", "submit", "--directives=file",
+                              ".command.run"))
+    request = env.job(job)["submits"][0]["array"]["resources"][0]["resources"]
+    assert {"resource": "mem", "request": {"Compact": mebibytes * 10000}} in request
+
+
 def test_first_prototype_reads_the_sentence(nextflow):
     env = nextflow.env
     env.write("run.sh", "#!/bin/bash\ntrue\n")
