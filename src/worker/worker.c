@@ -353,6 +353,9 @@ static void connect_failed(struct worker *w, const struct error *err)
     w->conn = NULL;
     w->registered = false;
     if (may_retry(w, err)) {
+        /* Once: there may be half a minute of attempts, and that is no silence. */
+        if (w->mode == MODE_CONNECTING && w->tries == 1)
+            log_warn("%s; trying again", err->text);
         io_timer_start(w->retry,
                        w->mode == MODE_LOST ? RECONNECT_PAUSE_MS : CONNECT_PAUSE_MS, 0);
         return;

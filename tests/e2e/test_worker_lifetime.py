@@ -354,6 +354,9 @@ def test_worker_waits_for_a_server_that_comes_later(bare):
             "--worker-port", ports[1], "--host", "127.0.0.1")
     worker = bare.spawn("worker", HQ, "--server-dir", "hq", "worker", "start", "--cpus=1")
     wait_until(lambda: "Connecting to" in worker.text(), "the first attempt")
+    wait_until(lambda: re.search(r"WARN cannot connect to 127\.0\.0\.1:\d+: Connection refused "
+                                 r"\(os error 111\); trying again\n", worker.text()),
+               "the reason why it waits")
     bare.start_server("--access-file", "hq/access.json")
     bare.wait_workers(1)
     assert worker.running
