@@ -247,14 +247,14 @@ const char *view_hints(const struct view *v)
 static void draw_warning(struct grid *g)
 {
     static const char *const lines[] = {
-        "The server keeps no journal: what happened",
-        "before now was reconstructed from what it",
-        "still knows. Earlier runs of tasks and",
-        "allocations are missing.",
+        "The server keeps no journal. The",
+        "past was reconstructed from what it",
+        "still knows: earlier runs of tasks",
+        "and allocations are missing.",
         "",
         "Press any key",
     };
-    int w = 46, h = (int)ARRAY_SIZE(lines) + 2;
+    int w = 40, h = (int)ARRAY_SIZE(lines) + 2;
     struct rect r = {MAX((g->w - w) / 2, 0), MAX((g->h - h) / 2, 0), MIN(w, g->w),
                      MIN(h, g->h)};
     grid_fill(g, r, style_plain());

@@ -261,6 +261,12 @@ static void test_warning(void)
     begin(&s, true, true);
     HAS(&s, "reconstructed");
     HAS(&s, "[stream]");
+    grid_resize(&s.g, 40, 10);
+    draw(&s);
+    HAS(&s,
+        "past was reconstructed from what it "); /* as a whole on a narrow terminal */
+    HAS(&s, "Press any key");
+    grid_resize(&s.g, 80, 24);
     CU_ASSERT_EQUAL(view_key(&s.v, 'w', AT(s.now)), VIEW_CHANGED);
     draw(&s);
     HAS_NOT(&s, "reconstructed");
