@@ -112,12 +112,14 @@ static void test_no_program(void)
 /* Its whole process group is told, gently first. */
 static void test_over_its_time(void)
 {
-    uint64_t began = clock_mono_us();
     struct seen s = run_one("sleep 1000", SPEC(.timeout_ms = 100));
-    CU_ASSERT(s.rc == ERR_TIMEOUT && s.started && clock_mono_us() - began < 60000000);
-    s = run_one("trap 'echo told; exit 0' TERM; sleep 1000 & wait",
-                SPEC(.timeout_ms = 300));
-    CU_ASSERT_EQUAL(s.rc, ERR_TIMEOUT);
+    CU_ASSERT(s.rc == ERR_TIMEOUT && s.started);
+    /* A busy machine may need longer to come to the trap. */
+    for (uint64_t ms = 100; ms < 60000 && !s.out[0]; ms *= 4) {
+        s = run_one("trap 'echo told; exit 0' TERM; sleep 1000 & wait",
+                    SPEC(.timeout_ms = ms));
+        CU_ASSERT_EQUAL(s.rc, ERR_TIMEOUT);
+    }
     CU_ASSERT_STRING_EQUAL(s.out, "told\n");
     s = run_one("trap '' TERM; while :; do sleep 0.1; done", SPEC(.timeout_ms = 100));
     CU_ASSERT(s.rc == ERR_TIMEOUT && WIFSIGNALED(s.status));
@@ -141,10 +143,9 @@ static void test_output(void)
     s = run_one("cat /dev/zero", SPEC(.output_max = 1000));
     CU_ASSERT_EQUAL(s.rc, ERR_TOO_BIG);
     /* Whoever holds the pipe behind it is not waited for. */
-    uint64_t began = clock_mono_us();
-    s = run_one("sleep 3 & echo $!", SPEC(0));
-    CU_ASSERT(s.rc == 0 && s.out[0] && clock_mono_us() - began < 2500000);
-    (void)kill(atoi(s.out), SIGKILL);
+    s = run_one("sleep 1000 & echo $!", SPEC(0));
+    CU_ASSERT_EQUAL_FATAL(s.rc, 0);
+    CU_ASSERT_EQUAL(kill(atoi(s.out), SIGKILL), 0);
 }
 
 static int fail_before(void *arg, struct error *err)

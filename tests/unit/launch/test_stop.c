@@ -77,8 +77,8 @@ static void test_rest_of_group(void)
     struct rig r;
     rig_open(&r);
     put_script(&r, 1,
-               "(trap '' INT; echo > up; exec sleep 1000) & echo $! > bg;"
-               "trap 'exit 6' INT; while :; do sleep 0.01; done");
+               "(trap '' INT; echo > up; exec sleep 1000) & trap 'exit 6' INT;"
+               "echo $! > bg; while :; do sleep 0.01; done");
     rig_await_file(rig_path(&r, "up"));
     pid_t background = pid_in(&r, "bg");
     uint64_t start_us = clock_mono_us();
