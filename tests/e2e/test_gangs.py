@@ -159,6 +159,7 @@ def test_goes_on_without_the_server(bare):
     job = bare.submit("--nodes", 2, "--stdout", "none", "--", "sh", "-c",
                       "echo $HQ_INSTANCE_ID >> runs; " + WAIT)
     wait_until(lambda: (bare.work / "runs").exists(), "the start")
+    running(bare, job)  # and the server knows on which nodes
     for _ in range(2):
         bare.server.kill()
         bare.start_server("--journal", "j")
